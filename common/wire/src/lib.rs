@@ -1,0 +1,38 @@
+//! Wire formats: how Daybook's words travel.
+//!
+//! In: bytes and headers as Kafka or HTTP carried them. Out: domain values, and the way back.
+//! Owns: the Avro records of `avro/` and their Confluent framing, the CloudEvents and dead-letter headers, and the
+//! Standard Webhooks signature. Reading resolves the writer's schema to ours, so that old and new records both read.
+//! Absent on purpose: I/O (the registry client is in `daybook-runtime`) and serde derives on domain types, which would
+//! silently make them a contract.
+
+mod avro;
+mod booking;
+mod decision;
+mod delivery;
+mod frame;
+mod headers;
+mod request;
+mod shared;
+pub mod standard_webhooks;
+
+pub use apache_avro::Schema;
+pub use avro::{Codec, WireError};
+pub use booking::{CanonicalBooking, booking_codec, decode_booking, encode_booking};
+pub use decision::{LoggedDecision, decision_codec, decode_decision, encode_decision};
+pub use delivery::{
+    DeliveryAttempt, DeliveryFailure, DeliveryOperation, DeliveryOutcome, DeliveryResult, decode_failure,
+    decode_outcome, encode_failure, encode_outcome, failure_codec, outcome_codec,
+};
+pub use frame::{FrameError, frame, unframe};
+pub use headers::{DeadLetter, Headers, SourceEvent, header};
+pub use request::{decode_request, encode_request, request_codec};
+
+/// Every schema that Daybook registers: subject, and the text of the file in `avro/`.
+pub const SCHEMAS: [(&str, &str); 5] = [
+    ("booking.requests-value", include_str!("../../../avro/BookingRequest.avsc")),
+    ("booking.decisions-value", include_str!("../../../avro/BookingDecision.avsc")),
+    ("booking.canonical-value", include_str!("../../../avro/Booking.avsc")),
+    ("propagation.outcomes-value", include_str!("../../../avro/DeliveryOutcome.avsc")),
+    ("dlq.propagator-value", include_str!("../../../avro/DeliveryFailure.avsc")),
+];
