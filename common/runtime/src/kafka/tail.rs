@@ -1,0 +1,153 @@
+//! Reading a topic without a group: its last records, or all of it up to now. Blocking; for start-up and for tools.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+
+use super::client::KafkaConfig;
+use super::consumer::{TopicPartition, record};
+use super::lanes::Record;
+
+/// Why a topic could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum TailError {
+    /// The client or a broker refused.
+    #[error("cannot read {topic}")]
+    Kafka {
+        /// The topic.
+        topic: String,
+        /// Why.
+        #[source]
+        source: KafkaError,
+    },
+    /// The records did not come in time.
+    #[error("records of {topic} did not come within {seconds} s")]
+    Timeout {
+        /// The topic.
+        topic: String,
+        /// How long was waited.
+        seconds: u64,
+    },
+}
+
+fn open(kafka: &KafkaConfig, topic: &str) -> Result<BaseConsumer, TailError> {
+    let mut options: ClientConfig = kafka.client();
+    // librdkafka wants a group's name even of a consumer that joins none.
+    options.set("group.id", "daybook-tail");
+    options.set("enable.auto.commit", "false");
+    options.set("auto.offset.reset", "earliest");
+    options.set("fetch.wait.max.ms", "50");
+    options.create().map_err(|source| TailError::Kafka { topic: topic.to_owned(), source })
+}
+
+/// The end of each partition: one past its last record.
+pub fn end_offsets(
+    kafka: &KafkaConfig,
+    topic: &str,
+    partitions: &[i32],
+    timeout: Duration,
+) -> Result<BTreeMap<i32, i64>, TailError> {
+    let consumer = open(kafka, topic)?;
+    let ends = partitions.iter().map(|partition| {
+        let (_, end) = watermarks(&consumer, topic, *partition, timeout)?;
+        Ok((*partition, end))
+    });
+    ends.collect()
+}
+
+fn watermarks(
+    consumer: &BaseConsumer,
+    topic: &str,
+    partition: i32,
+    timeout: Duration,
+) -> Result<(i64, i64), TailError> {
+    consumer
+        .fetch_watermarks(topic, partition, timeout)
+        .map_err(|source| TailError::Kafka { topic: topic.to_owned(), source })
+}
+
+/// The last record of each of these partitions of a topic that is not compacted; none for an empty one.
+pub fn last_records(
+    kafka: &KafkaConfig,
+    topic: &str,
+    partitions: &[i32],
+    timeout: Duration,
+) -> Result<BTreeMap<i32, Record>, TailError> {
+    let consumer = open(kafka, topic)?;
+    let mut from = BTreeMap::new();
+    for partition in partitions {
+        let (begin, end) = watermarks(&consumer, topic, *partition, timeout)?;
+        if end > begin {
+            from.insert(*partition, (end - 1, end));
+        }
+    }
+    let mut last = BTreeMap::new();
+    read(&consumer, topic, &from, timeout, |record| {
+        last.insert(record.partition, record);
+    })?;
+    Ok(last)
+}
+
+/// Every record of a topic that is there now, partition by partition in order.
+pub fn read_all(
+    kafka: &KafkaConfig,
+    topic: &str,
+    timeout: Duration,
+    each: impl FnMut(Record),
+) -> Result<(), TailError> {
+    let fail = |source| TailError::Kafka { topic: topic.to_owned(), source };
+    let consumer = open(kafka, topic)?;
+    let metadata = consumer.fetch_metadata(Some(topic), timeout).map_err(fail)?;
+    let mut from = BTreeMap::new();
+    for partition in metadata.topics().iter().flat_map(rdkafka::metadata::MetadataTopic::partitions) {
+        let (begin, end) = watermarks(&consumer, topic, partition.id(), timeout)?;
+        if end > begin {
+            from.insert(partition.id(), (begin, end));
+        }
+    }
+    read(&consumer, topic, &from, timeout, each)
+}
+
+/// Reads each partition from its first offset to its end. `timeout` is the longest silence.
+fn read(
+    consumer: &BaseConsumer,
+    topic: &str,
+    spans: &BTreeMap<i32, (i64, i64)>,
+    timeout: Duration,
+    mut each: impl FnMut(Record),
+) -> Result<(), TailError> {
+    let fail = |source| TailError::Kafka { topic: topic.to_owned(), source };
+    if spans.is_empty() {
+        return Ok(());
+    }
+    let mut list = TopicPartitionList::new();
+    for (partition, (begin, _)) in spans {
+        list.add_partition_offset(topic, *partition, Offset::Offset(*begin)).map_err(fail)?;
+    }
+    consumer.assign(&list).map_err(fail)?;
+    let mut open = spans.clone();
+    let mut heard = Instant::now();
+    while !open.is_empty() {
+        if let Some(message) = consumer.poll(Duration::from_millis(50)) {
+            let message = message.map_err(fail)?;
+            heard = Instant::now();
+            let at = TopicPartition::new(topic, message.partition());
+            let Some((_, end)) = open.get(&at.partition) else { continue };
+            if message.offset() < *end {
+                each(record(&at, &message));
+            }
+        } else if heard.elapsed() > timeout {
+            return Err(TailError::Timeout { topic: topic.to_owned(), seconds: timeout.as_secs() });
+        }
+        // The end may be a record that compaction has taken: the position says whether it was passed.
+        let positions = consumer.position().map_err(fail)?;
+        open.retain(|partition, (_, end)| {
+            let position = positions.find_partition(topic, *partition).and_then(|at| at.offset().to_raw());
+            position.is_none_or(|position| position < *end)
+        });
+    }
+    Ok(())
+}
