@@ -52,7 +52,7 @@ pub struct BookingState {
     pub booking_id: BookingId,
     /// Where it stands.
     pub standing: Standing,
-    /// Rises by one with every change that a target must show. Starts at 1.
+    /// Rises by one with every change that people could see. Starts at 1.
     pub version: u64,
     /// The source that speaks for it.
     pub source: SourceName,
@@ -64,6 +64,9 @@ pub struct BookingState {
     pub content: Option<ContentDigest>,
     /// Who attends, by pseudonym, sorted.
     pub contacts: Vec<ContactId>,
+    /// What its source calls the replacement that was refused: the cancelling half of that reschedule, should it come
+    /// later, must not free the slot.
+    pub refused: Option<SourceKey>,
 }
 
 impl BookingState {

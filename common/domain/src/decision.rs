@@ -60,6 +60,8 @@ pub enum Rejection {
     StaleVersion,
     /// The booking that it is about does not exist.
     UnknownBooking,
+    /// It would leave its source's customer with nothing: the cancelling half of a reschedule that was refused.
+    InvalidTransition,
     /// A rule of the resource forbids it; the resource may not have been defined at all.
     Policy,
     /// The time was free by every rule, yet the store refused the row: the alarm of last resort. Replay takes this
@@ -142,6 +144,7 @@ impl Rejection {
             Self::Conflict(_) => "conflict",
             Self::StaleVersion => "stale_version",
             Self::UnknownBooking => "unknown_booking",
+            Self::InvalidTransition => "invalid_transition",
             Self::Policy => "policy",
             Self::ConflictByStore => "conflict_by_store",
             Self::Undecodable => "undecodable",

@@ -76,6 +76,7 @@ CREATE TABLE booking (
     source_time_zone  text,
     content_digest    bytea,
     contact_ids       text[]      NOT NULL DEFAULT '{}',
+    refused_key       uuid,                         -- of a replacement that was refused
     sourced_at        timestamptz,
     received_at       timestamptz NOT NULL,
     decided_at        timestamptz NOT NULL,

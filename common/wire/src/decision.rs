@@ -87,6 +87,7 @@ enum ReasonRecord {
     Conflict,
     StaleVersion,
     UnknownBooking,
+    InvalidTransition,
     Policy,
     ConflictByStore,
     Undecodable,
@@ -117,6 +118,7 @@ struct BookingRecord {
     source_version: SourceVersionRecord,
     content_digest: Option<String>,
     contact_ids: Vec<String>,
+    refused_source_key: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -242,6 +244,7 @@ fn reason(outcome: &Outcome) -> Option<ReasonRecord> {
             Rejection::Conflict(_) => ReasonRecord::Conflict,
             Rejection::StaleVersion => ReasonRecord::StaleVersion,
             Rejection::UnknownBooking => ReasonRecord::UnknownBooking,
+            Rejection::InvalidTransition => ReasonRecord::InvalidTransition,
             Rejection::Policy => ReasonRecord::Policy,
             Rejection::ConflictByStore => ReasonRecord::ConflictByStore,
             Rejection::Undecodable => ReasonRecord::Undecodable,
@@ -281,6 +284,7 @@ fn read_rejection(reason: Option<ReasonRecord>, winner: Option<WinnerRecord>) ->
         ReasonRecord::Conflict => Rejection::Conflict(read_winner(required("winner", winner)?)?),
         ReasonRecord::StaleVersion => Rejection::StaleVersion,
         ReasonRecord::UnknownBooking => Rejection::UnknownBooking,
+        ReasonRecord::InvalidTransition => Rejection::InvalidTransition,
         ReasonRecord::Policy => Rejection::Policy,
         ReasonRecord::ConflictByStore => Rejection::ConflictByStore,
         ReasonRecord::Undecodable => Rejection::Undecodable,
@@ -299,6 +303,7 @@ fn read_unchanged(reason: Option<ReasonRecord>) -> Result<Unchanged, WireError> 
         | ReasonRecord::Conflict
         | ReasonRecord::StaleVersion
         | ReasonRecord::UnknownBooking
+        | ReasonRecord::InvalidTransition
         | ReasonRecord::Policy
         | ReasonRecord::ConflictByStore
         | ReasonRecord::Undecodable
@@ -332,6 +337,7 @@ fn booking(state: &BookingState) -> BookingRecord {
         source_version: state.source_version.into(),
         content_digest: state.content.map(digest_text),
         contact_ids: state.contacts.iter().map(ToString::to_string).collect(),
+        refused_source_key: state.refused.map(|key| key.to_string()),
     }
 }
 
@@ -355,6 +361,11 @@ fn read_booking(record: BookingRecord) -> Result<BookingState, WireError> {
         source_version: record.source_version.read()?,
         content: record.content_digest.as_deref().map(|text| digest("booking.content_digest", text)).transpose()?,
         contacts: contacts("booking.contact_ids", &record.contact_ids)?,
+        refused: record
+            .refused_source_key
+            .as_deref()
+            .map(|key| parse("booking.refused_source_key", key))
+            .transpose()?,
     })
 }
 
