@@ -1,1 +1,20 @@
-//! .
+//! What the door decides: is this delivery authentic, and what are its CloudEvents attributes?
+//!
+//! In: the headers and the bytes of one HTTP request, the secrets that are valid today, the time. Out: a [`Refusal`],
+//! or an [`Authentic`] and, from it, the record for `raw.<source>`.
+//! Owns: "only a delivery whose signature was checked over its raw bytes becomes an event" ([`Authentic`] cannot be
+//! made any other way), and "the same delivery is the same event" (its id comes from the sender or from the bytes).
+//! Absent on purpose: I/O, clocks, randomness, and any judgement of the body. Bytes that are authentic but make no
+//! sense pass; the normalizer turns them into dead letters, because a 400 makes a vendor switch its webhook off.
+
+mod authentic;
+pub mod calendly;
+mod event;
+mod media;
+pub mod standard;
+mod trace;
+
+pub use authentic::{Authentic, Refusal, Window};
+pub use event::{Delivery, RawRecord, SourceKind, UnknownSourceKind, raw_record};
+pub use media::{JSON, Unsupported, check_content_type};
+pub use trace::{TraceParent, TraceParentError};

@@ -1,0 +1,215 @@
+//! What an authentic delivery is called: its CloudEvents attributes and its Kafka key.
+//!
+//! The body is read here only to look for a name, a time and a key, and is believed in nothing: whatever does not read
+//! is left empty, and the bytes go on as they came.
+
+use std::fmt;
+use std::str::FromStr;
+
+use daybook_domain::{SourceName, Timestamp};
+use daybook_wire::SourceEvent;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::authentic::Authentic;
+use crate::media::JSON;
+use crate::trace::TraceParent;
+
+/// The longest type that is taken over.
+const TYPE_LENGTH_MAX: usize = 128;
+/// The longest source booking id that is taken as a key; the normalizer refuses longer ones.
+const KEY_LENGTH_MAX: usize = 512;
+
+/// Which vendor's payload a source sends, and so how it signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SourceKind {
+    /// Calendly's webhooks.
+    Calendly,
+    /// Our own documented JSON, signed by Standard Webhooks.
+    Generic,
+}
+
+/// Not a kind of source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is not a kind of source; use calendly or generic")]
+pub struct UnknownSourceKind;
+
+impl FromStr for SourceKind {
+    type Err = UnknownSourceKind;
+    fn from_str(text: &str) -> Result<Self, UnknownSourceKind> {
+        match text {
+            "calendly" => Ok(Self::Calendly),
+            "generic" => Ok(Self::Generic),
+            _ => Err(UnknownSourceKind),
+        }
+    }
+}
+
+impl fmt::Display for SourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Calendly => "calendly",
+            Self::Generic => "generic",
+        })
+    }
+}
+
+/// One delivery, as the shell holds it.
+#[derive(Debug, Clone, Copy)]
+pub struct Delivery<'a> {
+    /// What its source sends.
+    pub kind: SourceKind,
+    /// Its source.
+    pub source: &'a SourceName,
+    /// The bytes as received, of content type JSON.
+    pub body: &'a [u8],
+    /// When they were.
+    pub received_at: Timestamp,
+    /// The trace that it continues.
+    pub traceparent: Option<TraceParent>,
+}
+
+/// What goes to `raw.<source>` beside the bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawRecord {
+    /// The CloudEvents attributes.
+    pub event: SourceEvent,
+    /// The record's key: the source's own booking id, or the event's id where the body names none. It may hold
+    /// personal data and is never logged.
+    pub key: String,
+}
+
+/// The record of an authentic delivery. The same delivery makes the same id and key, however often it comes.
+pub fn raw_record(authentic: &Authentic, delivery: &Delivery<'_>) -> RawRecord {
+    let names = Names::look(delivery.kind, delivery.body);
+    let id = match authentic.delivery_id() {
+        Some(id) => id.to_owned(),
+        None => digest(delivery.body),
+    };
+    RawRecord {
+        key: names.key.unwrap_or_else(|| id.clone()),
+        event: SourceEvent {
+            id,
+            source: format!("/webhooks/{}", delivery.source),
+            kind: names.kind.unwrap_or_default(),
+            time: names.time,
+            content_type: JSON.to_owned(),
+            received_at: delivery.received_at,
+            traceparent: delivery.traceparent.map(|trace| trace.to_string()),
+        },
+    }
+}
+
+/// The id of a delivery that has none of its own: the SHA-256 of its bytes, which `sha256sum` also prints. A retry
+/// sends the same bytes; two events never do, because each carries its own URIs and microseconds.
+fn digest(body: &[u8]) -> String {
+    hex::encode(Sha256::digest(body))
+}
+
+/// What the body says about itself, as far as it does.
+#[derive(Default)]
+struct Names {
+    kind: Option<String>,
+    time: Option<Timestamp>,
+    key: Option<String>,
+}
+
+impl Names {
+    fn look(kind: SourceKind, body: &[u8]) -> Self {
+        let Ok(body) = serde_json::from_slice::<Value>(body) else { return Self::default() };
+        let text = |path: &str| body.pointer(path).and_then(Value::as_str);
+        let (kind, time, key) = match kind {
+            SourceKind::Calendly => (text("/event"), text("/created_at"), text("/payload/uri")),
+            SourceKind::Generic => (text("/events/0/type"), text("/events/0/updated_at"), text("/events/0/id")),
+        };
+        Self {
+            kind: kind.filter(|kind| is_type(kind)).map(str::to_owned),
+            time: time.and_then(|time| time.parse().ok()),
+            key: key.filter(|key| is_key(key)).map(str::to_owned),
+        }
+    }
+}
+
+/// A type ends up in logs, so it is a word of a vocabulary or nothing.
+fn is_type(text: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=TYPE_LENGTH_MAX).contains(&text.len()) && text.bytes().all(word)
+}
+
+fn is_key(text: &str) -> bool {
+    !text.is_empty() && text.chars().count() <= KEY_LENGTH_MAX && !text.chars().any(char::is_control)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn record(kind: SourceKind, delivery_id: Option<&str>, body: &[u8]) -> RawRecord {
+        let source: SourceName = "shop".parse().expect("a name");
+        let authentic = Authentic::new(Timestamp::EPOCH, delivery_id.map(str::to_owned));
+        let delivery = Delivery { kind, source: &source, body, received_at: Timestamp::EPOCH, traceparent: None };
+        raw_record(&authentic, &delivery)
+    }
+
+    #[test]
+    fn a_calendly_event_is_named_by_its_bytes_and_keyed_by_its_invitee() {
+        let body =
+            br#"{"event":"invitee.created","created_at":"2026-03-01T08:00:00.000000Z","payload":{"uri":"inv-1"}}"#;
+        let record = record(SourceKind::Calendly, None, body);
+        assert_eq!(record.key, "inv-1");
+        assert_eq!(record.event.id, digest(body));
+        assert_eq!(record.event.id.len(), 64);
+        assert_eq!(record.event.source, "/webhooks/shop");
+        assert_eq!(record.event.kind, "invitee.created");
+        assert_eq!(record.event.time.map(|time| time.to_string()).as_deref(), Some("2026-03-01T08:00:00Z"));
+        assert_eq!(record.event.content_type, "application/json");
+    }
+
+    #[test]
+    fn a_generic_event_is_named_by_its_sender_and_keyed_by_its_first_booking() {
+        let body = br#"{"events":[{"type":"booking.created","id":"b-1"},{"type":"booking.cancelled","id":"b-2"}]}"#;
+        let record = record(SourceKind::Generic, Some("msg_1"), body);
+        assert_eq!((record.event.id.as_str(), record.key.as_str()), ("msg_1", "b-1"));
+        assert_eq!(record.event.kind, "booking.created");
+        assert_eq!(record.event.time, None);
+    }
+
+    #[test]
+    fn bytes_that_make_no_sense_pass_under_their_own_digest() {
+        for body in [&b""[..], b"\xff\xfe", b"{", b"[]", br#"{"event":7,"created_at":"now","payload":{"uri":""}}"#] {
+            let record = record(SourceKind::Calendly, None, body);
+            assert_eq!(record.key, record.event.id);
+            assert_eq!((record.event.kind.as_str(), record.event.time), ("", None));
+        }
+    }
+
+    #[test]
+    fn a_type_or_key_that_is_no_name_is_not_taken_over() {
+        let body = br#"{"event":"jane@example.com","payload":{"uri":"a\u0000b"}}"#;
+        let record = record(SourceKind::Calendly, None, body);
+        assert_eq!(record.event.kind, "");
+        assert_eq!(record.key, record.event.id);
+        assert!(!is_key(&"x".repeat(513)));
+        assert!(!is_type(&"x".repeat(129)));
+    }
+
+    #[test]
+    fn a_kind_reads_back_from_its_name() {
+        for kind in [SourceKind::Calendly, SourceKind::Generic] {
+            assert_eq!(kind.to_string().parse(), Ok(kind));
+        }
+        assert_eq!("Calendly".parse::<SourceKind>(), Err(UnknownSourceKind));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_make_a_record_with_an_id_and_a_key(body in prop::collection::vec(any::<u8>(), 0..300)) {
+            for kind in [SourceKind::Calendly, SourceKind::Generic] {
+                let record = record(kind, None, &body);
+                prop_assert!(!record.key.is_empty() && !record.event.id.is_empty());
+            }
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! People: their addresses read, their pseudonyms derived.
+//!
+//! Owns: "one person, one contact id", however the address was typed; and that nobody without the key can go back from
+//! a contact id or a content digest to an address, not even by trying all of them.
+
+use daybook_domain::{Attendee, ContactId, Content, ContentDigest};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::draft::{Address, Person, Wish};
+use crate::json::Node;
+use crate::reject::{Fault, RejectReason};
+
+/// As long as the hash: a shorter key would be its weakest part.
+const KEY_LENGTH_MIN: usize = 32;
+/// RFC 5321 §4.5.3.1: 64 characters before the @ and 255 after.
+const EMAIL_LENGTH_MAX: usize = 320;
+/// ITU-T E.164 has 15 digits; some more for extensions and prefixes.
+const PHONE_DIGITS_MAX: usize = 20;
+/// The shortest number that a person can be reached at from elsewhere.
+const PHONE_DIGITS_MIN: usize = 5;
+
+/// Why bytes are not a contact key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is shorter than 32 bytes; draw 32 random ones and keep them: another key makes other people of everybody")]
+pub struct ContactKeyError;
+
+/// The key of the pseudonyms. Its `Debug` shows nothing.
+#[derive(Clone)]
+pub struct ContactKey(Vec<u8>);
+
+impl std::fmt::Debug for ContactKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ContactKey(…)")
+    }
+}
+
+impl ContactKey {
+    /// From at least 32 bytes.
+    pub fn new(bytes: &[u8]) -> Result<Self, ContactKeyError> {
+        if bytes.len() < KEY_LENGTH_MIN { Err(ContactKeyError) } else { Ok(Self(bytes.to_vec())) }
+    }
+
+    /// The first 16 bytes of the HMAC-SHA256 of the parts. Each use has its own prefix.
+    fn derive(&self, parts: &[&[u8]]) -> [u8; 16] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
+        for part in parts {
+            mac.update(part);
+        }
+        let code = mac.finalize().into_bytes();
+        let mut first = [0; 16];
+        first.copy_from_slice(&code[..16]);
+        first
+    }
+
+    fn attendee(&self, person: &Person) -> Attendee {
+        let (code, email, phone) = match &person.address {
+            Address::Email { email, phone } => {
+                (self.derive(&[b"email:", email.as_bytes()]), Some(email.clone()), phone.clone())
+            }
+            Address::Phone(phone) => (self.derive(&[b"phone:", dialled(phone).as_bytes()]), None, Some(phone.clone())),
+        };
+        Attendee { contact_id: ContactId::from_bytes(code), name: person.name.clone(), email, phone }
+    }
+
+    /// What people see of a wish. A person who is named twice attends once, as named first.
+    pub(crate) fn content(&self, wish: &Wish) -> Content {
+        let mut attendees: Vec<Attendee> = Vec::with_capacity(wish.people.len());
+        for attendee in wish.people.iter().map(|person| self.attendee(person)) {
+            if !attendees.iter().any(|known| known.contact_id == attendee.contact_id) {
+                attendees.push(attendee);
+            }
+        }
+        let digest = self.digest(wish.title.as_deref(), &attendees, wish.time_zone.as_deref());
+        Content { title: wish.title.clone(), attendees, source_time_zone: wish.time_zone.clone(), digest }
+    }
+
+    fn digest(&self, title: Option<&str>, attendees: &[Attendee], zone: Option<&str>) -> ContentDigest {
+        let mut bytes = Vec::with_capacity(256);
+        put(&mut bytes, title);
+        bytes.extend_from_slice(&(attendees.len() as u64).to_be_bytes());
+        for attendee in attendees {
+            put(&mut bytes, attendee.name.as_deref());
+            put(&mut bytes, attendee.email.as_deref());
+            put(&mut bytes, attendee.phone.as_deref());
+        }
+        put(&mut bytes, zone);
+        ContentDigest(self.derive(&[b"content:", &bytes]))
+    }
+}
+
+/// Length-prefixed, and absent is not empty: no two contents make the same bytes.
+fn put(bytes: &mut Vec<u8>, text: Option<&str>) {
+    match text {
+        Some(text) => {
+            bytes.push(1);
+            bytes.extend_from_slice(&(text.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(text.as_bytes());
+        }
+        None => bytes.push(0),
+    }
+}
+
+/// An e-mail address, trimmed and in lower case. Only its shape is judged: whether it exists is not ours to know.
+pub(crate) fn email(node: &Node<'_>) -> Result<String, Fault> {
+    let text = node.text()?.trim();
+    let plain = text.chars().count() <= EMAIL_LENGTH_MAX
+        && !text.chars().any(|character| character.is_whitespace() || character.is_control());
+    match text.rsplit_once('@') {
+        Some((local, domain)) if plain && !local.is_empty() && !domain.is_empty() => Ok(text.to_lowercase()),
+        Some(_) | None => Err(node.fault(RejectReason::InvalidValue, "is not an e-mail address, such as name@host")),
+    }
+}
+
+/// A phone number without blanks.
+pub(crate) fn phone(node: &Node<'_>) -> Result<String, Fault> {
+    let text: String = node.text()?.chars().filter(|character| !character.is_whitespace()).collect();
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let plain = text.char_indices().all(|(at, character)| {
+        character.is_ascii_digit() || "-().".contains(character) || (at == 0 && character == '+')
+    });
+    if plain && (PHONE_DIGITS_MIN..=PHONE_DIGITS_MAX).contains(&digits) {
+        Ok(text)
+    } else {
+        Err(node.fault(RejectReason::InvalidValue, "is not a phone number; write 5 to 20 digits, such as +15550100"))
+    }
+}
+
+/// What is dialled: the digits, and the plus before them. Two spellings of one number are one person.
+fn dialled(phone: &str) -> String {
+    phone.chars().filter(|character| character.is_ascii_digit() || *character == '+').collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn key(byte: u8) -> ContactKey {
+        ContactKey::new(&[byte; 32]).expect("32 bytes")
+    }
+
+    fn read(text: &str, read: impl Fn(&Node<'_>) -> Result<String, Fault>) -> Option<String> {
+        read(&Node::root(&Value::String(text.to_owned()))).ok()
+    }
+
+    fn by_email(text: &str) -> Person {
+        let email = read(text, email).expect("an address");
+        Person { name: None, address: Address::Email { email, phone: None } }
+    }
+
+    fn by_phone(text: &str) -> Person {
+        Person { name: None, address: Address::Phone(read(text, phone).expect("a number")) }
+    }
+
+    fn wish(title: Option<&str>, people: Vec<Person>, zone: Option<&str>) -> Wish {
+        Wish { title: title.map(str::to_owned), people, time_zone: zone.map(str::to_owned), ..Wish::example() }
+    }
+
+    #[test]
+    fn one_address_is_one_person_however_it_was_typed() {
+        let id = |person: &Person| key(1).attendee(person).contact_id;
+        assert_eq!(id(&by_email(" Jane.Doe@Example.COM ")), id(&by_email("jane.doe@example.com")));
+        assert_eq!(id(&by_phone("+1 (555) 010-0199")), id(&by_phone("+15550100199")));
+        assert_ne!(id(&by_phone("15550100199")), id(&by_phone("+15550100199")));
+        assert_ne!(key(1).attendee(&by_email("a@b")).contact_id, key(2).attendee(&by_email("a@b")).contact_id);
+    }
+
+    #[test]
+    fn a_contact_id_is_pinned_for_ever() {
+        // printf 'email:jane.doe@example.com' | openssl dgst -sha256 -mac HMAC -macopt hexkey:0101…01
+        let id = key(1).attendee(&by_email("jane.doe@example.com")).contact_id;
+        assert_eq!(id.as_str(), "cffd93fb19719173663304c18bf25d5f");
+    }
+
+    #[test]
+    fn a_content_digest_tells_every_field_apart_and_repeats_for_equal_content() {
+        let digest = |wish: &Wish| key(1).content(wish).digest;
+        let jane = || vec![by_email("jane@example.com")];
+        let base = wish(Some("Intro"), jane(), Some("Europe/Berlin"));
+        assert_eq!(digest(&base), digest(&wish(Some("Intro"), jane(), Some("Europe/Berlin"))));
+        let others = [
+            wish(None, jane(), Some("Europe/Berlin")),
+            wish(Some(""), jane(), Some("Europe/Berlin")),
+            wish(Some("Intro"), vec![], Some("Europe/Berlin")),
+            wish(Some("Intro"), jane(), None),
+            wish(Some("IntroE"), jane(), Some("urope/Berlin")),
+        ];
+        for (at, other) in others.iter().enumerate() {
+            assert_ne!(digest(&base), digest(other), "{at}");
+            assert_ne!(key(2).content(other).digest, digest(other), "{at}");
+        }
+    }
+
+    #[test]
+    fn a_person_who_is_named_twice_attends_once() {
+        let content = key(1).content(&wish(None, vec![by_email("a@b.c"), by_email("A@b.c"), by_email("d@b.c")], None));
+        assert_eq!(content.attendees.len(), 2);
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for text in ["", "jane", "@example.com", "jane@", "jane doe@example.com", "a\u{0}@b", &"x".repeat(321)] {
+            assert_eq!(read(text, email), None, "{text}");
+        }
+        for text in ["", "+", "1234", "call me", "1+2345678", "123456789012345678901"] {
+            assert_eq!(read(text, phone), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_long_enough_and_never_shows() {
+        assert_eq!(ContactKey::new(&[0; 31]).err(), Some(ContactKeyError));
+        assert_eq!(format!("{:?}", key(7)), "ContactKey(…)");
+    }
+}

@@ -1,0 +1,157 @@
+//! The first step: bytes to drafts, and the questions that they raise.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use daybook_domain::{SourceName, Timestamp};
+use daybook_wire::{SourceEvent, header};
+
+use crate::draft::{Entry, Reader};
+use crate::json::{self, ID_LENGTH_MAX, Node};
+use crate::path::Drift;
+use crate::reject::{Fault, RejectReason};
+use crate::{calendly, generic};
+
+/// Which vendor's payload a source sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SourceKind {
+    /// See [`calendly`](crate::calendly).
+    Calendly,
+    /// See [`generic`](crate::generic).
+    Generic,
+}
+
+/// Not a kind of source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is not a kind of source; use calendly or generic")]
+pub struct UnknownSourceKind;
+
+impl SourceKind {
+    const fn reader(self) -> Reader {
+        match self {
+            Self::Calendly => calendly::read,
+            Self::Generic => generic::read,
+        }
+    }
+}
+
+impl FromStr for SourceKind {
+    type Err = UnknownSourceKind;
+    fn from_str(text: &str) -> Result<Self, UnknownSourceKind> {
+        match text {
+            "calendly" => Ok(Self::Calendly),
+            "generic" => Ok(Self::Generic),
+            _ => Err(UnknownSourceKind),
+        }
+    }
+}
+
+impl fmt::Display for SourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Calendly => "calendly",
+            Self::Generic => "generic",
+        })
+    }
+}
+
+/// A record of `raw.<source>`.
+#[derive(Clone, Copy)]
+pub struct RawEvent<'a> {
+    /// The source whose topic it is; what the event says of itself is not believed in this.
+    pub source: &'a SourceName,
+    /// Its CloudEvents attributes.
+    pub event: &'a SourceEvent,
+    /// Its bytes.
+    pub body: &'a [u8],
+}
+
+impl fmt::Debug for RawEvent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RawEvent({}, {} bytes)", self.source, self.body.len())
+    }
+}
+
+/// An event that was read and waits for its look-ups. Holds personal data: its `Debug` counts only.
+pub struct Parsed {
+    pub(crate) source: SourceName,
+    pub(crate) event_source: String,
+    pub(crate) event_id: String,
+    pub(crate) received_at: Timestamp,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) drift: BTreeSet<String>,
+}
+
+impl fmt::Debug for Parsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Parsed({}, {} entries)", self.source, self.entries.len())
+    }
+}
+
+/// What must be looked up before an event can be normalized. Aliases may be e-mail addresses and booking ids may hold
+/// them: the `Debug` counts only.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Questions {
+    /// Which resource has this alias at the event's source?
+    pub aliases: BTreeSet<String>,
+    /// Which bookings does the event's source know by this id?
+    pub bookings: BTreeSet<String>,
+}
+
+impl fmt::Debug for Questions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Questions({} aliases, {} bookings)", self.aliases.len(), self.bookings.len())
+    }
+}
+
+/// Reads an event strictly, item by item.
+pub fn parse(kind: SourceKind, raw: RawEvent<'_>) -> Parsed {
+    let mut drift = Drift::default();
+    let entries = match read(kind, raw, &mut drift) {
+        Ok(entries) => entries,
+        Err(fault) => vec![Entry::Reject(fault.at(None))],
+    };
+    Parsed {
+        source: raw.source.clone(),
+        event_source: raw.event.source.clone(),
+        event_id: raw.event.id.clone(),
+        received_at: raw.event.received_at,
+        entries,
+        drift: drift.into_paths(),
+    }
+}
+
+fn read(kind: SourceKind, raw: RawEvent<'_>, drift: &mut Drift) -> Result<Vec<Entry>, Fault> {
+    check_attribute(header::CE_ID, &raw.event.id)?;
+    check_attribute(header::CE_SOURCE, &raw.event.source)?;
+    let value = json::read(raw.body)?;
+    kind.reader()(&Node::root(&value), drift)
+}
+
+/// An upstream system writes these headers itself, and they end up in ids, stores and logs.
+fn check_attribute(name: &'static str, text: &str) -> Result<(), Fault> {
+    let sized = (1..=ID_LENGTH_MAX).contains(&text.chars().count());
+    if sized && !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    let problem = format!("must have 1 to {ID_LENGTH_MAX} characters, and no control characters");
+    Err(Fault::new(RejectReason::InvalidValue, name, problem))
+}
+
+impl Parsed {
+    /// What must be looked up.
+    pub fn questions(&self) -> Questions {
+        let mut questions = Questions::default();
+        for entry in &self.entries {
+            match entry {
+                Entry::Draft(draft) => {
+                    questions.bookings.extend(draft.names().map(str::to_owned));
+                    questions.aliases.extend(draft.places.iter().flat_map(|place| place.aliases.iter().cloned()));
+                }
+                Entry::Ignored(_) | Entry::Reject(_) => {}
+            }
+        }
+        questions
+    }
+}

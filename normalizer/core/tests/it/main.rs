@@ -1,0 +1,7 @@
+//! Payloads of the vendors' real shapes, written by us, through both steps; and payloads of no shape at all.
+
+mod fixtures;
+mod identity;
+mod questions;
+mod robustness;
+mod world;

@@ -1,0 +1,43 @@
+//! What is asked between the two steps.
+
+use daybook_normalizer_core::SourceKind;
+
+use crate::world::parse;
+
+fn questions(kind: SourceKind, body: &str) -> (Vec<String>, Vec<String>) {
+    let questions = parse(kind, body.as_bytes()).questions();
+    (questions.aliases.into_iter().collect(), questions.bookings.into_iter().collect())
+}
+
+#[test]
+fn a_calendly_host_is_asked_for_by_uri_and_by_lower_cased_address_and_the_booking_by_both_names() {
+    let body = include_str!("../fixtures/calendly/reschedule_new_half_to_another_host.json");
+    let (aliases, bookings) = questions(SourceKind::Calendly, body);
+    assert_eq!(aliases, ["bert@clinic.example", "https://api.calendly.com/users/BERT000000000002"]);
+    assert_eq!(
+        bookings,
+        [
+            "https://api.calendly.com/scheduled_events/EVT0/invitees/OLD",
+            "https://api.calendly.com/scheduled_events/EVT1/invitees/NEW"
+        ]
+    );
+}
+
+#[test]
+fn a_generic_event_asks_for_its_alias_as_written() {
+    let body = r#"{"events":[
+        {"type":"booking.cancelled","id":"1","version":1,"resource":"Room 7"},
+        {"type":"booking.cancelled","id":"2","version":1},
+        {"type":"booking.cancelled","id":3,"version":1,"resource":"Room 8"}]}"#;
+    let (aliases, bookings) = questions(SourceKind::Generic, body);
+    assert_eq!(aliases, ["Room 7"]);
+    assert_eq!(bookings, ["1", "2"]);
+}
+
+#[test]
+fn nothing_that_waits_shows_personal_data_in_its_debug_text() {
+    let body = include_bytes!("../fixtures/calendly/created.json");
+    let parsed = parse(SourceKind::Calendly, body);
+    assert_eq!(format!("{parsed:?}"), "Parsed(calendly, 1 entries)");
+    assert_eq!(format!("{:?}", parsed.questions()), "Questions(2 aliases, 1 bookings)");
+}

@@ -1,0 +1,156 @@
+//! What the tests' Daybook knows, and how what came of an event is written down.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use daybook_domain::{BookingId, Claim, Content, Operation, ResourceId, SourceName};
+use daybook_normalizer_core::{ContactKey, Item, Known, KnownBooking, Normalized, Parsed, RawEvent, SourceKind};
+use daybook_wire::SourceEvent;
+
+pub fn source(kind: SourceKind) -> SourceName {
+    kind.to_string().parse().expect("a name")
+}
+
+pub fn resource(name: &str) -> ResourceId {
+    name.parse().expect("a name")
+}
+
+pub fn key() -> ContactKey {
+    ContactKey::new(&[7; 32]).expect("32 bytes")
+}
+
+pub fn event(kind: SourceKind) -> SourceEvent {
+    SourceEvent {
+        id: "evt-1".to_owned(),
+        source: format!("/webhooks/{kind}"),
+        kind: String::new(),
+        time: None,
+        content_type: "application/json".to_owned(),
+        received_at: "2026-05-04T07:12:12Z".parse().expect("a time"),
+        traceparent: None,
+    }
+}
+
+pub fn parse(kind: SourceKind, body: &[u8]) -> Parsed {
+    daybook_normalizer_core::parse(kind, RawEvent { source: &source(kind), event: &event(kind), body })
+}
+
+pub fn normalize(kind: SourceKind, body: &[u8]) -> Normalized {
+    daybook_normalizer_core::normalize(&parse(kind, body), &known(kind), &key())
+}
+
+/// Anna and Bert are entered (Bert by e-mail address only), Carl's alias was removed, and some bookings are there.
+pub fn known(kind: SourceKind) -> Known {
+    let (aliases, bookings): (&[_], &[_]) = match kind {
+        SourceKind::Calendly => (
+            &[
+                ("https://api.calendly.com/users/ANNA000000000001", "anna"),
+                ("anna@clinic.example", "anna"),
+                ("bert@clinic.example", "bert"),
+            ],
+            &[
+                ("https://api.calendly.com/scheduled_events/EVT0/invitees/OLD", "first-name-of-old", "anna"),
+                ("https://api.calendly.com/scheduled_events/EVT7/invitees/KNOWN_ON_CARL", "on-carl", "carl"),
+                ("https://api.calendly.com/scheduled_events/EVT8/invitees/KNOWN_ON_ANNA_AND_CARL", "both", "carl"),
+                ("https://api.calendly.com/scheduled_events/EVT8/invitees/KNOWN_ON_ANNA_AND_CARL", "both", "anna"),
+            ],
+        ),
+        SourceKind::Generic => (
+            &[("Room 7", "room-7"), ("desk-anna", "anna")],
+            &[("4711", "first-name-of-4711", "room-7"), ("both", "both", "room-7"), ("both", "both", "anna")],
+        ),
+    };
+    let aliases = aliases.iter().map(|(alias, name)| ((*alias).to_owned(), resource(name))).collect();
+    let mut known = Known { aliases, bookings: BTreeMap::new() };
+    for (name, first_name, on) in bookings {
+        let booking = KnownBooking { resource: resource(on), booking_id: booking_id(kind, first_name, on) };
+        known.bookings.entry((*name).to_owned()).or_default().push(booking);
+    }
+    known
+}
+
+pub fn booking_id(kind: SourceKind, name: &str, on: &str) -> BookingId {
+    BookingId::derive(&source(kind), name, &resource(on))
+}
+
+/// Everything that matters of it, for a person to check. The fixtures' people are invented.
+pub fn render(kind: SourceKind, normalized: &Normalized) -> String {
+    let mut text = String::new();
+    for item in &normalized.items {
+        match item {
+            Item::Request(request) => {
+                let _ = writeln!(text, "request {}", request.operation.kind().as_str());
+                let _ = writeln!(text, "  request_id  {}", request.request_id);
+                let _ = writeln!(text, "  resource    {}", request.resource);
+                let sourced = request.sourced_at.map_or("-".to_owned(), |time| time.to_string());
+                let _ = writeln!(text, "  sourced_at  {sourced}");
+                operation(&mut text, kind, &request.operation);
+            }
+            Item::Ignored(reason) => {
+                let _ = writeln!(text, "ignored {}", reason.as_str());
+            }
+            Item::Reject(reject) => {
+                let item = reject.item.map_or("-".to_owned(), |item| item.to_string());
+                let _ = writeln!(text, "reject {} item {item}\n  {reject}", reject.reason.as_str());
+            }
+            Item::Unplaced(reject) => {
+                let item = reject.item.map_or("-".to_owned(), |item| item.to_string());
+                let _ = writeln!(text, "unplaced, then {} item {item}\n  {reject}", reject.reason.as_str());
+            }
+        }
+    }
+    if !normalized.drift.is_empty() {
+        let _ = writeln!(text, "drift {}", normalized.drift.iter().cloned().collect::<Vec<_>>().join(", "));
+    }
+    text
+}
+
+fn operation(text: &mut String, kind: SourceKind, operation: &Operation) {
+    match operation {
+        Operation::Book(claim) => self::claim(text, kind, claim),
+        Operation::Reschedule { previous, claim } => {
+            let _ = writeln!(text, "  previous    {}", previous.id());
+            self::claim(text, kind, claim);
+        }
+        Operation::Cancel { booking_id, identity, version, interval, kind: cancel } => {
+            let _ = writeln!(text, "  identity    {}", identity.id());
+            let _ = writeln!(text, "  booking_id  {}", named(kind, *booking_id, identity.id()));
+            let _ = writeln!(text, "  version     {} {}", version.sequence, version.updated_at);
+            let _ = match interval {
+                Some(interval) => writeln!(text, "  interval    {} .. {}", interval.start(), interval.end()),
+                None => writeln!(text, "  interval    -"),
+            };
+            let _ = writeln!(text, "  kind        {cancel:?}");
+        }
+        Operation::Define(_) | Operation::Expire { .. } => panic!("no vendor asks for this"),
+    }
+}
+
+fn claim(text: &mut String, kind: SourceKind, claim: &Claim) {
+    let _ = writeln!(text, "  identity    {}", claim.identity.id());
+    let _ = writeln!(text, "  booking_id  {}", named(kind, claim.booking_id, claim.identity.id()));
+    let _ = writeln!(text, "  version     {} {}", claim.version.sequence, claim.version.updated_at);
+    let _ = writeln!(text, "  interval    {} .. {}", claim.interval.start(), claim.interval.end());
+    let Content { title, attendees, source_time_zone, digest } = &claim.content;
+    let show = |text: &Option<String>| text.clone().unwrap_or("-".to_owned());
+    let _ = writeln!(text, "  title       {}", show(title));
+    let _ = writeln!(text, "  zone        {}", show(source_time_zone));
+    for who in attendees {
+        let parts = [show(&who.name), show(&who.email), show(&who.phone)].join(" | ");
+        let _ = writeln!(text, "  attendee    {} {parts}", who.contact_id);
+    }
+    let code: String = digest.0.iter().map(|byte| format!("{byte:02x}")).collect();
+    let _ = writeln!(text, "  digest      {code}");
+}
+
+/// A booking id, and what it was derived from: the identity in hand, or one that was known.
+fn named(kind: SourceKind, id: BookingId, identity: &str) -> String {
+    let mut names: BTreeMap<BookingId, String> = BTreeMap::new();
+    for on in ["anna", "bert", "carl", "room-7"] {
+        for name in ["first-name-of-old", "on-carl", "both", "first-name-of-4711"] {
+            names.insert(booking_id(kind, name, on), format!("known ({name} on {on})"));
+        }
+        names.insert(booking_id(kind, identity, on), format!("{id}, new on {on}"));
+    }
+    names.get(&id).cloned().unwrap_or("derived from something else".to_owned())
+}
