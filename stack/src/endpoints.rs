@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     instance::Instance,
     layout::Layout,
-    part::{Server, Service},
+    part::{Part, Server, Service},
     ports::Use,
     secrets,
 };
@@ -85,8 +85,8 @@ struct RolePasswords {
 
 impl Endpoints {
     pub(crate) fn of(instance: &Instance) -> Endpoints {
-        let Instance { ports: _, secrets, layout: _ } = instance;
-        let http = |part, usage| format!("http://127.0.0.1:{}", instance.port(part, usage));
+        let secrets = &instance.secrets;
+        let http = |part: Part, usage| format!("http://127.0.0.1:{}", instance.port(part, usage));
         let admin = |service: Service| http(service.into(), Use::Admin);
         let port = instance.port(Server::Postgres, Use::Main);
         let url = |user: &str, password: &str, db: &str| format!("postgres://{user}:{password}@127.0.0.1:{port}/{db}");
@@ -127,16 +127,17 @@ impl Endpoints {
     }
 
     /// What the env file exports, for a test that runs a program of its own: the addresses by name, then the
-    /// configuration with which the `daybook` command line runs.
+    /// configuration with which the `daybook` command line runs. It connects as the owner of the database, because it is
+    /// the operators' tool: it loads resources as well as it shows bookings.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         let mut variables = self.addresses();
-        variables.extend(self.cli(Role::Reader));
+        variables.extend(self.command_line());
         variables
     }
 
-    /// The same, but the `daybook` command line runs as the owner of the database: for `migrate` and `resources apply`.
-    pub fn owner_variables(&self) -> Vec<(&'static str, String)> {
-        let mut variables = self.cli(Role::Owner);
+    /// What `daybook migrate`, `topics apply` and `schemas apply` run with.
+    pub(crate) fn setup_variables(&self) -> Vec<(&'static str, String)> {
+        let mut variables = self.command_line();
         let RolePasswords { owner: _, arbiter, ingest, propagator, reader } = &self.passwords;
         variables.extend([
             ("DAYBOOK__MIGRATE__ROLE_PASSWORDS__ARBITER", arbiter.clone()),
@@ -173,17 +174,14 @@ impl Endpoints {
         ]
     }
 
-    fn cli(&self, role: Role) -> Vec<(&'static str, String)> {
-        let (url, password) = match role {
-            Role::Owner => (&self.postgres.owner, &self.passwords.owner),
-            Role::Reader => (&self.postgres.reader, &self.passwords.reader),
-        };
+    fn command_line(&self) -> Vec<(&'static str, String)> {
+        // The password travels by itself, so that a printed URL gives nothing away.
+        let url = self.postgres.owner.replace(&format!(":{}@", self.passwords.owner), "@");
         vec![
             ("DAYBOOK__KAFKA__BROKERS", self.kafka_brokers.clone()),
             ("DAYBOOK__REGISTRY__URL", self.registry_url.clone()),
-            // The password travels by itself, so that a printed URL gives nothing away.
-            ("DAYBOOK__POSTGRES__URL", url.replace(&format!(":{password}@"), "@")),
-            ("DAYBOOK__POSTGRES__PASSWORD", password.clone()),
+            ("DAYBOOK__POSTGRES__URL", url),
+            ("DAYBOOK__POSTGRES__PASSWORD", self.passwords.owner.clone()),
             ("DAYBOOK__NORMALIZER__CONTACT_KEY", self.contact_key.clone()),
             ("DAYBOOK__SOURCES__CALENDLY__KIND", "calendly".to_owned()),
             ("DAYBOOK__SOURCES__GENERIC__KIND", "generic".to_owned()),
@@ -193,15 +191,12 @@ impl Endpoints {
     pub(crate) fn write(&self, layout: &Layout) -> Result<(), Error> {
         let variables = self.variables();
         let text = env_file::render(variables.iter().map(|(name, value)| (*name, value.as_str())));
-        let head = format!("# The Daybook stack `{}`, for a shell to source. Local secrets: never commit.\n", layout.instance());
+        let head = format!(
+            "# The Daybook stack `{}`, for a shell to source. Local secrets: never commit.\n",
+            layout.instance()
+        );
         secrets::write_private(&layout.env_file(), &(head + &text))
     }
-}
-
-#[derive(Clone, Copy)]
-enum Role {
-    Owner,
-    Reader,
 }
 
 impl fmt::Debug for Endpoints {

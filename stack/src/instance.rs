@@ -17,6 +17,7 @@ use crate::{
 };
 
 /// An instance that has been brought up at least once.
+#[derive(Clone)]
 pub(crate) struct Instance {
     pub(crate) layout: Layout,
     pub(crate) ports: Ports,
@@ -24,16 +25,21 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    /// The instance with every port chosen and every secret made. `holds` says whether the part runs now, so that the
-    /// port it occupies is its own.
-    pub(crate) fn prepare(layout: Layout, holds: impl Fn(Part) -> bool, progress: &Progress) -> Result<Instance, Error> {
+    /// The instance with every port chosen and every secret made. `keeps` says whether the part can still
+    /// have the port it had.
+    pub(crate) fn prepare(
+        layout: Layout,
+        keeps: impl Fn(Part, u16) -> bool,
+        progress: &Progress,
+    ) -> Result<Instance, Error> {
         layout.create()?;
+        // Two instances that choose at the same time would choose the same.
+        let _choosing = Lock::take_ports(&layout, progress)?;
         let mut ports = Ports::load(&layout.run().join("ports"), &others(&layout))?;
         for part in Part::all() {
             for usage in uses(part) {
                 let before = ports.get(part, *usage);
-                let keep = |port| holds(part) || crate::ports::can_bind(port);
-                let port = ports.choose(part, *usage, layout.is_default(), keep);
+                let port = ports.choose(part, *usage, layout.is_default(), |port| keeps(part, port));
                 if let Some(before) = before.filter(|before| *before != port) {
                     progress.say(part, format_args!("port {before} is now used by somebody else; moved to {port}"));
                 }
@@ -79,6 +85,10 @@ impl Lock {
     pub(crate) fn take_dist(layout: &Layout, progress: &Progress) -> Result<Lock, Error> {
         fs::create_dir_all(layout.dist()).map_err(Error::io("create", layout.dist()))?;
         lock_file(layout.dist().join("lock"), "another command is installing; waiting for it", progress)
+    }
+
+    fn take_ports(layout: &Layout, progress: &Progress) -> Result<Lock, Error> {
+        lock_file(layout.dist().join("ports.lock"), "another instance is choosing its ports; waiting for it", progress)
     }
 }
 

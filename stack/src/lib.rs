@@ -10,6 +10,7 @@
 //! here), any asynchronous runtime (it must compile in seconds, because it runs before everything else is built), and any
 //! address but loopback.
 
+mod builder;
 mod cargo;
 mod compose;
 mod endpoints;
@@ -31,9 +32,11 @@ mod server;
 mod service;
 mod stack;
 mod tail;
+mod unit;
 mod wait;
 
 pub use crate::{
+    builder::{Builder, Until},
     endpoints::{AdminUrls, Endpoints, PostgresUrls},
     engine::{Engine, Status},
     error::Error,
@@ -42,5 +45,6 @@ pub use crate::{
     layout::Layout,
     part::{Part, Server, Service},
     progress::Progress,
-    stack::{Builder, Stack, Unit, Until},
+    stack::Stack,
+    unit::Unit,
 };

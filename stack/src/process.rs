@@ -24,7 +24,7 @@ use nix::{
 use crate::{
     error::Error,
     part::{Part, Server},
-    wait,
+    secrets, wait,
 };
 
 /// How long the system may take to bury a process after SIGKILL.
@@ -52,8 +52,8 @@ pub(crate) struct Launch {
 pub(crate) struct Supervisor {
     run: PathBuf,
     log: PathBuf,
-    /// Those that this very process started and therefore has to reap.
-    children: Mutex<BTreeMap<Part, Child>>,
+    /// Those that this very process started and therefore has to reap, each with its log's length at that time.
+    children: Mutex<BTreeMap<Part, (Child, u64)>>,
 }
 
 impl Supervisor {
@@ -88,16 +88,23 @@ impl Supervisor {
 
     /// How the part ended, if this process started it and it did.
     pub(crate) fn ended(&self, part: Part) -> Option<ExitStatus> {
-        self.children().get_mut(&part).and_then(|child| child.try_wait().ok().flatten())
+        self.children().get_mut(&part).and_then(|(child, _)| child.try_wait().ok().flatten())
+    }
+
+    /// Where in the part's log its last start begins.
+    pub(crate) fn log_start(&self, part: Part) -> u64 {
+        self.children().get(&part).map_or(0, |(_, start)| *start)
     }
 
     /// Starts the part, appending its output to its log.
     pub(crate) fn start(&self, part: Part, launch: &Launch) -> Result<Identity, Error> {
         for (file, content) in &launch.files {
-            fs::write(file, content).map_err(Error::io("write", file))?;
+            // Some hold a password, so all are for their owner alone.
+            secrets::write_private(file, content)?;
         }
         let path = self.log_file(part);
         let log = OpenOptions::new().create(true).append(true).open(&path).map_err(Error::io("open", &path))?;
+        let log_start = log.metadata().map_or(0, |meta| meta.len());
         let error_log = log.try_clone().map_err(Error::io("open", &path))?;
         let mut command = Command::new(&launch.program);
         command.args(&launch.args).envs(&launch.env).current_dir(&launch.directory).process_group(0);
@@ -107,14 +114,14 @@ impl Supervisor {
         let Some(identity) = identity.filter(|_| !matches!(child.try_wait(), Ok(Some(_)))) else {
             // Gone already; the caller's wait reports it with the log.
             let pid = child.id().cast_signed();
-            self.children().insert(part, child);
+            self.children().insert(part, (child, log_start));
             return Ok(Identity { pid, start: 0, boot: String::new() });
         };
         let Identity { pid, start, boot } = &identity;
         let file = self.pid_file(part);
         let text = format!("{pid} {start} {boot} {}\n", launch.fingerprint());
         fs::write(&file, text).map_err(Error::io("write", file))?;
-        self.children().insert(part, child);
+        self.children().insert(part, (child, log_start));
         Ok(identity)
     }
 
@@ -176,7 +183,7 @@ impl Supervisor {
         let _ = self.ended(part);
     }
 
-    fn children(&self) -> MutexGuard<'_, BTreeMap<Part, Child>> {
+    fn children(&self) -> MutexGuard<'_, BTreeMap<Part, (Child, u64)>> {
         self.children.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -200,7 +207,7 @@ impl Identity {
     /// The process that has this pid now.
     pub(crate) fn of(pid: i32) -> Option<Identity> {
         let stat = Stat::read(pid)?;
-        (!stat.is_dead()).then(|| Identity { pid, start: stat.start, boot: boot_id() })
+        (!stat.is_dead(pid)).then(|| Identity { pid, start: stat.start, boot: boot_id() })
     }
 
     fn lives(&self) -> bool {
@@ -229,9 +236,11 @@ impl Stat {
         Some(Stat { state, parent: fields.get(1)?.parse().ok()?, start: fields.get(19)?.parse().ok()? })
     }
 
-    /// A zombie has ended; it only waits for its parent to look.
-    fn is_dead(&self) -> bool {
-        matches!(self.state, 'Z' | 'X')
+    /// A zombie has ended and only waits for its parent to look, unless it is only the first thread that has: until the
+    /// last one is gone, a killed JVM still holds its ports and files.
+    fn is_dead(&self, pid: i32) -> bool {
+        let threads = || fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+        matches!(self.state, 'Z' | 'X') && threads() <= 1
     }
 }
 
@@ -257,12 +266,11 @@ const fn stop_signal(part: Part) -> Signal {
     }
 }
 
-/// Services drain; Kafka writes its snapshot.
+/// Services give their work 25 s to drain; Kafka writes its snapshot, PostgreSQL its checkpoint.
 const fn stop_patience(part: Part) -> Duration {
     match part {
-        Part::Server(Server::Kafka | Server::Postgres) => Duration::from_secs(30),
+        Part::Server(Server::Kafka | Server::Postgres) | Part::Service(_, _) => Duration::from_secs(30),
         Part::Server(Server::Registry | Server::Radicale) => Duration::from_secs(10),
-        Part::Service(_, _) => Duration::from_secs(20),
     }
 }
 
@@ -271,10 +279,19 @@ fn send(identity: &Identity, signal: Signal) -> bool {
     identity.lives() && kill(Pid::from_raw(identity.pid), signal).is_ok()
 }
 
-fn descendants(pid: i32) -> Vec<Identity> {
+/// Every process that works in this directory.
+pub(crate) fn working_in(directory: &Path) -> Vec<Identity> {
+    let here = |pid: &i32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == directory);
+    pids().filter(here).filter_map(Identity::of).collect()
+}
+
+fn pids() -> impl Iterator<Item = i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let parents: BTreeMap<i32, i32> = pids.filter_map(|pid| Some((pid, Stat::read(pid)?.parent))).collect();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+fn descendants(pid: i32) -> Vec<Identity> {
+    let parents: BTreeMap<i32, i32> = pids().filter_map(|pid| Some((pid, Stat::read(pid)?.parent))).collect();
     let is_below = |candidate: i32| {
         let mut above = parents.get(&candidate);
         while let Some(parent) = above {

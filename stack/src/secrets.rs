@@ -70,9 +70,11 @@ pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// Hexadecimal, so that it needs no quoting in SQL, a URL, a shell or a htpasswd file.
+/// Hexadecimal, so that it needs no quoting in SQL, a URL, a shell or a htpasswd file; and a letter first that no number
+/// has, because configuration read from the environment guesses types, and `12e45…` is a number.
 fn password() -> String {
-    random_bytes::<24>().iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits = random_bytes::<24>().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    format!("x{digits}")
 }
 
 fn standard_webhook() -> String {

@@ -1,0 +1,41 @@
+//! What the native stack needs on the machine, installed where it is missing.
+//!
+//! Invariant: what is there is not touched and not mentioned; a second run installs nothing and says nothing. Downloads
+//! appear in `dist/` under their version and only once they are complete.
+
+use std::sync::{Mutex, PoisonError};
+
+mod apt;
+mod command;
+mod dist;
+
+pub(crate) use self::{
+    command::{find, run},
+    dist::{java, kafka_classpath, postgres_bin, python, registry_home},
+};
+use crate::{error::Error, instance::Lock, layout::Layout, part::Server, progress::Progress};
+
+/// Installs what is missing. `build` says whether the workspace will be compiled here too.
+pub fn install(layout: &Layout, build: bool, progress: &Progress) -> Result<(), Error> {
+    packages(layout, build, progress)?;
+    Server::ALL.into_iter().try_for_each(|server| download(server, layout, progress))
+}
+
+/// The distribution's packages.
+pub(crate) fn packages(layout: &Layout, build: bool, progress: &Progress) -> Result<(), Error> {
+    let _lock = Lock::take_dist(layout, progress)?;
+    apt::install(layout, build, progress)
+}
+
+/// What one server is made of.
+pub(crate) fn download(server: Server, layout: &Layout, progress: &Progress) -> Result<(), Error> {
+    /// One download at a time, also among our own threads: Maven's local repository does not take two writers, and the
+    /// network is the limit anyway.
+    static ONE: Mutex<()> = Mutex::new(());
+    if dist::has(server, layout) {
+        return Ok(());
+    }
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _lock = Lock::take_dist(layout, progress)?;
+    dist::install(server, layout, progress)
+}
