@@ -1,2 +1,9 @@
-//! .
-fn main() {}
+//! The arbiter's process.
+
+use std::process::ExitCode;
+
+use daybook_arbiter::{Config, start};
+
+fn main() -> ExitCode {
+    daybook_runtime::service::main::<Config>("arbiter", async |config, service| start(config, service).await)
+}

@@ -114,7 +114,8 @@ impl State {
     }
 
     pub(crate) fn apply(&mut self, decision: &Decision) {
-        self.version = decision.resource_version;
+        // A verdict about a record that could not be read knows no version: it never takes one back.
+        self.version = self.version.max(decision.resource_version);
         if let Some(rules) = &decision.rules {
             self.rules = Some(rules.clone());
         }

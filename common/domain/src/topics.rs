@@ -60,6 +60,37 @@ pub fn raw(source: &SourceName) -> String {
     format!("raw.{source}")
 }
 
+/// The partition that Java's default partitioner, and librdkafka's `murmur2_random`, choose for a key: where a
+/// resource's records must be, on each of its topics.
+pub fn partition_of(key: &[u8], partitions: i32) -> i32 {
+    // Kafka: `Utils.toPositive(Utils.murmur2(keyBytes)) % numPartitions`.
+    (murmur2(key).cast_signed() & i32::MAX) % partitions
+}
+
+/// 32-bit `MurmurHash2` as Kafka's `org.apache.kafka.common.utils.Utils.murmur2` computes it.
+fn murmur2(data: &[u8]) -> u32 {
+    const SEED: u32 = 0x9747_b28c;
+    const M: u32 = 0x5bd1_e995;
+    const R: u32 = 24;
+    let (words, rest) = data.as_chunks::<4>();
+    // Kafka's keys are far below 4 GiB; Java's own length is an i32.
+    let mut hash = SEED ^ u32::try_from(data.len()).unwrap_or(u32::MAX);
+    for word in words {
+        let mut k = u32::from_le_bytes(*word).wrapping_mul(M);
+        k ^= k >> R;
+        hash = hash.wrapping_mul(M) ^ k.wrapping_mul(M);
+    }
+    if !rest.is_empty() {
+        for (shift, byte) in rest.iter().enumerate() {
+            hash ^= u32::from(*byte) << (8 * shift);
+        }
+        hash = hash.wrapping_mul(M);
+    }
+    hash ^= hash >> 13;
+    hash = hash.wrapping_mul(M);
+    hash ^ (hash >> 15)
+}
+
 /// Every topic of an installation with these sources.
 pub fn all(sources: &[SourceName]) -> Vec<Topic> {
     let topic = |name: &str, partitions, kept, schema| Topic {
@@ -98,6 +129,21 @@ mod tests {
         let partitions = |name| topics.iter().find(|topic| topic.name == name).map(|topic| topic.partitions);
         assert_eq!(partitions(REQUESTS), partitions(DECISIONS));
         assert_eq!(partitions(REQUESTS), partitions(CANONICAL));
+    }
+
+    #[test]
+    fn murmur2_gives_what_kafkas_own_tests_expect() {
+        let vectors: [(&[u8], i32); 5] = [
+            (b"21", -973_932_308),
+            (b"foobar", -790_332_482),
+            (b"a-little-bit-long-string", -985_981_536),
+            (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971),
+            (b"abc", 479_470_107),
+        ];
+        for (key, hash) in vectors {
+            assert_eq!(murmur2(key).cast_signed(), hash);
+            assert!((0..PARTITIONS).contains(&partition_of(key, PARTITIONS)));
+        }
     }
 
     #[test]

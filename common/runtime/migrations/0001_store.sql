@@ -72,7 +72,7 @@ CREATE TABLE booking (
     source_sequence   bigint      NOT NULL,
     source_updated_at timestamptz NOT NULL,
     title             text,
-    attendee_details  jsonb       NOT NULL DEFAULT '[]',
+    attendee_details  jsonb       NOT NULL DEFAULT '[]', -- [{contact_id, name, email, phone}], absent or null where not known
     source_time_zone  text,
     content_digest    bytea,
     contact_ids       text[]      NOT NULL DEFAULT '{}',
@@ -160,23 +160,32 @@ CREATE TABLE delivery (
     resource_id       text        NOT NULL,
     desired_version   bigint      NOT NULL,
     decided_at        timestamptz NOT NULL,         -- of the desired version
+    decision_offset   bigint,                       -- of its record on booking.decisions; none if the sweep found it
+    traceparent       text,                         -- of that record
     applied_version   bigint      NOT NULL DEFAULT 0,
     applied_at        timestamptz,
-    shown             boolean     NOT NULL DEFAULT false, -- whether the target holds an entry
-    external_id       text,
+    outcome           text        CHECK (outcome IN ('applied', 'removed', 'nothing_to_show')), -- of the applied version
+    shown             boolean     GENERATED ALWAYS AS (coalesce(outcome = 'applied', false)) STORED, -- whether the target holds an entry
+    external_id       text,                         -- what the target calls the entry; none where it holds none
     etag              text,
-    attempt           integer     NOT NULL DEFAULT 0, -- calls made for the desired version
+    in_doubt          boolean     NOT NULL DEFAULT false, -- set with the lease, before any call: what the target holds is not known
+    attempt           integer     NOT NULL DEFAULT 0, -- attempts made for the desired version
     next_at           timestamptz NOT NULL DEFAULT clock_timestamp(),
     leased_until      timestamptz,
     lease             uuid,
     parked_reason     text,                          -- given up; a newer version takes it on
     published_version bigint      NOT NULL DEFAULT 0, -- whose outcome is on propagation.outcomes
+    publishing        uuid,                          -- who is publishing it
+    publishing_until  timestamptz,
     PRIMARY KEY (booking_id, target)
 ) WITH (fillfactor = 70);
 CREATE INDEX delivery_due ON delivery (target, next_at)
     WHERE applied_version < desired_version AND parked_reason IS NULL;
-CREATE INDEX delivery_unpublished ON delivery (target) WHERE published_version < applied_version;
+CREATE INDEX delivery_parked ON delivery (target, parked_reason) WHERE parked_reason IS NOT NULL;
+CREATE INDEX delivery_unpublished ON delivery (target) WHERE published_version < applied_version
+    OR (parked_reason IS NOT NULL AND published_version < desired_version);
 
+-- One row an attempt. An attempt that did not count (the whole lane was told to wait) is overwritten by the next.
 CREATE TABLE delivery_attempt (
     booking_id  uuid        NOT NULL,
     target      text        NOT NULL,
@@ -188,6 +197,7 @@ CREATE TABLE delivery_attempt (
     duration_ms bigint      NOT NULL,
     PRIMARY KEY (booking_id, target, version, attempt)
 );
+CREATE INDEX delivery_attempt_at ON delivery_attempt USING brin (at);
 
 -- Rows of an epoch that is no longer the partition's are refused, whoever sends them: the fence a second time, for the
 -- day when somebody writes without the first statement.
@@ -216,7 +226,7 @@ GRANT SELECT, INSERT ON decision TO daybook_arbiter;
 
 GRANT SELECT ON booking, resource, resource_target TO daybook_propagator;
 GRANT SELECT, INSERT, UPDATE ON delivery TO daybook_propagator;
-GRANT SELECT, INSERT, DELETE ON delivery_attempt TO daybook_propagator;
+GRANT SELECT, INSERT, UPDATE, DELETE ON delivery_attempt TO daybook_propagator;
 
 GRANT SELECT ON resource, decision TO daybook_ingest;
 GRANT SELECT, INSERT, UPDATE, DELETE ON resource_alias, resource_target TO daybook_ingest;

@@ -86,9 +86,6 @@ fn extract<T: Tree>(figment: &Figment) -> Result<T, Faults> {
             Err(error) => error,
         };
         let mut path = error.path.clone();
-        if let Kind::UnknownField(field, _) = &error.kind {
-            path.push(field.clone());
-        }
         if let Kind::MissingField(field) = &error.kind {
             path.push(field.to_string());
             if !mended.contains(&path) {
@@ -193,11 +190,12 @@ mod tests {
 
     #[test]
     fn every_fault_is_reported_at_once() {
-        let faults = read("level = 3\nlevle = 'x'\n[kafka]\nbrokers = 7\nqueue = 0").expect_err("four faults");
+        let faults = read("level = 3\nlevle = 'x'\n[kafka]\nbrokers = 7\nqueue = 0\n[kafak]\nx = 1").expect_err("five");
         let text = faults.to_string();
         for key in [
-            "level: has the wrong type",
-            "levle: is no setting",
+            "- level: has the wrong type",
+            "- levle: is no setting",
+            "- kafak: is no setting",
             "kafka.brokers: has the wrong type",
             "kafka.queue: must",
         ] {

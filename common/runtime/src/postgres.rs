@@ -107,7 +107,7 @@ pub enum Sort {
     Forbidden,
     /// Another transaction was faster (40001, 40P01).
     Serialization,
-    /// An exclusion constraint fired (23P01).
+    /// An exclusion or uniqueness constraint fired (23P01, 23505).
     Exclusion,
     /// The server is away, going away, or out of resources.
     Away,
@@ -133,7 +133,7 @@ impl StoreError {
         match database.code().unwrap_or_default().as_ref() {
             "42501" => Sort::Forbidden,
             "40001" | "40P01" => Sort::Serialization,
-            "23P01" => Sort::Exclusion,
+            "23P01" | "23505" => Sort::Exclusion,
             // Timeouts of ours, and "cannot connect now".
             "57014" | "55P03" | "25P03" | "57P03" => Sort::Away,
             // Connection exceptions, insufficient resources, operator intervention, system errors, and a standby that

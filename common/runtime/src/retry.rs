@@ -36,10 +36,10 @@ fn delays() -> impl Iterator<Item = Duration> {
 }
 
 /// Calls until it succeeds, says that it never will, or `cancelled`. `on_retry` sees each error that is waited out;
-/// it is where the caller says what it waits for.
-pub async fn forever<T, E>(
+/// it is where the caller says what it waits for. (Not an `AsyncFnMut`: a task that calls with one cannot be spawned.)
+pub async fn forever<T, E, F: Future<Output = Result<T, E>>>(
     cancelled: &CancellationToken,
-    mut call: impl AsyncFnMut() -> Result<T, E>,
+    mut call: impl FnMut() -> F,
     advice: impl Fn(&E) -> Advice,
     mut on_retry: impl FnMut(&E),
 ) -> Result<T, Ended<E>> {

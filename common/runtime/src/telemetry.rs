@@ -2,8 +2,9 @@
 //!
 //! The vocabulary, one name for one thing: `resource.id`, `booking.id`, `request.id`, `event.id`, `source`, `target`,
 //! `operation`, `outcome`, `reason`, `kafka.topic`, `kafka.partition`, `kafka.offset`, `epoch`, `seq`, `records`,
-//! `attempt`, `http.status`, `trace.id`, `duration_ms`, `error`. Never: names, addresses, phone numbers, calendar ids,
-//! Kafka keys, titles, cancellation reasons, tokens, bodies.
+//! `version`, `attempt`, `result`, `http.status`, `trace.id`, `duration_ms`, `field` (a path of declared names),
+//! `suppressed` (lines left out), `error`. Never: names, addresses, phone numbers, calendar ids, Kafka keys, titles,
+//! cancellation reasons, tokens, bodies.
 
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
@@ -39,10 +40,15 @@ impl LogConfig {
     }
 }
 
-/// Starts logging to standard error. Called once; a second call changes nothing.
+/// Starts logging to standard error, and has panics logged without their message: it may quote what was being read.
+/// Called once; a second call changes nothing.
 pub fn init(config: &LogConfig) {
     let filter = EnvFilter::try_new(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    std::panic::set_hook(Box::new(|panic| {
+        let at = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(at, "panicked: a broken invariant");
+    }));
     // An error means that a subscriber is installed already.
     let _ = match config.format {
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).try_init(),

@@ -79,7 +79,7 @@ impl SaslMechanism {
 }
 
 /// Options that Daybook sets, of whatever client. An override of one would silently break a promise.
-const OURS: [&str; 17] = [
+const OURS: [&str; 18] = [
     "bootstrap.servers",
     "security.protocol",
     "sasl.mechanisms",
@@ -96,6 +96,7 @@ const OURS: [&str; 17] = [
     "acks",
     "enable.idempotence",
     "partitioner",
+    "message.max.bytes",
     "allow.auto.create.topics",
 ];
 

@@ -7,9 +7,11 @@ mod producer;
 mod tail;
 mod topics;
 
+pub use rdkafka::error::KafkaError;
+
 pub use client::{KafkaConfig, SaslMechanism, SecurityConfig};
 pub use consumer::{Claimed, Consumer, ConsumerSpec, FromGroup, Ownership, Start, TopicPartition};
 pub use lanes::{Partition, Progress, Record};
-pub use producer::{Outgoing, Producer, ProducerError, ProducerSpec, Receipt};
-pub use tail::{TailError, end_offsets, last_records, read_all};
-pub use topics::{TopicError, TopicsConfig, apply_topics};
+pub use producer::{Outgoing, Producer, ProducerError, ProducerSpec, Receipt, Sending};
+pub use tail::{TailError, TailFrom, end_offsets, follow, last_records, read_all, read_one};
+pub use topics::{RECORD_BYTES_MAX, TopicError, TopicsConfig, apply_topics};

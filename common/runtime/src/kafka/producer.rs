@@ -11,6 +11,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _};
 
 use super::client::KafkaConfig;
+use super::topics::RECORD_BYTES_MAX;
 use crate::metrics::CommonMetrics;
 use crate::retry::Advice;
 
@@ -21,13 +22,19 @@ pub struct ProducerSpec {
     pub timeout: Duration,
     /// How long the client gathers records into one batch.
     pub linger: Duration,
+    /// Whether records of a partition form a log: none is ever given up, because the next would then leave a gap.
+    /// `timeout` bounds nothing then.
+    pub log: bool,
 }
 
 impl ProducerSpec {
     /// For callers who have a caller waiting: an answer within seconds, good or bad.
-    pub const FRONT: Self = Self { timeout: Duration::from_secs(5), linger: Duration::from_millis(1) };
+    pub const FRONT: Self = Self { timeout: Duration::from_secs(5), linger: Duration::from_millis(1), log: false };
     /// For callers who send again until it is done.
-    pub const PIPELINE: Self = Self { timeout: Duration::from_secs(30), linger: Duration::from_millis(2) };
+    pub const PIPELINE: Self =
+        Self { timeout: Duration::from_secs(30), linger: Duration::from_millis(2), log: false };
+    /// For what must arrive in order and without a gap.
+    pub const LOG: Self = Self { timeout: Duration::from_secs(30), linger: Duration::from_millis(1), log: true };
 }
 
 /// A record to send.
@@ -66,6 +73,12 @@ pub enum ProducerError {
 }
 
 impl ProducerError {
+    /// Whether the client can never send again: only a new process can.
+    pub fn is_fatal(&self) -> bool {
+        let Self::NotAcknowledged(error) = self else { return false };
+        matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::Fatal | RDKafkaErrorCode::Fenced))
+    }
+
     /// What the caller does next. By name; an unknown error is tried again.
     pub fn advice(&self) -> Advice {
         let Self::NotAcknowledged(error) = self else { return Advice::Retry };
@@ -137,8 +150,17 @@ impl Producer {
         // Java's partitioner. librdkafka's own default (CRC32) would send a Java tool's record of the same resource
         // to another partition, and so to another arbiter.
         options.set("partitioner", "murmur2_random");
+        // What the topics take: a body of 1 MiB with its headers around it.
+        options.set("message.max.bytes", RECORD_BYTES_MAX.to_string());
         options.set("linger.ms", spec.linger.as_millis().to_string());
-        options.set("message.timeout.ms", spec.timeout.as_millis().to_string());
+        if spec.log {
+            // 0 is for ever: a record that timed out would be followed by the next, and that is a gap.
+            options.set("message.timeout.ms", "0");
+            // Should a batch fail for good all the same, stop with a fatal error rather than send the next.
+            options.set("enable.gapless.guarantee", "true");
+        } else {
+            options.set("message.timeout.ms", spec.timeout.as_millis().to_string());
+        }
         // Below the message timeout, so that a lost answer is asked for again within it.
         options.set("request.timeout.ms", (spec.timeout.as_millis() / 2).max(1_000).to_string());
         FutureProducer::from_config_and_context(&options, Context(metrics.clone())).map(Self)

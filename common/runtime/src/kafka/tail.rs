@@ -1,10 +1,12 @@
-//! Reading a topic without a group: its last records, or all of it up to now. Blocking; for start-up and for tools.
+//! Reading a topic without a group: its last records, one of them, all of it up to now, or all of it from now on.
+//! Blocking; for start-up and for tools.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
 use super::client::KafkaConfig;
@@ -22,6 +24,12 @@ pub enum TailError {
         /// Why.
         #[source]
         source: KafkaError,
+    },
+    /// There is no such topic.
+    #[error("there is no topic {topic}; run daybook topics apply")]
+    Missing {
+        /// The topic.
+        topic: String,
     },
     /// The records did not come in time.
     #[error("records of {topic} did not come within {seconds} s")]
@@ -98,17 +106,101 @@ pub fn read_all(
     timeout: Duration,
     each: impl FnMut(Record),
 ) -> Result<(), TailError> {
-    let fail = |source| TailError::Kafka { topic: topic.to_owned(), source };
     let consumer = open(kafka, topic)?;
-    let metadata = consumer.fetch_metadata(Some(topic), timeout).map_err(fail)?;
     let mut from = BTreeMap::new();
-    for partition in metadata.topics().iter().flat_map(rdkafka::metadata::MetadataTopic::partitions) {
-        let (begin, end) = watermarks(&consumer, topic, partition.id(), timeout)?;
+    for partition in partitions(&consumer, topic, timeout)? {
+        let (begin, end) = watermarks(&consumer, topic, partition, timeout)?;
         if end > begin {
-            from.insert(partition.id(), (begin, end));
+            from.insert(partition, (begin, end));
         }
     }
     read(&consumer, topic, &from, timeout, each)
+}
+
+/// The record at `offset` of a topic that is not compacted; none if it is not there, yet or any more.
+pub fn read_one(
+    kafka: &KafkaConfig,
+    topic: &str,
+    partition: i32,
+    offset: i64,
+    timeout: Duration,
+) -> Result<Option<Record>, TailError> {
+    let consumer = open(kafka, topic)?;
+    if !partitions(&consumer, topic, timeout)?.contains(&partition) {
+        return Ok(None);
+    }
+    let (begin, end) = watermarks(&consumer, topic, partition, timeout)?;
+    if !(begin..end).contains(&offset) {
+        return Ok(None);
+    }
+    let mut found = None;
+    read(&consumer, topic, &BTreeMap::from([(partition, (offset, offset + 1))]), timeout, |record| {
+        found = Some(record);
+    })?;
+    Ok(found)
+}
+
+/// Where [`follow`] begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TailFrom {
+    /// With the oldest record that is kept.
+    Beginning,
+    /// With the next one.
+    Now,
+}
+
+/// Hands on the records of a topic as they come, until `each` breaks off. Partitions take turns, each in order. A
+/// broker that goes away once it was there is waited for.
+pub fn follow(
+    kafka: &KafkaConfig,
+    topic: &str,
+    from: TailFrom,
+    timeout: Duration,
+    mut each: impl FnMut(Record) -> ControlFlow<()>,
+) -> Result<(), TailError> {
+    let fail = |source| TailError::Kafka { topic: topic.to_owned(), source };
+    let consumer = open(kafka, topic)?;
+    let mut list = TopicPartitionList::new();
+    for partition in partitions(&consumer, topic, timeout)? {
+        let (_, end) = watermarks(&consumer, topic, partition, timeout)?;
+        let offset = match from {
+            TailFrom::Beginning => Offset::Beginning,
+            TailFrom::Now => Offset::Offset(end),
+        };
+        list.add_partition_offset(topic, partition, offset).map_err(fail)?;
+    }
+    consumer.assign(&list).map_err(fail)?;
+    loop {
+        match consumer.poll(Duration::from_millis(200)) {
+            None => {}
+            Some(Ok(message)) => {
+                let at = TopicPartition::new(topic, message.partition());
+                if each(record(&at, &message)).is_break() {
+                    return Ok(());
+                }
+            }
+            Some(Err(error)) => match error.rdkafka_error_code() {
+                // librdkafka connects again by itself.
+                Some(
+                    RDKafkaErrorCode::BrokerTransportFailure
+                    | RDKafkaErrorCode::AllBrokersDown
+                    | RDKafkaErrorCode::OperationTimedOut
+                    | RDKafkaErrorCode::Resolve,
+                ) => {}
+                _ => return Err(fail(error)),
+            },
+        }
+    }
+}
+
+/// The partitions of a topic.
+fn partitions(consumer: &BaseConsumer, topic: &str, timeout: Duration) -> Result<Vec<i32>, TailError> {
+    let metadata = consumer
+        .fetch_metadata(Some(topic), timeout)
+        .map_err(|source| TailError::Kafka { topic: topic.to_owned(), source })?;
+    let found = metadata.topics().iter().flat_map(rdkafka::metadata::MetadataTopic::partitions);
+    let found: Vec<i32> = found.map(rdkafka::metadata::MetadataPartition::id).collect();
+    if found.is_empty() { Err(TailError::Missing { topic: topic.to_owned() }) } else { Ok(found) }
 }
 
 /// Reads each partition from its first offset to its end. `timeout` is the longest silence.

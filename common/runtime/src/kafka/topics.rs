@@ -11,6 +11,10 @@ use serde::Deserialize;
 
 use super::client::KafkaConfig;
 
+/// The largest record that a topic takes: 2 MiB. Kafka's default, 1 MiB and 12 bytes, would refuse a body of 1 MiB,
+/// which ingest takes, for the headers around it.
+pub const RECORD_BYTES_MAX: usize = 2 * 1_024 * 1_024;
+
 /// What an installation decides about its topics.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,7 +53,10 @@ pub enum TopicError {
 
 /// The settings that a topic is created with.
 pub fn settings(topic: &Topic, config: &TopicsConfig) -> BTreeMap<&'static str, String> {
-    let mut settings = BTreeMap::from([("min.insync.replicas", config.min_insync_replicas.to_string())]);
+    let mut settings = BTreeMap::from([
+        ("min.insync.replicas", config.min_insync_replicas.to_string()),
+        ("max.message.bytes", RECORD_BYTES_MAX.to_string()),
+    ]);
     match topic.kept {
         Kept::For(span) => {
             settings.insert("cleanup.policy", "delete".to_owned());

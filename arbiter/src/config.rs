@@ -1,0 +1,82 @@
+//! The arbiter's settings. See `defaults.toml` for each.
+
+use std::time::Duration;
+
+use daybook_runtime::admin::AdminConfig;
+use daybook_runtime::config::{Faults, Tree};
+use daybook_runtime::kafka::KafkaConfig;
+use daybook_runtime::postgres::PostgresConfig;
+use daybook_runtime::registry::RegistryConfig;
+use daybook_runtime::service::ServiceConfig;
+use daybook_runtime::telemetry::LogConfig;
+use serde::Deserialize;
+
+/// The whole tree.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Brokers.
+    pub kafka: KafkaConfig,
+    /// Schema registry.
+    pub registry: RegistryConfig,
+    /// Store, as `daybook_arbiter`.
+    pub postgres: PostgresConfig,
+    /// Administrative port.
+    pub admin: AdminConfig,
+    /// Logs.
+    pub log: LogConfig,
+    /// Deciding.
+    pub arbiter: ArbiterConfig,
+}
+
+/// How to decide.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArbiterConfig {
+    /// Requests in one transaction at most; 1 to 10,000.
+    pub batch_max: usize,
+    /// How long the group waits for a silent arbiter; 6 s (the brokers' own minimum) to 5 min.
+    #[serde(with = "humantime_serde")]
+    pub session_timeout: Duration,
+    /// How often waits that are over are looked for; 100 ms to 1 min.
+    #[serde(with = "humantime_serde")]
+    pub expire_every: Duration,
+}
+
+impl Tree for Config {
+    const DEFAULTS: &'static str = include_str!("../defaults.toml");
+
+    fn validate(&self, faults: &mut Faults) {
+        self.kafka.validate(faults);
+        self.registry.validate(faults);
+        self.postgres.validate(faults);
+        self.log.validate(faults);
+        let arbiter = &self.arbiter;
+        let between = |low: Duration, value: Duration, high: Duration| low <= value && value <= high;
+        faults.require((1..=10_000).contains(&arbiter.batch_max), "arbiter.batch_max", "must be 1 to 10000");
+        let session = between(Duration::from_secs(6), arbiter.session_timeout, Duration::from_secs(300));
+        faults.require(session, "arbiter.session_timeout", "must be 6s to 5min");
+        let every = between(Duration::from_millis(100), arbiter.expire_every, Duration::from_secs(60));
+        faults.require(every, "arbiter.expire_every", "must be 100ms to 1min");
+    }
+}
+
+impl ServiceConfig for Config {
+    fn log(&self) -> &LogConfig {
+        &self.log
+    }
+
+    fn admin(&self) -> &AdminConfig {
+        &self.admin
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_settings_are_sound() {
+        daybook_runtime::config::load::<Config>(None).expect("sound");
+    }
+}

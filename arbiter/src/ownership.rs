@@ -1,0 +1,160 @@
+//! Taking partitions over: the epoch in the store, then what the topic already has.
+//!
+//! In this order, because after the epoch is bumped a predecessor can still publish what it has committed, but commit
+//! nothing more: what the topic lacks at most, the store has.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use daybook_domain::topics;
+use daybook_runtime::admin::Health;
+use daybook_runtime::kafka::{
+    Claimed, KafkaConfig, Ownership, Record, Start, TailError, TopicPartition, end_offsets, last_records,
+};
+use daybook_runtime::lifecycle::Lifecycle;
+use daybook_runtime::postgres::StoreError;
+use daybook_runtime::registry::{Registry, RegistryError};
+use daybook_runtime::retry::{self, Advice, Ended};
+use daybook_runtime::service::Service;
+use daybook_wire::{decode_decision, unframe};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use crate::batch::Position;
+use crate::metrics::Metrics;
+use crate::store::Store;
+use crate::worker::COMPONENT;
+
+/// How long the topic's last records may take to come.
+const TAIL: Duration = Duration::from_secs(10);
+
+/// What a claimed partition begins with.
+#[derive(Debug)]
+pub struct Claim {
+    /// Where it stands, in our epoch.
+    pub position: Position,
+    /// The last decision on the topic: its `seq` and its bytes. None if the topic has none.
+    pub published: Option<(i64, Vec<u8>)>,
+    /// One past the last request on the topic.
+    pub log_end: i64,
+}
+
+/// Claims partitions by bumping their epochs.
+#[derive(Debug)]
+pub struct Epochs {
+    store: Store,
+    kafka: KafkaConfig,
+    registry: Registry,
+    handle: Handle,
+    owner: String,
+    life: Lifecycle,
+    health: Health,
+    metrics: Metrics,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ClaimError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Tail(#[from] TailError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error("the last record of booking.decisions partition {0} is no decision")]
+    NotADecision(i32),
+}
+
+impl ClaimError {
+    fn advice(&self) -> Advice {
+        match self {
+            Self::Store(error) => error.advice(),
+            Self::Registry(error) => error.advice(),
+            Self::Tail(_) => Advice::Retry,
+            Self::NotADecision(_) => Advice::Stop,
+        }
+    }
+}
+
+impl Epochs {
+    /// Must be made inside the asynchronous runtime, whose handle it keeps.
+    pub fn new(store: Store, kafka: KafkaConfig, registry: Registry, service: &Service, metrics: Metrics) -> Self {
+        Self {
+            store,
+            kafka,
+            registry,
+            handle: Handle::current(),
+            owner: format!("process {}", std::process::id()),
+            life: service.life.clone(),
+            health: service.health.clone(),
+            metrics,
+        }
+    }
+
+    async fn acquire(&self, partitions: &[i32]) -> Result<Vec<Claim>, ClaimError> {
+        let positions = self.store.acquire(partitions, &self.owner).await?;
+        let mut published = self.published(partitions).await?;
+        let ends = end_offsets(&self.kafka, topics::REQUESTS, partitions, TAIL)?;
+        Ok(positions
+            .into_iter()
+            .map(|position| Claim {
+                published: published.remove(&position.partition),
+                log_end: ends.get(&position.partition).copied().unwrap_or_default(),
+                position,
+            })
+            .collect())
+    }
+
+    /// The last decision on the topic, by partition.
+    async fn published(&self, partitions: &[i32]) -> Result<BTreeMap<i32, (i64, Vec<u8>)>, ClaimError> {
+        // Blocks, which is what the consumer's own thread is for.
+        let last = last_records(&self.kafka, topics::DECISIONS, partitions, TAIL)?;
+        let mut published = BTreeMap::new();
+        for (partition, record) in last {
+            let (seq, bytes) = self.seq(record).await?.ok_or(ClaimError::NotADecision(partition))?;
+            published.insert(partition, (seq, bytes));
+        }
+        Ok(published)
+    }
+
+    async fn seq(&self, record: Record) -> Result<Option<(i64, Vec<u8>)>, RegistryError> {
+        let Some(value) = record.value else { return Ok(None) };
+        let Ok((id, datum)) = unframe(&value) else { return Ok(None) };
+        let schema = self.registry.schema(id).await?;
+        Ok(decode_decision(&schema, datum).ok().map(|logged| (logged.seq, value.clone())))
+    }
+}
+
+impl Ownership for Epochs {
+    type Claim = Claim;
+
+    fn claim(&self, assigned: &[TopicPartition], shutdown: &CancellationToken) -> Option<Vec<Claimed<Claim>>> {
+        let partitions: Vec<i32> = assigned.iter().map(|at| at.partition).collect();
+        let claims = self.handle.block_on(retry::forever(
+            shutdown,
+            async || self.acquire(&partitions).await,
+            ClaimError::advice,
+            |error| {
+                self.health.waiting(COMPONENT, "PostgreSQL, Kafka or the registry, to take partitions over");
+                self.health.beat("consumer");
+                tracing::warn!(%error, "cannot take partitions over yet");
+            },
+        ));
+        let claims = match claims {
+            Ok(claims) => claims,
+            Err(Ended::Cancelled) => return None,
+            Err(Ended::Stopped(error)) => {
+                self.life.die(&format!("partitions cannot be taken over: {error}"));
+                return None;
+            }
+        };
+        let mut by_partition: BTreeMap<i32, Claim> =
+            claims.into_iter().map(|claim| (claim.position.partition, claim)).collect();
+        let claimed = assigned.iter().filter_map(|at| {
+            let claim = by_partition.remove(&at.partition)?;
+            let label = at.partition.to_string();
+            self.metrics.epoch.with_label_values(&[&label]).set(claim.position.epoch);
+            Some(Claimed { at: at.clone(), start: Start::At(claim.position.next_offset), claim })
+        });
+        Some(claimed.collect())
+    }
+}
