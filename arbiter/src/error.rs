@@ -16,6 +16,9 @@ pub enum Error {
     /// The exclusion constraint fired: decide again from what the store says.
     #[error("the store refused rows that the core had granted")]
     Exclusion,
+    /// The store refuses the rows for what they hold.
+    #[error("the store refuses the rows of a batch")]
+    Refused(#[source] StoreError),
     /// Deciding panicked: find out which request it was.
     #[error("deciding a batch panicked")]
     Panicked,

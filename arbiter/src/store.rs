@@ -129,6 +129,7 @@ impl Store {
             Err(error) => match error.sort() {
                 Sort::Serialization => Err(Error::Fenced),
                 Sort::Exclusion => Err(Error::Exclusion),
+                Sort::Refused => Err(Error::Refused(error)),
                 Sort::Forbidden | Sort::Away | Sort::Fault => Err(error.into()),
             },
         }

@@ -179,6 +179,9 @@ impl Worker {
             }
             // Records before the position can only come if the seek was not honoured; deciding them would be fenced.
             records.retain(|record| record.offset >= position.next_offset);
+            if records.is_empty() {
+                continue;
+            }
             match self.batch(&mut position, &records, &groups, &revoked).await {
                 Err(Error::Cancelled) => return Ok(()),
                 result => result?,
@@ -202,7 +205,7 @@ impl Worker {
             Ok(self.store.bookings_after(position.partition, published.saturating_sub(back)).await?)
         });
         let bookings: Vec<_> = bookings.await?.into_iter().map(|(row, zone)| row.canonical(zone)).collect();
-        send(groups, Group::recovered(Vec::new(), &bookings, self.ids)).await?;
+        send(groups, Group::recovered(Vec::new(), &bookings, self.ids), revoked).await?;
         let mut after = published;
         while after + 1 < position.next_seq {
             let decisions = self.patiently(revoked, async || {
@@ -216,7 +219,7 @@ impl Worker {
                 "publishing decisions that a predecessor committed"
             );
             after = last;
-            send(groups, Group::recovered(decisions, &[], self.ids)).await?;
+            send(groups, Group::recovered(decisions, &[], self.ids), revoked).await?;
         }
         Ok(())
     }
@@ -237,7 +240,9 @@ impl Worker {
             entries.push(entry);
         }
         match self.twice(position, &entries, groups, revoked).await {
-            Err(Error::Exclusion | Error::Panicked) => {}
+            Err(error @ (Error::Exclusion | Error::Refused(_) | Error::Panicked)) => {
+                tracing::error!(%error, kafka.partition = position.partition, "deciding a batch one request at a time");
+            }
             result => return result,
         }
         // Something in it cannot be granted, or cannot be decided at all: find out what, one at a time.
@@ -245,7 +250,7 @@ impl Worker {
             let entry = [entry];
             let verdict = match self.twice(position, &entry, groups, revoked).await {
                 Err(Error::Exclusion) => Rejection::ConflictByStore,
-                Err(Error::Panicked) => {
+                Err(Error::Panicked | Error::Refused(_)) => {
                     self.dead_letter(record, "internal", revoked).await?;
                     Rejection::Internal
                 }
@@ -308,7 +313,7 @@ impl Worker {
             fault::after_commit();
             self.note(&decided, began);
             *position = decided.after.clone();
-            return send(groups, Group::of(&decided, self.ids)).await;
+            return send(groups, Group::of(&decided, self.ids), revoked).await;
         }
     }
 
@@ -435,13 +440,23 @@ fn in_doubt(error: &Error) -> bool {
     match error {
         Error::Fenced => true,
         Error::Store(error) => error.sort() == Sort::Away,
-        Error::Exclusion | Error::Panicked | Error::Cancelled | Error::Registry(_) | Error::DeadLetter(_) => false,
+        Error::Exclusion
+        | Error::Refused(_)
+        | Error::Panicked
+        | Error::Cancelled
+        | Error::Registry(_)
+        | Error::DeadLetter(_) => false,
     }
 }
 
-/// Hands a group to the publisher, which is gone only if the process is ending.
-async fn send(groups: &mpsc::Sender<Group>, group: Group) -> Result<(), Error> {
-    groups.send(group).await.map_err(|_| Error::Cancelled)
+/// Hands a group to the publisher, which is gone only if the process is ending. What a revoked partition does not hand
+/// on, its next owner publishes.
+async fn send(groups: &mpsc::Sender<Group>, group: Group, revoked: &CancellationToken) -> Result<(), Error> {
+    tokio::select! {
+        biased;
+        result = groups.send(group) => result.map_err(|_| Error::Cancelled),
+        () = revoked.cancelled() => Err(Error::Cancelled),
+    }
 }
 
 impl Error {
@@ -450,7 +465,9 @@ impl Error {
             Self::Store(error) => error.advice(),
             Self::Registry(error) => error.advice(),
             Self::DeadLetter(error) => error.advice(),
-            Self::Fenced | Self::Exclusion | Self::Panicked | Self::Cancelled => retry::Advice::Stop,
+            Self::Fenced | Self::Exclusion | Self::Refused(_) | Self::Panicked | Self::Cancelled => {
+                retry::Advice::Stop
+            }
         }
     }
 
@@ -459,7 +476,7 @@ impl Error {
             Self::Store(StoreError::Database(_) | StoreError::Corrupt(_)) => "PostgreSQL",
             Self::Registry(_) => "the schema registry",
             Self::DeadLetter(ProducerError::QueueFull | ProducerError::NotAcknowledged(_)) => "Kafka",
-            Self::Fenced | Self::Exclusion | Self::Panicked | Self::Cancelled => "nothing",
+            Self::Fenced | Self::Exclusion | Self::Refused(_) | Self::Panicked | Self::Cancelled => "nothing",
         }
     }
 }

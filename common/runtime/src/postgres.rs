@@ -107,8 +107,11 @@ pub enum Sort {
     Forbidden,
     /// Another transaction was faster (40001, 40P01).
     Serialization,
-    /// An exclusion or uniqueness constraint fired (23P01, 23505).
+    /// An exclusion constraint fired (23P01).
     Exclusion,
+    /// The rows themselves are refused: a data exception (class 22) or another constraint (class 23). The same rows
+    /// will be refused again.
+    Refused,
     /// The server is away, going away, or out of resources.
     Away,
     /// A fault of ours or of the data.
@@ -133,7 +136,8 @@ impl StoreError {
         match database.code().unwrap_or_default().as_ref() {
             "42501" => Sort::Forbidden,
             "40001" | "40P01" => Sort::Serialization,
-            "23P01" | "23505" => Sort::Exclusion,
+            "23P01" => Sort::Exclusion,
+            code if code.starts_with("22") || code.starts_with("23") => Sort::Refused,
             // Timeouts of ours, and "cannot connect now".
             "57014" | "55P03" | "25P03" | "57P03" => Sort::Away,
             // Connection exceptions, insufficient resources, operator intervention, system errors, and a standby that
@@ -149,7 +153,7 @@ impl StoreError {
     pub fn advice(&self) -> Advice {
         match self.sort() {
             Sort::Away | Sort::Serialization => Advice::Retry,
-            Sort::Forbidden | Sort::Exclusion | Sort::Fault => Advice::Stop,
+            Sort::Forbidden | Sort::Exclusion | Sort::Refused | Sort::Fault => Advice::Stop,
         }
     }
 

@@ -51,7 +51,8 @@ pub fn init(config: &LogConfig) {
     }));
     // An error means that a subscriber is installed already.
     let _ = match config.format {
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).try_init(),
+        // Without the module's path: tracing calls it `target`, which is our word for a system that is told.
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_target(false).try_init(),
         LogFormat::Text => lines.try_init(),
     };
 }
