@@ -1,2 +1,83 @@
-//! .
-fn main() {}
+//! `daybook`: the command line for the people who run Daybook and answer for it.
+//!
+//! In: arguments, the settings of one installation, files. Out: text for a person, and an exit code: 0 done, 1 failed,
+//! 2 faulty input or settings. One command is one file; what is pure (checking a file, wording a page, drawing a table)
+//! is apart from what asks Kafka or PostgreSQL, and SQL is in `store.rs`.
+//! Absent on purpose: deciding anything. A change of a resource's rules is a request like any other; only its aliases
+//! and targets, which no decision reads, are written directly.
+
+mod args;
+mod booking;
+mod config;
+mod connect;
+mod decisions;
+mod decode;
+mod dlq;
+mod explain;
+mod failure;
+mod healthcheck;
+mod input;
+mod migrate;
+mod nearest;
+mod out;
+mod resources;
+#[cfg(test)]
+mod sample;
+mod schemas;
+mod store;
+mod table;
+mod text;
+mod topics;
+mod why;
+mod words;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Booking, Command, Decisions, Dlq, Resources, Schemas, Topics};
+use config::Config;
+use failure::Failure;
+use out::Out;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            out::complain(&failure);
+            failure.code()
+        }
+    }
+}
+
+fn run(args: Args) -> Result<(), Failure> {
+    daybook_runtime::tls::install();
+    let config: Config = daybook_runtime::config::load(args.config.as_deref()).map_err(Failure::Settings)?;
+    daybook_runtime::telemetry::init(&config.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new("cannot start", error))?;
+    let done = runtime.block_on(dispatch(args.command, &config, &Out));
+    // A thread that still waits for a broker must not keep the person waiting.
+    runtime.shutdown_background();
+    done
+}
+
+async fn dispatch(command: Command, config: &Config, out: &Out) -> Result<(), Failure> {
+    match command {
+        Command::Migrate => migrate::run(config, out).await,
+        Command::Topics(Topics::Apply) => topics::apply(config, out).await,
+        Command::Schemas(Schemas::Apply) => schemas::apply(config, out).await,
+        Command::Resources(Resources::Apply(args)) => resources::run(&args, config, out).await,
+        Command::Booking(Booking::Show(args)) => booking::show(&args, config, out).await,
+        Command::Decisions(Decisions::Tail(args)) => decisions::tail(&args, config, out).await,
+        Command::Why(args) => why::run(&args, config, out).await,
+        Command::Dlq(Dlq::List(args)) => dlq::list(&args, config, out).await,
+        Command::Dlq(Dlq::Show(args)) => dlq::show(&args, config, out).await,
+        Command::Dlq(Dlq::Replay(args)) => dlq::replay(&args, config, out).await,
+        Command::Explain(args) => explain::run(&args, config, out),
+        Command::Healthcheck { url } => healthcheck::run(&url, out).await,
+    }
+}

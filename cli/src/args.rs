@@ -1,0 +1,206 @@
+//! The command tree. What a command takes is declared beside the command; here is only what it is called.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::{booking, decisions, dlq, explain, resources, why};
+
+/// Sets up, looks into and repairs a Daybook installation.
+///
+/// Settings come from built-in defaults, then `--config FILE` (TOML), then the environment:
+/// DAYBOOK__KAFKA__BROKERS=broker:9092 sets `brokers` in section `kafka`. A service's own file may be given as it is.
+///
+/// Exit codes: 0 done, 1 failed, 2 faulty input or settings.
+#[derive(Debug, Parser)]
+#[command(name = "daybook", version, max_term_width = 110)]
+pub struct Args {
+    /// Settings (TOML); the environment (DAYBOOK__SECTION__KEY) overrides them.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Bring the store to this version's shape.
+    ///
+    /// Run as the owner of the database, before the services of a new version start. Creates the four roles
+    /// (daybook_arbiter, daybook_propagator, daybook_ingest, daybook_reader) and sets the passwords given under
+    /// `migrate.role_passwords`. A second run changes nothing.
+    ///
+    /// Example:
+    ///   DAYBOOK__POSTGRES__URL=postgres://daybook_owner@db:5432/daybook daybook migrate
+    #[command(verbatim_doc_comment)]
+    Migrate,
+    /// Create Kafka's topics.
+    #[command(subcommand)]
+    Topics(Topics),
+    /// Register the Avro schemas.
+    #[command(subcommand)]
+    Schemas(Schemas),
+    /// Say who can be booked: agents, rooms, devices.
+    #[command(subcommand)]
+    Resources(Resources),
+    /// Look at a booking.
+    #[command(subcommand)]
+    Booking(Booking),
+    /// Watch decisions.
+    #[command(subcommand)]
+    Decisions(Decisions),
+    /// Tell why a booking is as it is, or who has a resource's time and why.
+    ///
+    /// One page in plain words: every sighting with its delays, from the source's clock to received, decided, written
+    /// down and shown at each target; who has the time, and by which rule; what is still open. No personal data.
+    ///
+    /// Connects as daybook_reader.
+    ///
+    /// Examples:
+    ///   daybook why 0f8fad5b-d9cb-569f-a165-70867728950e
+    ///   daybook why anna 2026-03-04T09:15:00Z
+    ///   daybook why anna "2026-03-04 10:15" --zone Europe/Berlin
+    #[command(verbatim_doc_comment)]
+    Why(why::Why),
+    /// Look into the dead letters, and replay them.
+    #[command(subcommand)]
+    Dlq(Dlq),
+    /// Tell what the normalizer would make of a payload.
+    ///
+    /// Each item's request, or the exact reason why there is none, with the field and the fix. Needs neither Kafka nor
+    /// PostgreSQL, and sends nothing. Of the people in the payload it shows nothing but their number.
+    ///
+    /// Without --alias and --resources, shows which aliases would be looked up.
+    ///
+    /// Examples:
+    ///   daybook explain --source calendly payload.json --resources resources.yaml
+    ///   curl -s https://crm.example.com/event.json | daybook explain --source crm --kind generic - --alias room-7=small-room
+    #[command(verbatim_doc_comment)]
+    Explain(explain::Explain),
+    /// Ask a service how it is: exit code 0 if it is ready.
+    ///
+    /// Example:
+    ///   daybook healthcheck http://127.0.0.1:9100/readyz
+    #[command(verbatim_doc_comment)]
+    Healthcheck {
+        /// The address to ask.
+        #[arg(value_name = "URL")]
+        url: String,
+    },
+}
+
+/// Kafka's topics.
+#[derive(Debug, Subcommand)]
+pub enum Topics {
+    /// Create the topics that are missing, with their settings.
+    ///
+    /// The shared topics, and raw.<source> for every source of the settings and for the API. What is there already is
+    /// checked and left alone; another number of partitions than it must have is an error.
+    ///
+    /// Example:
+    ///   DAYBOOK__TOPICS__REPLICATION=3 DAYBOOK__TOPICS__MIN_INSYNC_REPLICAS=2 daybook topics apply
+    #[command(verbatim_doc_comment)]
+    Apply,
+}
+
+/// The Avro schemas.
+#[derive(Debug, Subcommand)]
+pub enum Schemas {
+    /// Register this version's schemas, after checking that they are compatible with all earlier ones.
+    ///
+    /// Every subject is set to FULL_TRANSITIVE: old and new readers read old and new records. A second run registers
+    /// nothing new.
+    ///
+    /// Example:
+    ///   DAYBOOK__REGISTRY__URL=http://registry:8081 daybook schemas apply
+    #[command(verbatim_doc_comment)]
+    Apply,
+}
+
+/// A file that shows everything there is.
+const RESOURCES_YAML: &str = r#"The file:
+  resources:
+    - id: anna                      # 1 to 64 of a-z 0-9 . _ -
+      time_zone: Europe/Berlin      # for display
+      replacement_wait: 15m         # how long a cancellation keeps its slot for an announced replacement; 15m if left out
+      aliases:                      # what each source calls her; e-mail addresses in any case
+        calendly: ["https://api.calendly.com/users/AAAA", "anna@example.com"]
+        generic: ["anna"]
+      targets:                      # who mirrors her time: busy time only, unless fields say more
+        calendar: { address: "/daybook/anna/", fields: [title, attendees] }
+        partner: {}"#;
+
+/// Whoever or whatever is booked.
+#[derive(Debug, Subcommand)]
+pub enum Resources {
+    /// Make the resources what a file says.
+    ///
+    /// The whole file is checked first, and every fault reported at once. New or changed rules are sent to the arbiter,
+    /// which decides them like any other request; once it has, aliases and targets are replaced, all in one transaction.
+    /// Resources that are not in the file stay as they are. The same file twice changes nothing.
+    ///
+    /// Connects as daybook_ingest.
+    ///
+    /// Example:
+    ///   daybook resources apply -f resources.yaml --dry-run
+    #[command(verbatim_doc_comment, after_long_help = RESOURCES_YAML)]
+    Apply(resources::Apply),
+}
+
+/// A booking.
+#[derive(Debug, Subcommand)]
+pub enum Booking {
+    /// Show a booking: its time, who attends, its decisions, its way to each target.
+    ///
+    /// This screen shows personal data. Connects as daybook_reader.
+    ///
+    /// Example:
+    ///   daybook booking show 0f8fad5b-d9cb-569f-a165-70867728950e
+    #[command(verbatim_doc_comment)]
+    Show(booking::Show),
+}
+
+/// Decisions.
+#[derive(Debug, Subcommand)]
+pub enum Decisions {
+    /// Print each decision as it is published, until interrupted.
+    ///
+    /// One line a decision: decided at, partition/seq, resource, operation, outcome, booking, winner. Repeats, which a
+    /// crash may leave on the topic, are dropped. Joins no consumer group, so it disturbs nobody.
+    ///
+    /// Examples:
+    ///   daybook decisions tail --resource anna
+    ///   daybook decisions tail --from-beginning --count 10 --json
+    #[command(verbatim_doc_comment)]
+    Tail(decisions::Tail),
+}
+
+/// Dead letters.
+#[derive(Debug, Subcommand)]
+pub enum Dlq {
+    /// List the dead letters of all queues, oldest first.
+    ///
+    /// Example:
+    ///   daybook dlq list --queue normalizer --reason unknown_resource
+    #[command(verbatim_doc_comment)]
+    List(dlq::List),
+    /// Show one dead letter: why it is one, and its headers.
+    ///
+    /// Example:
+    ///   daybook dlq show normalizer 2:17
+    #[command(verbatim_doc_comment)]
+    Show(dlq::Show),
+    /// Send dead letters through once more, after their cause is mended.
+    ///
+    /// normalizer: the original event goes back to raw.<source>. arbiter: the original request goes back to
+    /// booking.requests. propagator: the delivery is taken up again, unless a newer version is wanted by now; connects
+    /// as daybook_propagator. Safe to repeat: the same event makes the same requests, and a request is decided once.
+    ///
+    /// Examples:
+    ///   daybook dlq replay normalizer 2:17 3:4
+    ///   daybook dlq replay normalizer --all --reason unknown_resource --dry-run
+    #[command(verbatim_doc_comment)]
+    Replay(dlq::Replay),
+}

@@ -1,0 +1,181 @@
+//! `daybook booking show`: a booking as people see it. The one screen with personal data on it.
+
+use chrono_tz::Tz;
+use daybook_domain::{BookingId, Interval};
+use daybook_wire::LoggedDecision;
+use serde_json::Value;
+
+use crate::config::Config;
+use crate::connect::{self, Role};
+use crate::decode::Decoder;
+use crate::failure::Failure;
+use crate::out::Out;
+use crate::store::{self, BookingRow, DeliveryRow};
+use crate::table;
+use crate::text;
+use crate::why;
+use crate::words;
+
+/// See [`crate::args`].
+#[derive(Debug, clap::Args)]
+pub struct Show {
+    /// The booking's id.
+    #[arg(value_name = "BOOKING_ID")]
+    id: String,
+}
+
+/// Prints the booking.
+pub async fn show(args: &Show, config: &Config, out: &Out) -> Result<(), Failure> {
+    let id: BookingId = args
+        .id
+        .parse()
+        .map_err(|_| Failure::input(format!("{} is no booking id; daybook decisions tail shows some", args.id)))?;
+    let pool = connect::store(config)?;
+    let read = |error| Role::Reader.explain("read the booking", &error);
+    let Some(booking) = store::booking(&pool, id).await.map_err(read)? else {
+        return Err(Failure::plain(format!("there is no booking {id}"))
+            .next("a request that was refused leaves none: daybook why RESOURCE TIME"));
+    };
+    let zone = why::zone(&booking.resource, &pool).await?;
+    let mut decoder = Decoder::new(config)?;
+    let mut decisions = Vec::new();
+    for row in store::decisions_on(&pool, id).await.map_err(read)? {
+        decisions.push(decoder.read(&row.record).await?);
+    }
+    let deliveries = store::deliveries(&pool, id).await.map_err(read)?;
+    out.text(page(&booking, zone, &decisions, &deliveries))
+}
+
+fn page(booking: &BookingRow, zone: Option<Tz>, decisions: &[LoggedDecision], deliveries: &[DeliveryRow]) -> String {
+    let mut page = format!("Booking {}\n", booking.booking_id);
+    let interval = booking.start.zip(booking.end).and_then(|(start, end)| Interval::new(start, end).ok());
+    let mut facts = vec![
+        ("resource", booking.resource.clone()),
+        ("status", format!("{}, version {}", booking.status, booking.version)),
+        ("time", interval.map_or_else(|| "not known".to_owned(), |interval| text::interval(interval, zone))),
+    ];
+    if let Some(until) = booking.awaiting_until {
+        facts.push(("waits until", text::moment(until)));
+    }
+    facts.push(("title", booking.title.clone().unwrap_or_else(|| "(none)".to_owned())));
+    facts.push(("source", format!("{}, {} there", booking.source, text::count(booking.source_ids.len(), "id"))));
+    if let Some(zone) = &booking.source_time_zone {
+        facts.push(("source's zone", zone.clone()));
+    }
+    let attendees: Vec<String> = booking.attendees.as_array().into_iter().flatten().map(attendee).collect();
+    facts.push(("attendees", if attendees.is_empty() { "(none)".to_owned() } else { attendees.join("; ") }));
+    for (name, value) in facts {
+        page.push_str(&format!("  {name:<14} {value}\n"));
+    }
+    page.push_str("\nDecisions\n");
+    let rows: Vec<Vec<String>> = decisions.iter().map(decision).collect();
+    page.push_str(&table::draw(&["decided", "place", "source", "operation", "outcome", "version"], &rows));
+    page.push_str("\nTargets\n");
+    if deliveries.is_empty() {
+        page.push_str("no target mirrors it\n");
+    } else {
+        let rows: Vec<Vec<String>> = deliveries.iter().map(delivery).collect();
+        page.push_str(&table::draw(&["target", "shows", "wanted", "state", "attempts", "its id there"], &rows));
+    }
+    page
+}
+
+fn attendee(attendee: &Value) -> String {
+    let field = |name: &str| attendee.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let mut parts: Vec<String> = field("name").map(str::to_owned).into_iter().collect();
+    parts.extend(field("email").map(|email| format!("<{email}>")));
+    parts.extend(field("phone").map(str::to_owned));
+    if parts.is_empty() { "(no longer known)".to_owned() } else { parts.join(" ") }
+}
+
+fn decision(logged: &LoggedDecision) -> Vec<String> {
+    let decision = &logged.decision;
+    vec![
+        text::stamp(decision.decided_at),
+        format!("{}/{}", logged.partition, logged.seq),
+        decision.source.to_string(),
+        decision.operation.as_str().to_owned(),
+        words::outcome(&decision.outcome),
+        decision.booking.as_ref().map_or_else(String::new, |booking| booking.version.to_string()),
+    ]
+}
+
+fn delivery(delivery: &DeliveryRow) -> Vec<String> {
+    let DeliveryRow { target, desired_version, applied_version, .. } = delivery;
+    let state = match &delivery.parked_reason {
+        Some(reason) => format!("given up ({reason})"),
+        None if applied_version < desired_version => format!("next try {}", text::stamp(delivery.next_at)),
+        None => delivery.applied_at.map_or_else(|| "done".to_owned(), |at| format!("done {}", text::stamp(at))),
+    };
+    let shows = if delivery.shown { format!("version {applied_version}") } else { "nothing".to_owned() };
+    vec![
+        target.clone(),
+        shows,
+        format!("version {desired_version}"),
+        state,
+        delivery.attempt.to_string(),
+        delivery.external_id.clone().unwrap_or_default(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::sample::{self, at};
+
+    #[test]
+    fn the_screen_has_the_booking_its_decisions_and_its_targets() {
+        let booking = BookingRow {
+            booking_id: sample::booking_id(),
+            resource: "anna".to_owned(),
+            status: "confirmed".to_owned(),
+            start: Some(at("2026-03-04T09:00:00Z")),
+            end: Some(at("2026-03-04T09:30:00Z")),
+            awaiting_until: None,
+            version: 1,
+            source: "calendly".to_owned(),
+            source_ids: vec!["inv-1".to_owned(), "inv-2".to_owned()],
+            title: Some("Intro".to_owned()),
+            attendees: serde_json::json!([
+                {"contact_id": "x", "name": "Jane Doe", "email": "jane@example.com", "phone": null},
+                {"contact_id": "y"}
+            ]),
+            source_time_zone: Some("America/New_York".to_owned()),
+        };
+        let delivery = DeliveryRow {
+            target: "calendar".to_owned(),
+            desired_version: 1,
+            applied_version: 1,
+            applied_at: Some(at("2026-03-01T08:00:01.900Z")),
+            shown: true,
+            external_id: Some("x.ics".to_owned()),
+            attempt: 1,
+            next_at: at("2026-03-01T08:01:00Z"),
+            parked_reason: None,
+            attempts: Vec::new(),
+        };
+        let decisions = [sample::confirmed(1), sample::duplicate(2)];
+        expect![[r#"
+            Booking 00000000-0000-0000-0000-00000000b00c
+              resource       anna
+              status         confirmed, version 1
+              time           Wed 4 Mar 2026 10:00 to 10:30 Europe/Berlin (09:00 to 09:30 UTC)
+              title          Intro
+              source         calendly, 2 ids there
+              source's zone  America/New_York
+              attendees      Jane Doe <jane@example.com>; (no longer known)
+
+            Decisions
+            DECIDED                   PLACE  SOURCE    OPERATION  OUTCOME               VERSION
+            2026-03-01T08:00:01.230Z  3/1    calendly  book       confirmed             1
+            2026-03-01T08:00:01.230Z  3/2    calendly  book       unchanged(duplicate)  1
+
+            Targets
+            TARGET    SHOWS      WANTED     STATE                          ATTEMPTS  ITS ID THERE
+            calendar  version 1  version 1  done 2026-03-01T08:00:01.900Z  1         x.ics
+        "#]]
+        .assert_eq(&page(&booking, Some(Tz::Europe__Berlin), &decisions, &[delivery]));
+    }
+}

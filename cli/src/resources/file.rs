@@ -1,0 +1,305 @@
+//! `resources.yaml`: what it may say. Pure.
+//!
+//! Owns: that every fault of a file is reported at once, each at its position and with the way to mend it; and that
+//! what comes out is sound, so that nothing after this needs to look again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono_tz::{TZ_VARIANTS, Tz};
+use daybook_domain::{ResourceId, Rules, SourceName, TargetName};
+use serde_norway::{Mapping, Value};
+
+use crate::nearest::hint;
+
+/// The shortest wait for a replacement that makes sense: both halves of a reschedule need some time to arrive.
+const REPLACEMENT_WAIT_MIN: Duration = Duration::from_secs(1);
+/// As long as the longest id that the normalizer takes from a payload.
+const ALIAS_LENGTH_MAX: usize = 512;
+/// As long as the longest URL that is sensible anywhere.
+const ADDRESS_LENGTH_MAX: usize = 2_000;
+/// What a target may be told beyond busy time.
+const FIELDS: [&str; 2] = ["title", "attendees"];
+
+/// One resource, as the file wants it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Definition {
+    /// Its id.
+    pub id: ResourceId,
+    /// Its rules.
+    pub rules: Rules,
+    /// What each source calls it, with the position in the file.
+    pub aliases: BTreeMap<(SourceName, String), String>,
+    /// Which systems mirror it.
+    pub targets: BTreeMap<TargetName, Mirror>,
+}
+
+/// How one target mirrors a resource.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mirror {
+    /// Where at the target: a calendar's path.
+    pub address: String,
+    /// What it may receive beyond busy time.
+    pub fields: BTreeSet<String>,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Where: `resources[2].aliases.calendly[0]`.
+    pub at: String,
+    /// What, and how it is right.
+    pub problem: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.at, self.problem)
+    }
+}
+
+/// Reads a file: all of it, or every fault in it.
+pub fn read(text: &str) -> Result<Vec<Definition>, Vec<Fault>> {
+    let mut reader = Reader::default();
+    let definitions = match serde_norway::from_str::<Value>(text) {
+        Ok(value) => reader.file(&value),
+        Err(error) => {
+            reader.fault("(file)", format!("is not YAML: {error}"));
+            Vec::new()
+        }
+    };
+    if reader.faults.is_empty() { Ok(definitions) } else { Err(reader.faults) }
+}
+
+/// An e-mail address is one address however it was typed; everything else is taken to the letter.
+pub fn normal_alias(alias: &str) -> String {
+    if alias.contains('@') && !alias.contains('/') { alias.to_lowercase() } else { alias.to_owned() }
+}
+
+#[derive(Default)]
+struct Reader {
+    faults: Vec<Fault>,
+}
+
+impl Reader {
+    fn fault(&mut self, at: &str, problem: impl fmt::Display) {
+        self.faults.push(Fault { at: at.to_owned(), problem: problem.to_string() });
+    }
+
+    fn file(&mut self, value: &Value) -> Vec<Definition> {
+        let Some(file) = self.mapping("(file)", value) else { return Vec::new() };
+        self.known_keys("", file, &["resources"]);
+        let Some(list) = file.get("resources") else {
+            self.fault("resources", "is missing; it is a list of resources");
+            return Vec::new();
+        };
+        let Some(list) = self.sequence("resources", list) else { return Vec::new() };
+        let read = list.iter().enumerate().map(|(at, value)| self.resource(&format!("resources[{at}]"), value));
+        let read: Vec<Option<Definition>> = read.collect();
+        self.no_repeats(&read);
+        read.into_iter().flatten().collect()
+    }
+
+    /// What one resource alone cannot get wrong.
+    fn no_repeats(&mut self, read: &[Option<Definition>]) {
+        let mut ids = BTreeMap::new();
+        let mut aliases = BTreeMap::new();
+        for (at, definition) in read.iter().enumerate() {
+            let Some(definition) = definition else { continue };
+            if let Some(first) = ids.insert(&definition.id, at) {
+                let problem = format!("{} is defined by resources[{first}] already", definition.id);
+                self.fault(&format!("resources[{at}].id"), problem);
+                continue;
+            }
+            for (alias, at) in &definition.aliases {
+                if let Some((owner, first)) = aliases.insert(alias, (&definition.id, at)) {
+                    self.fault(at, format!("is an alias of {owner} already ({first}); an alias means one resource"));
+                }
+            }
+        }
+    }
+
+    fn resource(&mut self, at: &str, value: &Value) -> Option<Definition> {
+        let map = self.mapping(at, value)?;
+        self.known_keys(at, map, &["id", "time_zone", "replacement_wait", "aliases", "targets"]);
+        let id = self.required_text(at, map, "id").and_then(|text| self.slug(&format!("{at}.id"), &text));
+        let zone =
+            self.required_text(at, map, "time_zone").and_then(|text| self.zone(&format!("{at}.time_zone"), &text));
+        let wait = self.wait(&format!("{at}.replacement_wait"), map.get("replacement_wait"));
+        let aliases = self.aliases(&format!("{at}.aliases"), map.get("aliases"));
+        let targets = self.targets(&format!("{at}.targets"), map.get("targets"));
+        Some(Definition {
+            id: id?,
+            rules: Rules { display_time_zone: zone?, replacement_wait: wait? },
+            aliases,
+            targets,
+        })
+    }
+
+    fn zone(&mut self, at: &str, text: &str) -> Option<String> {
+        if text.parse::<Tz>().is_ok() {
+            return Some(text.to_owned());
+        }
+        let hint = hint(text, TZ_VARIANTS.iter().map(|zone| zone.name()));
+        self.fault(at, format!("is no IANA time zone, such as Europe/Berlin{hint}"));
+        None
+    }
+
+    fn wait(&mut self, at: &str, value: Option<&Value>) -> Option<Duration> {
+        let Some(value) = value.filter(|value| !value.is_null()) else { return Some(Rules::REPLACEMENT_WAIT_DEFAULT) };
+        let Some(wait) = value.as_str().and_then(|text| humantime::parse_duration(text).ok()) else {
+            self.fault(at, "is no duration; write a number and a unit, such as 15m, 90s or 2h");
+            return None;
+        };
+        if !(REPLACEMENT_WAIT_MIN..=Rules::REPLACEMENT_WAIT_MAX).contains(&wait) {
+            let hours = Rules::REPLACEMENT_WAIT_MAX.as_secs() / 3_600;
+            self.fault(at, format!("must be at least 1s and at most {hours}h"));
+            return None;
+        }
+        // The wire and the store count milliseconds.
+        Some(Duration::from_millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    fn aliases(&mut self, at: &str, value: Option<&Value>) -> BTreeMap<(SourceName, String), String> {
+        let mut aliases = BTreeMap::new();
+        for (source, at, value) in self.entries::<SourceName>(at, value) {
+            let Some(list) = self.sequence(&at, value) else { continue };
+            for (number, value) in list.iter().enumerate() {
+                let at = format!("{at}[{number}]");
+                let Some(alias) = self.text(&at, value, ALIAS_LENGTH_MAX) else { continue };
+                if let Some(first) = aliases.insert((source.clone(), normal_alias(&alias)), at.clone()) {
+                    self.fault(&at, format!("is the same as {first}; e-mail addresses are compared in lower case"));
+                }
+            }
+        }
+        aliases
+    }
+
+    fn targets(&mut self, at: &str, value: Option<&Value>) -> BTreeMap<TargetName, Mirror> {
+        let entries = self.entries::<TargetName>(at, value);
+        entries.into_iter().map(|(target, at, value)| (target, self.mirror(&at, value))).collect()
+    }
+
+    fn mirror(&mut self, at: &str, value: &Value) -> Mirror {
+        if value.is_null() {
+            return Mirror::default();
+        }
+        let Some(map) = self.mapping(at, value) else { return Mirror::default() };
+        self.known_keys(at, map, &["address", "fields"]);
+        let address = map.get("address").map_or_else(
+            || Some(String::new()),
+            |value| self.text(&format!("{at}.address"), value, ADDRESS_LENGTH_MAX),
+        );
+        let mut fields = BTreeSet::new();
+        let list = map.get("fields").and_then(|value| self.sequence(&format!("{at}.fields"), value));
+        for (number, value) in list.into_iter().flatten().enumerate() {
+            let at = format!("{at}.fields[{number}]");
+            match value.as_str() {
+                Some(field) if FIELDS.contains(&field) => {
+                    fields.insert(field.to_owned());
+                }
+                Some(field) => self.fault(&at, format!("is not one of {}{}", FIELDS.join(", "), hint(field, FIELDS))),
+                None => self.fault(&at, format!("must be one of {}", FIELDS.join(", "))),
+            }
+        }
+        Mirror { address: address.unwrap_or_default(), fields }
+    }
+
+    /// The entries of a mapping from names, which may be left out.
+    fn entries<'a, N>(&mut self, at: &str, value: Option<&'a Value>) -> Vec<(N, String, &'a Value)>
+    where
+        N: FromStr,
+        N::Err: fmt::Display,
+    {
+        let Some(value) = value.filter(|value| !value.is_null()) else { return Vec::new() };
+        let Some(map) = self.mapping(at, value) else { return Vec::new() };
+        let mut entries = Vec::new();
+        for (key, value) in map {
+            let Some(key) = key.as_str() else {
+                self.fault(at, "has a key that is no text");
+                continue;
+            };
+            let at = format!("{at}.{key}");
+            if let Some(name) = self.slug(&at, key) {
+                entries.push((name, at, value));
+            }
+        }
+        entries
+    }
+
+    fn slug<N>(&mut self, at: &str, text: &str) -> Option<N>
+    where
+        N: FromStr,
+        N::Err: fmt::Display,
+    {
+        text.parse().map_err(|error| self.fault(at, format!("the name {error}"))).ok()
+    }
+
+    fn required_text(&mut self, at: &str, map: &Mapping, key: &str) -> Option<String> {
+        let at = format!("{at}.{key}");
+        match map.get(key) {
+            Some(value) => self.text(&at, value, ALIAS_LENGTH_MAX),
+            None => {
+                self.fault(&at, "is missing");
+                None
+            }
+        }
+    }
+
+    fn text(&mut self, at: &str, value: &Value, length_max: usize) -> Option<String> {
+        let Some(text) = value.as_str().map(str::trim) else {
+            self.fault(at, format!("must be text, not {}; put it in quotes", kind(value)));
+            return None;
+        };
+        if text.is_empty() || text.chars().count() > length_max || text.chars().any(char::is_control) {
+            self.fault(at, format!("must have 1 to {length_max} characters, and no control characters"));
+            return None;
+        }
+        Some(text.to_owned())
+    }
+
+    fn mapping<'a>(&mut self, at: &str, value: &'a Value) -> Option<&'a Mapping> {
+        let map = value.as_mapping();
+        if map.is_none() {
+            self.fault(at, format!("must be a mapping of names to values, not {}", kind(value)));
+        }
+        map
+    }
+
+    fn sequence<'a>(&mut self, at: &str, value: &'a Value) -> Option<&'a Vec<Value>> {
+        let list = value.as_sequence();
+        if list.is_none() {
+            self.fault(at, format!("must be a list, not {}", kind(value)));
+        }
+        list
+    }
+
+    fn known_keys(&mut self, at: &str, map: &Mapping, known: &[&str]) {
+        for key in map.keys() {
+            let key = key.as_str().unwrap_or("(not text)");
+            if !known.contains(&key) {
+                let at = if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") };
+                let hint = hint(key, known.iter().copied());
+                self.fault(&at, format!("is no field; known here: {}{hint}", known.join(", ")));
+            }
+        }
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Sequence(_) => "a list",
+        Value::Mapping(_) => "a mapping",
+        Value::Tagged(_) => "a tagged value",
+    }
+}
+
+#[cfg(test)]
+#[path = "file_tests.rs"]
+mod tests;

@@ -1,0 +1,202 @@
+//! What a file changes: the difference between it and the store. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use daybook_domain::Rules;
+
+use super::file::{Definition, Fault, Mirror};
+use crate::table;
+use crate::text;
+
+/// A resource as the store has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Rises with every change of its timeline or its rules.
+    pub version: i64,
+    /// Its rules.
+    pub rules: Rules,
+    /// Source and alias.
+    pub aliases: BTreeSet<(String, String)>,
+    /// Which systems mirror it.
+    pub targets: BTreeMap<String, Mirror>,
+}
+
+/// What is to change for one resource.
+#[derive(Debug)]
+pub struct Change<'a> {
+    /// What the file says.
+    pub definition: &'a Definition,
+    /// Whether its rules do.
+    pub rules: RulesChange,
+    aliases: Vec<String>,
+    targets: Vec<String>,
+}
+
+/// Whether a resource's rules change. If they do, the arbiter is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RulesChange {
+    /// They are as the file says.
+    None,
+    /// The resource is new.
+    New,
+    /// They were these.
+    From {
+        /// The rules in force.
+        rules: Rules,
+        /// The resource's version under them.
+        version: i64,
+    },
+}
+
+impl Change<'_> {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.rules == RulesChange::None && self.aliases.is_empty() && self.targets.is_empty()
+    }
+}
+
+/// What the file changes, resource by resource.
+pub fn plan<'a>(definitions: &'a [Definition], stored: &BTreeMap<String, Stored>) -> Vec<Change<'a>> {
+    definitions.iter().map(|definition| change(definition, stored.get(definition.id.as_str()))).collect()
+}
+
+fn change<'a>(definition: &'a Definition, stored: Option<&Stored>) -> Change<'a> {
+    let rules = match stored {
+        None => RulesChange::New,
+        Some(stored) if stored.rules == definition.rules => RulesChange::None,
+        Some(stored) => RulesChange::From { rules: stored.rules.clone(), version: stored.version },
+    };
+    Change { definition, rules, aliases: aliases(definition, stored), targets: targets(definition, stored) }
+}
+
+fn aliases(definition: &Definition, stored: Option<&Stored>) -> Vec<String> {
+    let wanted: BTreeSet<(String, String)> =
+        definition.aliases.keys().map(|(source, alias)| (source.to_string(), alias.clone())).collect();
+    let known = stored.map(|stored| stored.aliases.clone()).unwrap_or_default();
+    let show = |mark, (source, alias): &(String, String)| format!("{mark}{source}:{alias}");
+    let added = wanted.difference(&known).map(|alias| show('+', alias));
+    added.chain(known.difference(&wanted).map(|alias| show('-', alias))).collect()
+}
+
+fn targets(definition: &Definition, stored: Option<&Stored>) -> Vec<String> {
+    let nothing = BTreeMap::new();
+    let known = stored.map_or(&nothing, |stored| &stored.targets);
+    let wanted = definition.targets.iter().filter_map(|(target, mirror)| match known.get(target.as_str()) {
+        None => Some(format!("+{target}")),
+        Some(there) if there != mirror => Some(format!("~{target}")),
+        Some(_) => None,
+    });
+    let gone = known.keys().filter(|target| !definition.targets.keys().any(|wanted| wanted.as_str() == *target));
+    wanted.chain(gone.map(|target| format!("-{target}"))).collect()
+}
+
+/// Aliases that belong to a resource which the file does not take them from.
+pub fn conflicts(definitions: &[Definition], owners: &BTreeMap<(String, String), String>) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for definition in definitions {
+        for ((source, alias), at) in &definition.aliases {
+            let Some(owner) = owners.get(&(source.to_string(), alias.clone())) else { continue };
+            // The owner is in the file too, which has given this alias away: the reader saw to that.
+            let moves = definitions.iter().any(|other| other.id.as_str() == owner);
+            if !moves {
+                let problem = format!(
+                    "is an alias of {owner} in the store; put {owner} into the file without it, or take it out here"
+                );
+                faults.push(Fault { at: at.clone(), problem });
+            }
+        }
+    }
+    faults
+}
+
+/// The table of what changes.
+pub fn render(changes: &[Change<'_>]) -> String {
+    let rows: Vec<Vec<String>> = changes
+        .iter()
+        .map(|change| {
+            let same = if change.rules == RulesChange::New { "none" } else { "as it is" };
+            let list = |items: &[String]| if items.is_empty() { same.to_owned() } else { items.join(" ") };
+            vec![
+                change.definition.id.to_string(),
+                rules(&change.rules, &change.definition.rules),
+                list(&change.targets),
+                list(&change.aliases),
+            ]
+        })
+        .collect();
+    table::draw(&["resource", "rules", "targets", "aliases"], &rows)
+}
+
+fn rules(change: &RulesChange, rules: &Rules) -> String {
+    let wait = text::span(rules.replacement_wait);
+    match change {
+        RulesChange::None => "as it is".to_owned(),
+        RulesChange::New => format!("new: {}, waits {wait}", rules.display_time_zone),
+        RulesChange::From { rules: old, version: _ } => {
+            let mut said = Vec::new();
+            if old.display_time_zone != rules.display_time_zone {
+                said.push(format!("{} (was {})", rules.display_time_zone, old.display_time_zone));
+            }
+            if old.replacement_wait != rules.replacement_wait {
+                said.push(format!("waits {wait} (was {})", text::span(old.replacement_wait)));
+            }
+            said.join(", ")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use expect_test::expect;
+
+    use super::*;
+    use crate::resources::file::read;
+
+    fn definitions() -> Vec<Definition> {
+        let text = r#"
+            resources:
+              - id: anna
+                time_zone: Europe/Berlin
+                aliases: { generic: [anna], calendly: [a@example.com] }
+                targets: { calendar: { address: /anna/, fields: [title] }, partner: {} }
+              - id: bea
+                time_zone: UTC
+        "#;
+        read(text).expect("sound")
+    }
+
+    fn stored() -> BTreeMap<String, Stored> {
+        let rules = Rules { display_time_zone: "UTC".to_owned(), replacement_wait: Duration::from_secs(60) };
+        let mirror = Mirror { address: "/old/".to_owned(), ..Mirror::default() };
+        let alias = |alias: &str| ("generic".to_owned(), alias.to_owned());
+        let anna = Stored {
+            version: 3,
+            rules,
+            aliases: [alias("anna"), alias("ann")].into(),
+            targets: [("calendar".to_owned(), mirror.clone()), ("crm".to_owned(), mirror)].into(),
+        };
+        BTreeMap::from([("anna".to_owned(), anna)])
+    }
+
+    #[test]
+    fn the_table_names_what_comes_what_goes_and_what_changes() {
+        expect![[r#"
+            RESOURCE  RULES                                              TARGETS                  ALIASES
+            anna      Europe/Berlin (was UTC), waits 15 min (was 1 min)  ~calendar +partner -crm  +calendly:a@example.com -generic:ann
+            bea       new: UTC, waits 15 min                             none                     none
+        "#]]
+        .assert_eq(&render(&plan(&definitions(), &stored())));
+    }
+
+    #[test]
+    fn an_alias_can_be_taken_from_a_resource_of_the_file_and_from_no_other() {
+        let alias = ("generic".to_owned(), "anna".to_owned());
+        let owned_by = |owner: &str| BTreeMap::from([(alias.clone(), owner.to_owned())]);
+        assert_eq!(conflicts(&definitions(), &owned_by("bea")), []);
+        assert_eq!(conflicts(&definitions(), &owned_by("anna")), []);
+        expect!["resources[0].aliases.generic[0]: is an alias of room-7 in the store; put room-7 into the file without it, or take it out here"]
+            .assert_eq(&conflicts(&definitions(), &owned_by("room-7"))[0].to_string());
+    }
+}

@@ -1,0 +1,87 @@
+//! Decisions for tests.
+
+use daybook_domain::{
+    BookingId, BookingState, Decision, Interval, OperationKind, Outcome, Rejection, RequestId, SourceVersion, Standing,
+    Timestamp, Unchanged, Winner,
+};
+use daybook_wire::LoggedDecision;
+use uuid::Uuid;
+
+pub fn at(text: &str) -> Timestamp {
+    text.parse().expect("a time")
+}
+
+pub fn interval(start: &str, end: &str) -> Interval {
+    Interval::new(at(start), at(end)).expect("an interval")
+}
+
+/// Nine to half past nine, UTC.
+pub fn nine() -> Interval {
+    interval("2026-03-04T09:00:00Z", "2026-03-04T09:30:00Z")
+}
+
+pub fn booking_id() -> BookingId {
+    BookingId::from_uuid(Uuid::from_u128(0xb00c))
+}
+
+pub fn booking(standing: Standing, version: u64) -> BookingState {
+    BookingState {
+        booking_id: booking_id(),
+        standing,
+        version,
+        source: "calendly".parse().expect("a name"),
+        keys: Vec::new(),
+        source_version: SourceVersion { sequence: 0, updated_at: at("2026-03-01T08:00:00Z") },
+        content: None,
+        contacts: Vec::new(),
+        refused: None,
+    }
+}
+
+pub fn decision(seq: i64, operation: OperationKind, outcome: Outcome, booking: Option<BookingState>) -> LoggedDecision {
+    LoggedDecision {
+        partition: 3,
+        seq,
+        offset: seq,
+        previous_hash: [0; 32],
+        core_version: "1".to_owned(),
+        decision: Decision {
+            request_id: RequestId::from_uuid(Uuid::from_u128(u128::try_from(seq).expect("positive"))),
+            resource: "anna".parse().expect("a name"),
+            operation,
+            source: "calendly".parse().expect("a name"),
+            outcome,
+            resource_version: 1,
+            booking,
+            rules: None,
+            sourced_at: Some(at("2026-03-01T08:00:00Z")),
+            received_at: at("2026-03-01T08:00:01.200Z"),
+            decided_at: at("2026-03-01T08:00:01.230Z"),
+        },
+    }
+}
+
+/// Calendly books nine o'clock.
+pub fn confirmed(seq: i64) -> LoggedDecision {
+    decision(seq, OperationKind::Book, Outcome::Confirmed, Some(booking(Standing::Confirmed(nine()), 1)))
+}
+
+/// The generic source wants the same time.
+pub fn refused(seq: i64) -> LoggedDecision {
+    let winner = Winner { booking_id: booking_id(), interval: nine() };
+    let mut logged = decision(seq, OperationKind::Book, Outcome::Rejected(Rejection::Conflict(winner)), None);
+    logged.decision.source = "generic".parse().expect("a name");
+    logged
+}
+
+/// Calendly moves the booking to ten o'clock.
+pub fn moved(seq: i64) -> LoggedDecision {
+    let ten = interval("2026-03-04T10:00:00Z", "2026-03-04T10:30:00Z");
+    decision(seq, OperationKind::Reschedule, Outcome::Rescheduled, Some(booking(Standing::Confirmed(ten), 2)))
+}
+
+/// The same again.
+pub fn duplicate(seq: i64) -> LoggedDecision {
+    let state = booking(Standing::Confirmed(nine()), 1);
+    decision(seq, OperationKind::Book, Outcome::Unchanged(Unchanged::Duplicate), Some(state))
+}

@@ -1,0 +1,289 @@
+//! The page: what happened, who has the time and by which rule, what is still open. Pure.
+//!
+//! Written for somebody who answers a customer and has never seen the code. No personal data: ids, times and reasons.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use daybook_domain::{BookingId, Interval, Outcome, ResourceId, Timestamp};
+use daybook_wire::LoggedDecision;
+
+use crate::store::{AttemptRow, BookingRow, DeliveryRow};
+use crate::text;
+use crate::words;
+
+/// A decision, and when it was written down.
+pub struct Sighting {
+    pub logged: LoggedDecision,
+    pub committed_at: Timestamp,
+}
+
+/// A booking as it stands, with its way to each target.
+pub struct Known {
+    pub booking: BookingRow,
+    pub deliveries: Vec<DeliveryRow>,
+}
+
+/// Everything that a page is written from.
+pub struct Facts {
+    /// The zone in which the resource's times are shown.
+    pub zone: Option<Tz>,
+    pub bookings: Vec<Known>,
+    /// In the order of the decisions.
+    pub sightings: Vec<Sighting>,
+}
+
+impl Sighting {
+    /// The booking it was about.
+    pub fn booking(&self) -> Option<BookingId> {
+        self.logged.decision.booking.as_ref().map(|booking| booking.booking_id)
+    }
+
+    /// Whether the booking it was about covered this moment after it.
+    pub fn covers(&self, at: Timestamp) -> bool {
+        let booking = self.logged.decision.booking.as_ref();
+        booking.and_then(|booking| booking.standing.interval()).is_some_and(|interval| contains(interval, at))
+    }
+
+    /// Whether it refused something for a booking that covered this moment.
+    pub fn was_in_the_way(&self, at: Timestamp) -> bool {
+        self.logged.decision.outcome.winner().is_some_and(|winner| contains(winner.interval, at))
+    }
+
+    /// The version that it made; none if it changed nothing that people see.
+    fn made(&self) -> Option<i64> {
+        match self.logged.decision.outcome {
+            Outcome::Confirmed
+            | Outcome::Rescheduled
+            | Outcome::Updated
+            | Outcome::Cancelled
+            | Outcome::AwaitingReplacement => {
+                self.logged.decision.booking.as_ref().and_then(|booking| i64::try_from(booking.version).ok())
+            }
+            Outcome::Defined | Outcome::Rejected(_) | Outcome::Unchanged(_) => None,
+        }
+    }
+}
+
+fn contains(interval: Interval, at: Timestamp) -> bool {
+    interval.start() <= at && at < interval.end()
+}
+
+/// The page of one booking.
+pub fn booking(facts: &Facts) -> String {
+    let mut page = String::new();
+    for known in &facts.bookings {
+        line(&mut page, 0, &format!("Booking {}", known.booking.booking_id));
+        line(&mut page, 1, &stands(&known.booking, facts.zone));
+        line(&mut page, 1, &format!("of {}, known from {}", known.booking.resource, known.booking.source));
+    }
+    history(&mut page, "What happened, in order", facts);
+    rules(&mut page, facts);
+    open(&mut page, facts);
+    page
+}
+
+/// The page of a resource at a moment.
+pub fn slot(facts: &Facts, resource: &ResourceId, at: Timestamp) -> String {
+    let mut page = String::new();
+    line(&mut page, 0, &format!("{resource} at {}", text::instant(at, facts.zone)));
+    head(&mut page, "Who has this time");
+    let holders = facts.bookings.iter().map(|known| &known.booking).filter(|booking| holds(booking, at));
+    let mut held = false;
+    for booking in holders {
+        held = true;
+        line(&mut page, 1, &format!("booking {} of {}", booking.booking_id, booking.source));
+        line(&mut page, 2, &stands(booking, facts.zone));
+    }
+    if !held {
+        line(&mut page, 1, "nobody: it is free as far as Daybook knows");
+    }
+    if facts.sightings.is_empty() {
+        line(&mut page, 1, "nothing was ever decided about it; an event that could not be read would be in");
+        line(&mut page, 1, "the dead letters: daybook dlq list");
+        return page;
+    }
+    history(&mut page, "What was asked for it, in order", facts);
+    rules(&mut page, facts);
+    open(&mut page, facts);
+    page
+}
+
+fn holds(booking: &BookingRow, at: Timestamp) -> bool {
+    interval(booking).is_some_and(|interval| contains(interval, at)) && booking.status != "cancelled"
+}
+
+fn interval(booking: &BookingRow) -> Option<Interval> {
+    Interval::new(booking.start?, booking.end?).ok()
+}
+
+/// How a booking stands, in a sentence.
+pub fn stands(booking: &BookingRow, zone: Option<Tz>) -> String {
+    let when = interval(booking).map_or_else(|| "time not known".to_owned(), |it| text::interval(it, zone));
+    let version = booking.version;
+    match (booking.status.as_str(), booking.awaiting_until) {
+        ("awaiting", Some(until)) => {
+            let until = text::moment(until);
+            format!("cancelled, replacement announced (version {version}): keeps {when} until {until}")
+        }
+        (status, _) => format!("{status} (version {version}): {when}"),
+    }
+}
+
+fn history(page: &mut String, title: &str, facts: &Facts) {
+    head(page, title);
+    if facts.sightings.is_empty() {
+        line(page, 1, "the decisions are no longer kept");
+    }
+    let many = facts.bookings.len() > 1;
+    for (number, sighting) in facts.sightings.iter().enumerate() {
+        let decision = &sighting.logged.decision;
+        let asked = words::asked(decision);
+        let began = decision.sourced_at.unwrap_or(decision.received_at);
+        line(page, 1, &format!("{}. {}  {asked}", number + 1, text::moment(began)));
+        line(page, 3, &words::answered(decision, facts.zone));
+        if let (true, Some(id)) = (many, sighting.booking()) {
+            line(page, 3, &format!("booking {id}"));
+        }
+        line(page, 3, &delays(sighting));
+        for shown in shown(sighting, facts) {
+            line(page, 3, &shown);
+        }
+        let place = format!("{}/{}", sighting.logged.partition, sighting.logged.seq);
+        line(page, 3, &format!("request {}, decision {place}", decision.request_id));
+    }
+}
+
+/// From the source's clock to ours, step by step. Clocks of different machines may disagree a little.
+fn delays(sighting: &Sighting) -> String {
+    let decision = &sighting.logged.decision;
+    let received = match decision.sourced_at {
+        Some(sourced) => format!("received {} after its source's clock", text::delay(sourced, decision.received_at)),
+        None => format!("received {} (its source gave no time)", text::moment(decision.received_at)),
+    };
+    let decided = text::delay(decision.received_at, decision.decided_at);
+    let committed = text::delay(decision.decided_at, sighting.committed_at);
+    format!("{received}, decided {decided}, written down {committed}")
+}
+
+/// When each target showed the version that a decision made, counted from the decision.
+fn shown(sighting: &Sighting, facts: &Facts) -> Vec<String> {
+    let (Some(version), Some(id)) = (sighting.made(), sighting.booking()) else { return Vec::new() };
+    let known = facts.bookings.iter().filter(|known| known.booking.booking_id == id);
+    let deliveries = known.flat_map(|known| &known.deliveries);
+    deliveries
+        .map(|delivery| {
+            let target = &delivery.target;
+            match settled(delivery, version) {
+                Settled::At(at) => {
+                    format!("shown at {target} {}", text::delay(sighting.logged.decision.decided_at, at))
+                }
+                Settled::Skipped => {
+                    format!("never shown at {target}: version {} came before it was", delivery.applied_version)
+                }
+                Settled::Not => format!("not shown at {target} yet"),
+            }
+        })
+        .collect()
+}
+
+enum Settled {
+    At(Timestamp),
+    Skipped,
+    Not,
+}
+
+fn settled(delivery: &DeliveryRow, version: i64) -> Settled {
+    if let (true, Some(at)) = (delivery.applied_version == version, delivery.applied_at) {
+        return Settled::At(at);
+    }
+    let call = delivery.attempts.iter().find(|attempt| attempt.version == version && is_success(attempt));
+    match call {
+        Some(call) => Settled::At(call.at.plus(Duration::from_millis(u64::try_from(call.duration_ms).unwrap_or(0)))),
+        None if delivery.applied_version > version => Settled::Skipped,
+        None => Settled::Not,
+    }
+}
+
+/// The words of the propagator's verdicts for "the target shows what it should".
+fn is_success(attempt: &AttemptRow) -> bool {
+    matches!(attempt.result.as_str(), "applied" | "gone" | "removed" | "nothing_to_show")
+}
+
+fn rules(page: &mut String, facts: &Facts) {
+    let mut rules: Vec<&str> =
+        facts.sightings.iter().filter_map(|sighting| words::rule(&sighting.logged.decision.outcome)).collect();
+    rules.sort_unstable();
+    rules.dedup();
+    if rules.is_empty() {
+        return;
+    }
+    head(page, "By which rule");
+    for rule in rules {
+        line(page, 1, rule);
+    }
+}
+
+fn open(page: &mut String, facts: &Facts) {
+    let mut open = Vec::new();
+    for known in &facts.bookings {
+        if let Some(until) = known.booking.awaiting_until {
+            let id = known.booking.booking_id;
+            open.push(format!("booking {id} waits for its replacement until {}", text::moment(until)));
+            open.push("  its time is free after that".to_owned());
+        }
+        open.extend(known.deliveries.iter().flat_map(delivery));
+    }
+    let refused = facts.sightings.iter().filter(|sighting| sighting.logged.decision.outcome.winner().is_some());
+    for Sighting { logged, .. } in refused {
+        open.push(format!("{} was refused (request {})", logged.decision.source, logged.decision.request_id));
+        open.push("  if it has told its customer otherwise, that must be put right there".to_owned());
+    }
+    head(page, "Still open");
+    if open.is_empty() {
+        line(page, 1, "nothing");
+    }
+    for item in open {
+        line(page, 1, &item);
+    }
+}
+
+/// What a target has yet to show, and how it stands with that.
+fn delivery(delivery: &DeliveryRow) -> Vec<String> {
+    let DeliveryRow { target, desired_version, applied_version, .. } = delivery;
+    if applied_version >= desired_version {
+        return Vec::new();
+    }
+    let has = if *applied_version == 0 { "nothing".to_owned() } else { format!("version {applied_version}") };
+    let mut lines = vec![format!("{target} shows {has} and should show version {desired_version}")];
+    let last = delivery.attempts.iter().rfind(|attempt| attempt.version == *desired_version);
+    lines.push(last.map_or_else(|| "  not tried yet".to_owned(), |last| format!("  last {}", attempt(last))));
+    match &delivery.parked_reason {
+        Some(reason) => {
+            lines.push(format!("  given up: {reason}; once the cause is mended, replay its dead letter:"));
+            lines.push("  daybook dlq list --queue propagator".to_owned());
+        }
+        None => lines.push(format!("  next try {}", text::moment(delivery.next_at))),
+    }
+    lines
+}
+
+fn attempt(attempt: &AttemptRow) -> String {
+    let status = attempt.http_status.map_or_else(String::new, |status| format!(", HTTP {status}"));
+    let took = text::span(Duration::from_millis(u64::try_from(attempt.duration_ms).unwrap_or(0)));
+    format!("attempt {} at {}: {}{status}, took {took}", attempt.attempt, text::moment(attempt.at), attempt.result)
+}
+
+fn head(page: &mut String, title: &str) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(page, "\n{title}");
+}
+
+fn line(page: &mut String, depth: usize, text: &str) {
+    let _ = writeln!(page, "{:indent$}{text}", "", indent = depth * 2);
+}
+
+#[cfg(test)]
+#[path = "page_tests.rs"]
+mod tests;
