@@ -341,7 +341,7 @@ const fn subject(operation: &Operation) -> Option<BookingId> {
 
 /// What people are to see, if it is this request's content that was granted.
 fn shown<'a>(operation: &'a Operation, state: &BookingState) -> Option<&'a Shown> {
-    operation.claim().map(|claim| &claim.content).filter(|content| state.content == Some(content.digest))
+    operation.claim()?.content.as_ref().filter(|content| state.content == Some(content.digest))
 }
 
 /// The texts behind a state's keys: from the row, or from the request that brought them.

@@ -442,7 +442,7 @@ async fn write_bookings(connection: &mut PgConnection, from: &Position, decided:
              source_time_zone = n.source_time_zone, content_digest = decode(n.content_digest, 'hex'),
              contact_ids = n.contact_ids, refused_key = n.refused_key, sourced_at = n.sourced_at,
              received_at = n.received_at, decided_at = n.decided_at, epoch = $2, seq = n.seq
-         FROM json_to_recordset($1) AS n(booking_id uuid, status text, start_time timestamptz, end_time timestamptz,
+         FROM jsonb_to_recordset($1) AS n(booking_id uuid, status text, start_time timestamptz, end_time timestamptz,
              awaiting_until timestamptz, version bigint, source_event_id text, source_keys uuid[], source_ids text[],
              source_sequence bigint, source_updated_at timestamptz, title text, attendee_details jsonb,
              source_time_zone text, content_digest text, contact_ids text[], refused_key uuid, sourced_at timestamptz,
@@ -458,7 +458,7 @@ async fn write_bookings(connection: &mut PgConnection, from: &Position, decided:
              n.version, n.source_system, n.source_event_id, n.source_keys, n.source_ids, n.source_sequence,
              n.source_updated_at, n.title, n.attendee_details, n.source_time_zone, decode(n.content_digest, 'hex'),
              n.contact_ids, n.refused_key, n.sourced_at, n.received_at, n.decided_at, $3, $2, n.seq
-         FROM json_to_recordset($1) AS n(booking_id uuid, resource_id text, status text, start_time timestamptz,
+         FROM jsonb_to_recordset($1) AS n(booking_id uuid, resource_id text, status text, start_time timestamptz,
              end_time timestamptz, awaiting_until timestamptz, version bigint, source_system text,
              source_event_id text, source_keys uuid[], source_ids text[], source_sequence bigint,
              source_updated_at timestamptz, title text, attendee_details jsonb, source_time_zone text,

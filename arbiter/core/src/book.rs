@@ -21,7 +21,8 @@ pub(crate) fn decide(state: &State, source: &SourceName, claim: &Claim) -> Rulin
     match claim.version.cmp(&known.source_version) {
         Ordering::Less => stale,
         Ordering::Equal => {
-            let same = known.standing.live() == Some(claim.interval) && known.content == Some(claim.content.digest);
+            let shown = claim.content.as_ref().is_none_or(|content| known.content == Some(content.digest));
+            let same = known.standing.live() == Some(claim.interval) && shown;
             if same { Ruling::of(Outcome::Unchanged(Unchanged::Duplicate), Some(known.clone())) } else { stale }
         }
         Ordering::Greater => change(state, known, claim, None),

@@ -1,6 +1,6 @@
 //! What `book` and `reschedule` share: granting a claim, and carrying a change of a known booking out.
 
-use daybook_domain::{BookingState, Claim, Outcome, Rejection, SourceKey, SourceName, Standing, Unchanged};
+use daybook_domain::{BookingState, Claim, Content, Outcome, Rejection, SourceKey, SourceName, Standing, Unchanged};
 
 use crate::Ruling;
 use crate::state::State;
@@ -22,8 +22,8 @@ pub(crate) fn grant_new(state: &State, source: &SourceName, claim: &Claim, keys:
         source: source.clone(),
         keys,
         source_version: claim.version,
-        content: Some(claim.content.digest),
-        contacts: claim.content.contacts(),
+        content: claim.content.as_ref().map(|content| content.digest),
+        contacts: claim.content.as_ref().map(Content::contacts).unwrap_or_default(),
         refused: None,
     };
     Ruling::of(Outcome::Confirmed, Some(booking))
@@ -34,8 +34,10 @@ pub(crate) fn grant_new(state: &State, source: &SourceName, claim: &Claim, keys:
 pub(crate) fn change(state: &State, before: &BookingState, claim: &Claim, rename: Option<SourceKey>) -> Ruling {
     let mut after = before.clone();
     after.source_version = claim.version;
-    after.content = Some(claim.content.digest);
-    after.contacts = claim.content.contacts();
+    if let Some(content) = &claim.content {
+        after.content = Some(content.digest);
+        after.contacts = content.contacts();
+    }
     after.standing = Standing::Confirmed(claim.interval);
     after.refused = None;
     after.keys.extend(rename);

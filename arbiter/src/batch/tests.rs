@@ -32,7 +32,7 @@ fn claim(name: &str, v: i64, minute: i64, title: &str) -> Claim {
         identity: Identity::new(&source(), name),
         version: SourceVersion { sequence: v, updated_at: Timestamp::EPOCH },
         interval: Interval::new(at(minute), at(minute + 30)).expect("an interval"),
-        content: daybook_domain::Content {
+        content: Some(daybook_domain::Content {
             title: Some(title.to_owned()),
             attendees: vec![Attendee {
                 contact_id: ContactId::from_bytes([1; 16]),
@@ -42,7 +42,7 @@ fn claim(name: &str, v: i64, minute: i64, title: &str) -> Claim {
             }],
             source_time_zone: None,
             digest: ContentDigest([u8::try_from(title.len()).expect("short"); 16]),
-        },
+        }),
     }
 }
 

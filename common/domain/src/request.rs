@@ -70,8 +70,8 @@ pub struct Claim {
     pub version: SourceVersion,
     /// When.
     pub interval: Interval,
-    /// What people see.
-    pub content: Content,
+    /// What people see; none leaves a known booking's content as it is.
+    pub content: Option<Content>,
 }
 
 /// Whether a cancelled booking's slot is wanted back by the same customer.

@@ -159,7 +159,7 @@ fn put_claim(record: &mut RequestRecord, claim: &Claim) {
     put_subject(record, claim.booking_id, &claim.identity, claim.version);
     record.start_time = Some(claim.interval.start().micros());
     record.end_time = Some(claim.interval.end().micros());
-    record.content = Some(ContentRecord::from(&claim.content));
+    record.content = claim.content.as_ref().map(ContentRecord::from);
 }
 
 fn read(record: RequestRecord) -> Result<Request, WireError> {
@@ -220,7 +220,7 @@ fn read_claim(source: &SourceName, record: RequestRecord) -> Result<Claim, WireE
         identity,
         version,
         interval: required("start_time", optional_interval(record.start_time, record.end_time)?)?,
-        content: required("content", record.content)?.read()?,
+        content: record.content.map(ContentRecord::read).transpose()?,
     })
 }
 

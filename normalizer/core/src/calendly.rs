@@ -119,6 +119,7 @@ fn created(invitee: &Object<'_>, drift: &mut Drift) -> Result<Vec<Entry>, Fault>
         title: event.optional("name").map_or(Ok(None), |name| name.label())?,
         people: people(invitee, &event, drift)?,
         time_zone: time_zone(invitee, drift)?,
+        shows: true,
     };
     let ask = match invitee.optional("old_invitee") {
         Some(previous) => Ask::Reschedule { previous: previous.id()?.to_owned(), wish },

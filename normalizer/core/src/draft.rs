@@ -77,6 +77,8 @@ pub(crate) struct Wish {
     pub people: Vec<Person>,
     /// An IANA name, for display.
     pub time_zone: Option<String>,
+    /// Whether it says what people see; if not, what they saw stays.
+    pub shows: bool,
 }
 
 #[cfg(test)]
@@ -84,7 +86,7 @@ impl Wish {
     pub fn example() -> Self {
         let at = |text: &str| text.parse().expect("a time");
         let interval = Interval::new(at("2026-03-04T09:00:00Z"), at("2026-03-04T09:30:00Z")).expect("an interval");
-        Self { interval, title: None, people: Vec::new(), time_zone: None }
+        Self { interval, title: None, people: Vec::new(), time_zone: None, shows: true }
     }
 }
 

@@ -26,13 +26,15 @@
 //! | `previous_id` | string, ≤ 512 | | on `booking.rescheduled`: what it was called before, if your ids change; else it is `id` |
 //! | `version` | integer ≥ 0 | all: one of these two | your counter of this booking's states |
 //! | `updated_at` | RFC 3339, with offset or `Z` | | your clock when you made this state |
-//! | `resource` | string, ≤ 512 | created | one of the resource's aliases for your source. Only an alias: a resource id is none unless it was also entered as one |
+//! | `resource` | string, ≤ 512 | created | one of the resource's aliases for your source, e-mail addresses in any case. Only an alias: a resource id is none unless it was also entered as one |
 //! | `start`, `end` | time | created, rescheduled | from `start` up to, not including, `end`; at most 31 days; years 1970 to 9999 |
 //! | `time_zone` | IANA name | with local times | the zone of local times; also kept for display |
 //! | `title` | string, ≤ 1,000 | | what people see |
 //! | `attendees` | array, ≤ 100 | | `{name, email, phone}`, each with an `email` or a `phone` |
 //! | `replacement_follows` | boolean | | on `booking.cancelled`: keep the slot for the `booking.rescheduled` that follows |
 //!
+//! - *What people see*: a `booking.rescheduled` with neither `title` nor `attendees` leaves both as they were; with one of
+//!   them it replaces both.
 //! - *Versions*: the higher `version` is the newer state, and where it is equal or left out, the later `updated_at`. The order
 //!   of arrival means nothing. Send the same of the two with every event of a booking.
 //! - *Times* are RFC 3339 with an offset or `Z`, or local, `YYYY-MM-DDTHH:MM[:SS]`, beside `time_zone`. A local time that occurs
@@ -107,7 +109,9 @@ fn event(item: usize, node: &Node<'_>, drift: &mut Drift) -> Result<Draft, Fault
         "booking.rescheduled" => {
             let previous = event.optional("previous_id").map(|id| id.id().map(str::to_owned)).transpose()?;
             let previous = previous.unwrap_or_else(|| identity.clone());
-            (event.optional("resource"), Ask::Reschedule { previous, wish: wish(&event, drift)? })
+            let shows = event.optional("title").is_some() || event.optional("attendees").is_some();
+            let wish = Wish { shows, ..wish(&event, drift)? };
+            (event.optional("resource"), Ask::Reschedule { previous, wish })
         }
         "booking.cancelled" => {
             let follows = event.optional("replacement_follows").map_or(Ok(false), |follows| follows.boolean())?;
@@ -119,9 +123,8 @@ fn event(item: usize, node: &Node<'_>, drift: &mut Drift) -> Result<Draft, Fault
             return Err(kind.fault(RejectReason::UnknownEventType, problem));
         }
     };
-    let place = |resource: Node<'_>| {
-        Ok(Place { item, path: resource.path().clone(), aliases: vec![resource.id()?.to_owned()] })
-    };
+    let place =
+        |resource: Node<'_>| Ok(Place { item, path: resource.path().clone(), aliases: vec![alias(resource.id()?)] });
     Ok(Draft {
         item,
         path: node.path().clone(),
@@ -132,6 +135,11 @@ fn event(item: usize, node: &Node<'_>, drift: &mut Drift) -> Result<Draft, Fault
         scope: Scope::Named,
         ask,
     })
+}
+
+/// E-mail addresses are aliases in lower case, however they are written.
+fn alias(text: &str) -> String {
+    if text.contains('@') { text.to_lowercase() } else { text.to_owned() }
 }
 
 fn version(event: &Object<'_>) -> Result<(SourceVersion, Option<Timestamp>), Fault> {
@@ -152,6 +160,7 @@ fn wish(event: &Object<'_>, drift: &mut Drift) -> Result<Wish, Fault> {
         title: event.optional("title").map_or(Ok(None), |title| title.label())?,
         people: people(event, drift)?,
         time_zone: time_zone.map(|zone| zone.name().to_owned()),
+        shows: true,
     })
 }
 

@@ -164,7 +164,7 @@ impl Placing<'_> {
             identity,
             version: draft.version,
             interval: wish.interval,
-            content: self.key.content(wish),
+            content: wish.shows.then(|| self.key.content(wish)),
         };
         let operation = match &draft.ask {
             Ask::Book(wish) => Operation::Book(claim(wish, identity)),

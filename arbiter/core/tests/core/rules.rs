@@ -475,3 +475,19 @@ fn a_request_that_points_at_a_booking_of_another_name_is_refused() {
         assert_eq!(decision.booking, None);
     }
 }
+
+#[test]
+fn a_reschedule_that_says_nothing_of_the_content_leaves_it_as_it_was() {
+    let mut state = defined();
+    tell(&mut state, 0, &Titled { name: "a", v: 1, at: (60, 90), title: 7 }, 0);
+    let mut moved = request(&Move { from: "a", name: "a", v: 2, at: (120, 150) }, 1);
+    match &mut moved.operation {
+        daybook_domain::Operation::Reschedule { claim, .. } => claim.content = None,
+        other => panic!("a reschedule: {other:?}"),
+    }
+    let decision = decide(&state, minute(1), &moved).expect("decided");
+    assert_eq!(decision.outcome, Outcome::Rescheduled);
+    let after = decision.booking.expect("a booking");
+    let before = state.booking(id("a")).expect("known");
+    assert_eq!((after.content, after.contacts), (before.content, before.contacts.clone()));
+}

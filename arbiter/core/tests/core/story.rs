@@ -57,7 +57,7 @@ fn claim(name: &str, v: i64, at: (i64, i64), title: u8) -> Claim {
         identity: Identity::new(&source(), name),
         version: version(v),
         interval: interval(at),
-        content: Content {
+        content: Some(Content {
             title: Some(format!("title {title}")),
             attendees: vec![Attendee {
                 contact_id: ContactId::from_bytes([1; 16]),
@@ -67,7 +67,7 @@ fn claim(name: &str, v: i64, at: (i64, i64), title: u8) -> Claim {
             }],
             source_time_zone: None,
             digest: ContentDigest([title; 16]),
-        },
+        }),
     }
 }
 

@@ -31,7 +31,7 @@ fn claim() -> Claim {
         identity: Identity::new(&source(), "inv-2"),
         version: SourceVersion { sequence: 2, updated_at: at("2026-03-01T00:00:00Z") },
         interval: Interval::new(at("2026-03-04T09:00:00Z"), at("2026-03-04T09:30:00Z")).expect("an interval"),
-        content: Content {
+        content: Some(Content {
             title: Some("Intro".to_owned()),
             attendees: vec![Attendee {
                 contact_id: ContactId::from_bytes([7; 16]),
@@ -41,7 +41,7 @@ fn claim() -> Claim {
             }],
             source_time_zone: Some("Asia/Kolkata".to_owned()),
             digest: ContentDigest([9; 16]),
-        },
+        }),
     }
 }
 
@@ -55,6 +55,7 @@ fn operations() -> Vec<Operation> {
     };
     vec![
         Operation::Book(claim()),
+        Operation::Book(Claim { content: None, ..claim() }),
         Operation::Reschedule { previous: Identity::new(&source(), "inv-1"), claim: claim() },
         cancel(Some(claim().interval), CancelKind::Plain),
         cancel(None, CancelKind::AwaitingReplacement),
@@ -108,10 +109,10 @@ fn what_an_operation_needs_must_be_there() {
     assert_eq!(error.to_string(), "field end_time: end must be after start");
 
     let mut broken = record(&request(Operation::Book(claim())));
-    broken.content = None;
+    broken.source_version = None;
     let datum = request_codec().write(&broken);
-    let error = decode_request(request_codec().schema(), &datum).expect_err("no content");
-    assert_eq!(error.to_string(), "field content: is required by this operation");
+    let error = decode_request(request_codec().schema(), &datum).expect_err("no version");
+    assert_eq!(error.to_string(), "field source_version: is required by this operation");
 }
 
 #[test]

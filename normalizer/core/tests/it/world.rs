@@ -131,7 +131,10 @@ fn claim(text: &mut String, kind: SourceKind, claim: &Claim) {
     let _ = writeln!(text, "  booking_id  {}", named(kind, claim.booking_id, claim.identity.id()));
     let _ = writeln!(text, "  version     {} {}", claim.version.sequence, claim.version.updated_at);
     let _ = writeln!(text, "  interval    {} .. {}", claim.interval.start(), claim.interval.end());
-    let Content { title, attendees, source_time_zone, digest } = &claim.content;
+    let Some(Content { title, attendees, source_time_zone, digest }) = &claim.content else {
+        let _ = writeln!(text, "  content     as it was");
+        return;
+    };
     let show = |text: &Option<String>| text.clone().unwrap_or("-".to_owned());
     let _ = writeln!(text, "  title       {}", show(title));
     let _ = writeln!(text, "  zone        {}", show(source_time_zone));
