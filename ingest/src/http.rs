@@ -1,0 +1,179 @@
+//! The door: what is asked of a request, in this order, and what it is answered.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Json;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use axum::http::{HeaderMap, HeaderName};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use daybook_ingest_core::{Delivery, RawRecord, TraceParent, check_content_type, raw_record};
+use daybook_runtime::clock;
+use daybook_runtime::kafka::{Outgoing, Producer, Receipt};
+use daybook_runtime::lifecycle::Lifecycle;
+use daybook_wire::header;
+use serde::Serialize;
+use tokio::sync::Semaphore;
+
+use crate::body::Unread;
+use crate::config::IngestConfig;
+use crate::error::Failure;
+use crate::kafka;
+use crate::line_budget::LineBudget;
+use crate::metrics::{IngestMetrics, Visit};
+use crate::source::{Source, Sources};
+
+/// What every request needs.
+#[derive(Debug)]
+pub struct Door {
+    config: IngestConfig,
+    sources: Sources,
+    producer: Producer,
+    metrics: IngestMetrics,
+    life: Lifecycle,
+    room: Semaphore,
+    lines: LineBudget,
+}
+
+impl Door {
+    /// A door that nobody has come to yet.
+    pub fn new(
+        config: IngestConfig,
+        sources: Sources,
+        producer: Producer,
+        metrics: IngestMetrics,
+        life: Lifecycle,
+    ) -> Self {
+        for source in sources.all() {
+            metrics.kafka_available.with_label_values(&[source.name.as_str()]).set(1);
+        }
+        let room = Semaphore::new(config.in_flight_max);
+        Self { config, sources, producer, metrics, life, room, lines: LineBudget::new(Instant::now()) }
+    }
+}
+
+/// The routes.
+pub fn router(door: Arc<Door>) -> Router {
+    let webhook = post(webhook).fallback(async || Failure::MethodNotAllowed);
+    Router::new().route("/webhooks/{source}", webhook).fallback(async || Failure::NoSuchPage).with_state(door)
+}
+
+/// The answer to an event that Kafka has.
+#[derive(Serialize)]
+struct Accepted {
+    id: String,
+}
+
+async fn webhook(
+    State(door): State<Arc<Door>>,
+    name: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let source = name.ok().and_then(|Path(name)| door.sources.get(&name));
+    let visit = Visit::new(&door.metrics, source.map(|source| source.name.as_str()));
+    let mut body = Unread::new(body);
+    let result = match source {
+        Some(source) => door.take_in(source, &headers, &mut body, &visit).await,
+        None => Err(Failure::UnknownSource),
+    };
+    if let Err(failure) = &result {
+        door.log_refusal(*failure, source);
+        // Whoever asks first (Expect) has sent nothing yet, and whoever was too slow stays so.
+        if *failure != Failure::SlowBody && !headers.contains_key(EXPECT) {
+            body.discard().await;
+        }
+    }
+    visit.answered(&result);
+    match result {
+        Ok(accepted) => Json(accepted).into_response(),
+        Err(failure) => failure.into_response(),
+    }
+}
+
+impl Door {
+    async fn take_in(
+        &self,
+        source: &Source,
+        headers: &HeaderMap,
+        body: &mut Unread,
+        visit: &Visit,
+    ) -> Result<Accepted, Failure> {
+        let Ok(_place) = self.room.try_acquire() else { return Err(Failure::Busy) };
+        check_content_type(text(headers, &CONTENT_TYPE)).map_err(|_| Failure::UnsupportedMediaType)?;
+        if headers.contains_key(CONTENT_ENCODING) {
+            return Err(Failure::UnsupportedMediaType);
+        }
+        let announced = text(headers, &CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
+        if announced.is_some_and(|length| length > self.config.body_max_bytes) {
+            return Err(Failure::TooLarge);
+        }
+        let bytes = body.read(self.config.body_max_bytes, self.config.body_timeout).await?;
+        visit.body(bytes.len());
+        let now = clock::now();
+        let authentic = source.verify(headers, &bytes, now).map_err(Failure::Refused)?;
+        let trace = trace(headers);
+        let record = raw_record(
+            &authentic,
+            &Delivery {
+                kind: source.kind,
+                source: &source.name,
+                body: &bytes,
+                received_at: now,
+                traceparent: Some(trace),
+            },
+        );
+        let receipt = self.put(source, &record, &bytes).await?;
+        tracing::info!(
+            source = source.name.as_str(),
+            event.id = record.event.id,
+            kafka.topic = source.topic,
+            kafka.partition = receipt.partition,
+            kafka.offset = receipt.offset,
+            trace.id = trace.trace_id(),
+            duration_ms = u64::try_from(visit.began().elapsed().as_millis()).unwrap_or(u64::MAX),
+            "webhook accepted"
+        );
+        Ok(Accepted { id: record.event.id })
+    }
+
+    async fn put(&self, source: &Source, record: &RawRecord, bytes: &Bytes) -> Result<Receipt, Failure> {
+        let outgoing = Outgoing {
+            topic: &source.topic,
+            partition: None,
+            key: Some(record.key.as_bytes()),
+            value: Some(bytes),
+            headers: &record.event.headers(),
+        };
+        let result = kafka::put(&self.producer, source, outgoing, self.config.acknowledge_timeout, &self.metrics).await;
+        if result == Err(Failure::KafkaDead) {
+            self.life.die("the kafka client can send no more");
+        }
+        result
+    }
+
+    /// At most ten lines a second, whoever knocks; the metric counts every one.
+    fn log_refusal(&self, failure: Failure, source: Option<&Source>) {
+        // What is no source could be anything, and so is not logged.
+        let Some(source) = source else { return };
+        if let Some(suppressed) = self.lines.take(Instant::now()) {
+            let source = source.name.as_str();
+            tracing::warn!(source, reason = failure.as_str(), suppressed, "webhook refused");
+        }
+    }
+}
+
+/// The caller's trace with a new span, or a new trace.
+fn trace(headers: &HeaderMap) -> TraceParent {
+    let incoming = headers.get(header::TRACEPARENT).and_then(|value| value.to_str().ok());
+    TraceParent::continue_or_root(incoming, rand::random(), rand::random())
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}

@@ -1,0 +1,55 @@
+//! Ingest: the only door.
+//!
+//! In: webhooks, `POST /webhooks/<source>`. Out: the same bytes on `raw.<source>`, named by CloudEvents headers.
+//! Owns: "2xx means that the broker has it" (acks=all), "only what was signed passes", and bounds: of bodies, of
+//! connections, of requests at once, of what a stranger can make it log.
+//! Absent on purpose: any judgement of a body (the normalizer's), and a flush at shutdown: a request is answered only
+//! after its acknowledgement, and one that was not answered is the sender's to repeat.
+
+mod body;
+mod breaker;
+mod config;
+mod error;
+mod http;
+mod kafka;
+mod line_budget;
+mod metrics;
+mod server;
+mod source;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use daybook_runtime::kafka::{Producer, ProducerSpec};
+use daybook_runtime::service::Service;
+use tokio::net::TcpListener;
+
+pub use config::{Config, IngestConfig, SourceConfig};
+pub use error::StartError;
+
+use crate::http::Door;
+use crate::metrics::IngestMetrics;
+use crate::source::Sources;
+
+/// Sets the service going: the door, and the watch on Kafka. Comes back, with the door's address, once it listens.
+pub async fn start(config: Config, service: &Service) -> Result<SocketAddr, StartError> {
+    let metrics = IngestMetrics::new(&service.registry)?;
+    let sources = Sources::new(&config.sources)?;
+    let spec = ProducerSpec { timeout: config.ingest.acknowledge_timeout, ..ProducerSpec::FRONT };
+    let producer = Producer::start(&config.kafka, spec, &service.metrics)?;
+    let listen = config.ingest.listen;
+    let listener = TcpListener::bind(listen).await.map_err(|source| StartError::Listen { listen, source })?;
+    let address = listener.local_addr().map_err(|source| StartError::Listen { listen, source })?;
+
+    service.health.enter(kafka::COMPONENT, kafka::SILENCE_MAX);
+    let shutdown = service.life.shutdown().clone();
+    let topic = sources.all().next().map(|source| source.topic.clone()).unwrap_or_default();
+    let watch = kafka::watch(producer.clone(), topic, service.health.clone(), shutdown.clone());
+    service.life.spawn("watch on kafka", watch);
+
+    let limits = server::Limits::of(&config.ingest);
+    let door = Arc::new(Door::new(config.ingest, sources, producer, metrics.clone(), service.life.clone()));
+    service.life.spawn("door", server::serve(listener, http::router(door), limits, metrics, shutdown));
+    tracing::info!(address = %address, "door open");
+    Ok(address)
+}

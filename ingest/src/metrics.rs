@@ -1,0 +1,81 @@
+//! What the door counts, and one request's way through the counters.
+
+use std::time::Instant;
+
+use crate::error::Failure;
+
+daybook_runtime::metrics! {
+    /// What the door counts.
+    pub struct IngestMetrics("daybook_ingest") {
+        /// Webhooks by source and outcome; `unknown` stands for a source that is not configured, `client_gone` for a
+        /// caller who left before the answer. Alert when bad_signature or outside_window rises on a source that was
+        /// quiet (a secret was rotated on one side only, or a clock is off), when kafka_unavailable rises for a minute,
+        /// and on any kafka_refused: a right or a size limit is set wrongly, and no retry helps.
+        webhooks_total: IntCounterVec["source", "outcome"],
+        /// Time from the request's headers to its answer, in seconds. Alert when the 99th percentile passes 2 s: senders
+        /// give up after 5 to 15.
+        answer_seconds: HistogramVec["source"],
+        /// Bytes of bodies that were read in full.
+        body_bytes_total: IntCounterVec["source"],
+        /// Requests that are being worked on. Alert near in_flight_max: the next ones are turned away.
+        in_flight: IntGauge,
+        /// Open connections. Alert near connections_max.
+        connections: IntGauge,
+        /// 1 while Kafka takes this source's events, 0 from a failure to the next success. Alert at 0 for a minute.
+        kafka_available: IntGaugeVec["source"],
+    }
+}
+
+/// One request on its way through. Dropped without an outcome, it counts as one whose caller left.
+pub struct Visit {
+    metrics: IngestMetrics,
+    source: String,
+    began: Instant,
+    answered: bool,
+}
+
+impl Visit {
+    /// A request that came in just now, to `source` if that is one.
+    pub fn new(metrics: &IngestMetrics, source: Option<&str>) -> Self {
+        metrics.in_flight.inc();
+        Self {
+            metrics: metrics.clone(),
+            source: source.unwrap_or("unknown").to_owned(),
+            began: Instant::now(),
+            answered: false,
+        }
+    }
+
+    /// When it came in.
+    pub const fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// Its body was read.
+    pub fn body(&self, bytes: usize) {
+        self.metrics.body_bytes_total.with_label_values(&[&self.source]).inc_by(bytes as u64);
+    }
+
+    /// It is about to be answered.
+    pub fn answered<T>(mut self, result: &Result<T, Failure>) {
+        self.answered = true;
+        self.count(match result {
+            Ok(_) => "accepted",
+            Err(failure) => failure.as_str(),
+        });
+        self.metrics.answer_seconds.with_label_values(&[&self.source]).observe(self.began.elapsed().as_secs_f64());
+    }
+
+    fn count(&self, outcome: &str) {
+        self.metrics.webhooks_total.with_label_values(&[&self.source, outcome]).inc();
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.metrics.in_flight.dec();
+        if !self.answered {
+            self.count("client_gone");
+        }
+    }
+}

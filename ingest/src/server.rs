@@ -1,0 +1,115 @@
+//! Connections: how many, and how patient we are with each.
+//!
+//! hyper directly, because axum's own server sets no limit: a stranger could hold connections open for ever by sending a
+//! header a minute.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::IngestConfig;
+use crate::metrics::IngestMetrics;
+
+/// After a failed accept: usually no file descriptors are left, and some will be in a moment.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The bounds.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    connections_max: usize,
+    header_timeout: Duration,
+}
+
+impl Limits {
+    /// As configured.
+    pub const fn of(config: &IngestConfig) -> Self {
+        Self { connections_max: config.connections_max, header_timeout: config.header_timeout }
+    }
+}
+
+/// Serves until `shutdown`; then takes no more connections, lets the requests in flight finish, and ends.
+pub async fn serve(
+    listener: TcpListener,
+    app: Router,
+    limits: Limits,
+    metrics: IngestMetrics,
+    shutdown: CancellationToken,
+) -> Result<(), Infallible> {
+    let places = Arc::new(Semaphore::new(limits.connections_max));
+    let connections = TaskTracker::new();
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        // From the first byte of a connection, or the end of the last request, to the end of a request's headers: it
+        // ends both the slow and the idle.
+        .header_read_timeout(limits.header_timeout)
+        // Also the bound of a request's headers. Vendors send a few kilobytes.
+        .max_buf_size(64 * 1_024);
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &places) => accepted,
+            () = shutdown.cancelled() => break,
+        };
+        let Some((stream, place)) = accepted else { continue };
+        let (http, app, metrics, shutdown) = (http.clone(), app.clone(), metrics.clone(), shutdown.clone());
+        // Not a task of the service's life: a panic in one request must end its connection only.
+        connections.spawn(async move {
+            metrics.connections.inc();
+            let _gone = scopeguard(|| metrics.connections.dec());
+            let _place = place;
+            let mut connection = pin!(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app)));
+            // An error here is a caller who left or was too slow. There is nobody to tell.
+            tokio::select! {
+                _ = connection.as_mut() => {}
+                () = shutdown.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    let _ = connection.await;
+                }
+            }
+        });
+    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+    Ok(())
+}
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    // The semaphore is never closed.
+    let place = Arc::clone(places).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => {
+            // An answer is one small write; do not wait to join it with another. Without it, it is only later.
+            let _ = stream.set_nodelay(true);
+            Some((stream, place))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "cannot accept a connection");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+/// Runs `last` when dropped, by panic too.
+fn scopeguard<F: FnMut()>(last: F) -> impl Drop {
+    struct Guard<F: FnMut()>(F);
+    impl<F: FnMut()> Drop for Guard<F> {
+        fn drop(&mut self) {
+            (self.0)();
+        }
+    }
+    Guard(last)
+}

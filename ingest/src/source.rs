@@ -1,0 +1,172 @@
+//! The configured sources: who signs how, and where its events go.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use axum::http::HeaderMap;
+use daybook_domain::{SourceName, Timestamp, topics};
+use daybook_ingest_core::calendly::SigningKey;
+use daybook_ingest_core::{Authentic, Refusal, SourceKind, Window, calendly, standard};
+use daybook_wire::standard_webhooks::Secret;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::breaker::Breaker;
+use crate::config::SourceConfig;
+
+/// Names under which Daybook itself speaks.
+const RESERVED: [&str; 2] = ["api", "daybook"];
+
+/// What is wrong with the sources' settings.
+#[derive(Debug, thiserror::Error)]
+#[error("the sources are not configured soundly")]
+pub struct SourceFaults(pub Vec<SourceFault>);
+
+/// One setting that is wrong.
+#[derive(Debug)]
+pub struct SourceFault {
+    /// Which.
+    pub key: String,
+    /// What is wrong with it and what to do.
+    pub problem: String,
+}
+
+/// Every source, by name.
+#[derive(Debug)]
+pub struct Sources(BTreeMap<String, Source>);
+
+/// One source.
+#[derive(Debug)]
+pub struct Source {
+    /// Its name.
+    pub name: SourceName,
+    /// What it sends.
+    pub kind: SourceKind,
+    /// Where its events go.
+    pub topic: String,
+    /// Whether Kafka takes them. One for each source: a topic that is missing must not stop the others.
+    pub breaker: Breaker,
+    scheme: Scheme,
+    window: Window,
+}
+
+#[derive(Debug)]
+enum Scheme {
+    Calendly(Vec<SigningKey>),
+    Standard(Vec<Secret>),
+}
+
+impl Sources {
+    /// The sources as configured, or everything that is wrong with them.
+    pub fn new(configured: &BTreeMap<String, SourceConfig>) -> Result<Self, SourceFaults> {
+        let mut faults = Vec::new();
+        let mut sources = BTreeMap::new();
+        for (name, config) in configured {
+            if let Some(source) = Source::new(name, config, &mut faults) {
+                sources.insert(name.clone(), source);
+            }
+        }
+        if faults.is_empty() { Ok(Self(sources)) } else { Err(SourceFaults(faults)) }
+    }
+
+    /// The source of this name.
+    pub fn get(&self, name: &str) -> Option<&Source> {
+        self.0.get(name)
+    }
+
+    /// Every source.
+    pub fn all(&self) -> impl Iterator<Item = &Source> {
+        self.0.values()
+    }
+}
+
+impl Source {
+    fn new(name: &str, config: &SourceConfig, faults: &mut Vec<SourceFault>) -> Option<Self> {
+        let mut fault = |key: String, problem: &dyn fmt::Display| {
+            faults.push(SourceFault { key, problem: problem.to_string() });
+        };
+        if RESERVED.contains(&name) {
+            fault(format!("sources.{name}"), &"is a name of Daybook's own; take another");
+        }
+        let parsed: Option<SourceName> = name.parse().map_err(|error| fault(format!("sources.{name}"), &error)).ok();
+        let setting = format!("sources.{name}.secrets");
+        if config.secrets.is_empty() {
+            fault(setting.clone(), &"are missing; give at least one, or anybody could write bookings");
+        }
+        let kind = config.kind.parse().map_err(|error| fault(format!("sources.{name}.kind"), &error)).ok()?;
+        let (scheme, window) = match kind {
+            SourceKind::Calendly => {
+                (Scheme::Calendly(parse_all(&config.secrets, &setting, &mut fault)), Window::CALENDLY)
+            }
+            SourceKind::Generic => {
+                (Scheme::Standard(parse_all(&config.secrets, &setting, &mut fault)), Window::STANDARD_WEBHOOKS)
+            }
+        };
+        let name = parsed?;
+        let window = Window {
+            past: config.window_past.unwrap_or(window.past),
+            future: config.window_future.unwrap_or(window.future),
+        };
+        Some(Self { topic: topics::raw(&name), name, kind, breaker: Breaker::new(), scheme, window })
+    }
+
+    /// Judges a delivery by this source's scheme.
+    pub fn verify(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Result<Authentic, Refusal> {
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        match &self.scheme {
+            Scheme::Calendly(keys) => calendly::verify(header, body, keys, now, self.window),
+            Scheme::Standard(secrets) => standard::verify(header, body, secrets, now, self.window),
+        }
+    }
+}
+
+fn parse_all<T: FromStr<Err: fmt::Display>>(
+    secrets: &[SecretString],
+    setting: &str,
+    fault: &mut impl FnMut(String, &dyn fmt::Display),
+) -> Vec<T> {
+    let parse = |(at, secret): (usize, &SecretString)| {
+        secret.expose_secret().parse().map_err(|error: T::Err| fault(format!("{setting}[{at}]"), &error)).ok()
+    };
+    secrets.iter().enumerate().filter_map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(kind: &str, secrets: &[&str]) -> SourceConfig {
+        let secrets = secrets.iter().map(|secret| SecretString::from(*secret)).collect();
+        SourceConfig { kind: kind.to_owned(), secrets, window_past: None, window_future: None }
+    }
+
+    fn faults(name: &str, config: SourceConfig) -> Vec<String> {
+        match Sources::new(&[(name.to_owned(), config)].into()) {
+            Ok(_) => Vec::new(),
+            Err(faults) => faults.0.into_iter().map(|fault| format!("{}: {}", fault.key, fault.problem)).collect(),
+        }
+    }
+
+    #[test]
+    fn a_source_without_secrets_is_a_fault() {
+        let found = faults("shop", source("generic", &[]));
+        assert!(found.iter().any(|fault| fault.starts_with("sources.shop.secrets: are missing")), "{found:?}");
+    }
+
+    #[test]
+    fn a_secret_that_does_not_read_is_named_by_its_place_and_never_shown() {
+        let config = source("generic", &["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "hunter2-hunter2"]);
+        let found = faults("shop", config);
+        assert!(found.iter().any(|fault| fault.starts_with("sources.shop.secrets[1]: ")), "{found:?}");
+        assert!(!found.concat().contains("hunter2"));
+    }
+
+    #[test]
+    fn a_name_must_fit_a_topic_and_be_no_name_of_our_own() {
+        for name in ["Shop", "daybook", "api"] {
+            let found = faults(name, source("calendly", &["a-signing-key-of-16"]));
+            assert_eq!(found.len(), 1, "{found:?}");
+        }
+        assert!(faults("shop", source("calendly", &["a-signing-key-of-16"])).is_empty());
+    }
+}
