@@ -1,1 +1,24 @@
-//! .
+//! The propagator's judgement: what a target is to be told, in which words, and what its answer means.
+//!
+//! In: a booking as it stands, what is known of the target, and, call by call, what the target answered. Out: the next
+//! call as data ([`Call`]), a [`Verdict`] on the attempt, and the [`Step`] that follows from it.
+//! Owns: no target is told an older state after a newer one, or creates twice; no field reaches a target that did not
+//! list it ([`Fields`]); an answer that leaves doubt is followed by a look, never by a second blind write.
+//! Absent on purpose: I/O, clocks, randomness (the time and the dice are arguments), logging, and memory: what is known
+//! of a target comes in as [`Known`] and goes out in a [`Conclusion`].
+
+pub mod caldav;
+mod call;
+mod content_line;
+pub mod entry;
+mod fields;
+mod plan;
+mod schedule;
+mod verdict;
+pub mod webhook;
+
+pub use call::{Answer, Call, Method, Reply, RetryAfter};
+pub use fields::{Fields, Removal, Visible, VisibleStatus};
+pub use plan::{Action, BookingView, Known, plan};
+pub use schedule::{Jitter, PauseCause, Pauses, RetrySchedule, ScheduleError, Settled, Step, next_step};
+pub use verdict::{Conclusion, Reason, Trouble, Verdict};
