@@ -1,0 +1,81 @@
+//! The protocols: thin shells around the calls that the core composes and the answers that it judges.
+
+mod caldav;
+pub(crate) mod guard;
+mod sender;
+mod webhook;
+
+use std::sync::Arc;
+
+use daybook_domain::TargetName;
+use daybook_propagator_core::{Action, Conclusion, Known};
+use daybook_runtime::prometheus::Histogram;
+use tokio::time::Instant;
+
+use crate::target::{Protocol, Target};
+use caldav::CalDav;
+use guard::{Guard, SystemLookup};
+use sender::Sender;
+use webhook::Webhook;
+
+pub(crate) use sender::{AddressError, SenderError};
+
+/// One attempt, as a target takes it.
+#[derive(Debug)]
+pub(crate) struct Attempt<'a> {
+    pub action: &'a Action,
+    pub known: &'a Known,
+    /// Where at the target.
+    pub address: &'a str,
+    /// No call is begun after this.
+    pub deadline: Instant,
+    pub traceparent: Option<&'a str>,
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub conclusion: Conclusion,
+    /// The last status that the target answered with.
+    pub status: Option<u16>,
+}
+
+/// A target's protocol, ready to be spoken.
+#[derive(Debug)]
+pub(crate) enum Adapter {
+    CalDav(CalDav),
+    Webhook(Webhook),
+}
+
+impl Adapter {
+    /// The adapter of a target; `durations` takes the time of each call.
+    pub fn new(target: &Target, durations: Histogram) -> Result<Self, SenderError> {
+        let name: TargetName = target.name.clone();
+        Ok(match &target.protocol {
+            Protocol::CalDav { username, password } => {
+                let sender = Sender::new(target, None, durations)?;
+                Self::CalDav(CalDav::new(sender, username.clone(), password.clone()))
+            }
+            Protocol::Webhook { secrets, allow_private } => {
+                let guard = (!allow_private).then(|| Guard::new(name.clone(), Arc::new(SystemLookup)));
+                Self::Webhook(Webhook::new(Sender::new(target, guard, durations)?, name, secrets.clone()))
+            }
+        })
+    }
+
+    /// Waits until the target's rate allows a call.
+    pub async fn turn(&self) {
+        match self {
+            Self::CalDav(caldav) => caldav.sender().turn().await,
+            Self::Webhook(webhook) => webhook.sender().turn().await,
+        }
+    }
+
+    /// Makes one attempt. The caller has taken its turn, which is the first call's.
+    pub async fn attempt(&self, attempt: &Attempt<'_>) -> Result<Ended, AddressError> {
+        match self {
+            Self::CalDav(caldav) => caldav.attempt(attempt).await,
+            Self::Webhook(webhook) => webhook.attempt(attempt).await,
+        }
+    }
+}

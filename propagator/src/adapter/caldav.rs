@@ -1,0 +1,71 @@
+//! A calendar: the conversation is the core's, the connection is here.
+
+use std::fmt;
+
+use daybook_propagator_core::caldav::{Exchange, Progress};
+use daybook_propagator_core::{Action, Answer, Conclusion, Verdict};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::sender::{AddressError, Envelope, Sender};
+use super::{Attempt, Ended};
+
+/// A CalDAV server, with our account there.
+pub(crate) struct CalDav {
+    sender: Sender,
+    username: String,
+    password: SecretString,
+}
+
+impl fmt::Debug for CalDav {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CalDav")
+    }
+}
+
+impl CalDav {
+    pub fn new(sender: Sender, username: String, password: SecretString) -> Self {
+        Self { sender, username, password }
+    }
+
+    pub fn sender(&self) -> &Sender {
+        &self.sender
+    }
+
+    pub async fn attempt(&self, attempt: &Attempt<'_>) -> Result<Ended, AddressError> {
+        let mut exchange = match attempt.action {
+            Action::Put(visible) => Exchange::show(visible.clone(), attempt.known),
+            Action::Remove(removal) => Exchange::remove(removal.clone(), attempt.known),
+            // Nothing to say; the lane settles these without an attempt.
+            Action::NothingToShow | Action::UpToDate => return Ok(no_call()),
+        };
+        let envelope = Envelope {
+            deadline: attempt.deadline,
+            traceparent: attempt.traceparent,
+            basic: Some((&self.username, self.password.expose_secret())),
+        };
+        let mut status = None;
+        loop {
+            let call = exchange.call();
+            let url = self.sender.url(attempt.address, &call.path)?;
+            let answer = self.sender.send(url, call, envelope).await;
+            if let Answer::Replied(reply) = &answer {
+                status = Some(reply.status);
+            }
+            match exchange.answer(&answer) {
+                Progress::Next(next) => {
+                    exchange = next;
+                    self.sender.turn().await;
+                }
+                Progress::Over(conclusion) => return Ok(Ended { conclusion, status }),
+            }
+        }
+    }
+}
+
+/// What an attempt comes to that has nothing to do.
+pub(super) fn no_call() -> Ended {
+    Ended { conclusion: Conclusion { verdict: Verdict::Gone, in_doubt: false }, status: None }
+}
+
+#[cfg(test)]
+mod tests;

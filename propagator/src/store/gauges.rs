@@ -1,0 +1,77 @@
+//! What lies in the store, for the gauges.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use daybook_runtime::postgres::StoreError;
+use sqlx::{FromRow, Row};
+
+use super::Store;
+
+/// What lies there now.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Gauges {
+    /// Deliveries on their way or given up.
+    pub backlog: Vec<Backlog>,
+    /// Every target that some resource is to be shown by.
+    pub wanted: BTreeSet<String>,
+    /// Outcomes that are not published.
+    pub unpublished: i64,
+}
+
+/// Deliveries to one target that are in one state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Backlog {
+    pub target: String,
+    /// Why they were given up; none of those on their way.
+    pub parked_reason: Option<String>,
+    pub deliveries: i64,
+    /// Since the oldest of them was decided.
+    pub oldest: Duration,
+}
+
+impl Store {
+    /// Looks.
+    pub async fn gauges(&self) -> Result<Gauges, StoreError> {
+        let read = async {
+            let rows = sqlx::query(
+                "SELECT target, NULL AS parked_reason, count(*) AS deliveries,
+                        extract(epoch FROM clock_timestamp() - min(decided_at))::float8 AS oldest
+                 FROM delivery WHERE applied_version < desired_version AND parked_reason IS NULL GROUP BY target
+                 UNION ALL
+                 SELECT target, parked_reason, count(*), extract(epoch FROM clock_timestamp() - min(decided_at))::float8
+                 FROM delivery WHERE parked_reason IS NOT NULL GROUP BY target, parked_reason",
+            )
+            .fetch_all(&self.pool)
+            .await?;
+            let backlog = rows.iter().map(|row| {
+                let BacklogRow { target, parked_reason, deliveries, oldest } = BacklogRow::from_row(row)?;
+                // A decision may be stamped a little ahead of the database's clock.
+                let oldest = Duration::try_from_secs_f64(oldest).unwrap_or(Duration::ZERO);
+                Ok(Backlog { target, parked_reason, deliveries, oldest })
+            });
+            let row = sqlx::query(
+                "SELECT coalesce((SELECT array_agg(DISTINCT target) FROM resource_target), '{}') AS wanted,
+                        (SELECT count(*) FROM delivery WHERE published_version < applied_version
+                             OR (parked_reason IS NOT NULL AND published_version < desired_version)) AS unpublished",
+            )
+            .fetch_one(&self.pool)
+            .await?;
+            let wanted: Vec<String> = row.try_get("wanted")?;
+            Ok(Gauges {
+                backlog: backlog.collect::<Result<_, sqlx::Error>>()?,
+                wanted: wanted.into_iter().collect(),
+                unpublished: row.try_get("unpublished")?,
+            })
+        };
+        read.await.map_err(|error| self.fail(error))
+    }
+}
+
+#[derive(FromRow)]
+struct BacklogRow {
+    target: String,
+    parked_reason: Option<String>,
+    deliveries: i64,
+    oldest: f64,
+}

@@ -1,0 +1,305 @@
+//! A target's settings, and what they are once every one of them is known to be sound.
+//!
+//! The settings of both kinds are read into one struct and sorted afterwards, so that every fault of a target is
+//! reported at once by its key; an enum tagged by `kind` would stop at the first and forget where it was.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use daybook_domain::TargetName;
+use daybook_propagator_core::{Pauses, RetrySchedule, ScheduleError};
+use daybook_runtime::config::Faults;
+use daybook_wire::standard_webhooks::Secret;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use url::{Host, Url};
+
+use crate::adapter::guard;
+use crate::lane::BreakerPolicy;
+
+/// A target, as it is written down.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetConfig {
+    /// Which protocol it speaks.
+    pub kind: TargetKind,
+    /// `caldav`: what the addresses of the resources' calendars are below.
+    #[serde(default)]
+    pub base_url: Option<String>,
+    /// `caldav`: user name, for Basic authentication.
+    #[serde(default)]
+    pub username: Option<String>,
+    /// `caldav`: password.
+    #[serde(default)]
+    pub password: Option<SecretString>,
+    /// `webhook`: where to post. It may hold a token, so it is withheld like one.
+    #[serde(default)]
+    pub url: Option<SecretString>,
+    /// `webhook`: the secrets in force, `whsec_` and base64. The first to be listed is the first in the signature.
+    #[serde(default)]
+    pub secrets: Vec<SecretString>,
+    /// `webhook`: whether it may be reached without TLS and at addresses that are not public. For development.
+    #[serde(default)]
+    pub allow_private: Option<bool>,
+    /// How it is called.
+    #[serde(default)]
+    pub lane: LaneConfig,
+}
+
+/// A target's protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TargetKind {
+    /// A calendar collection (RFC 4791).
+    Caldav,
+    /// Signed messages (Standard Webhooks).
+    Webhook,
+}
+
+impl TargetKind {
+    /// The word for it: metric label, and `target_kind` of a dead letter.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Caldav => "caldav",
+            Self::Webhook => "webhook",
+        }
+    }
+}
+
+/// How a target is called. Every limit holds for one process; two processes call twice as often.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LaneConfig {
+    /// Deliveries under way at the same time.
+    pub concurrency: NonZeroU32,
+    /// HTTP requests a second, on average.
+    pub requests_per_second: NonZeroU32,
+    /// How long one HTTP request may take, from the connection to the last byte of the answer.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// The delays between one delivery's attempts; it is given up after the last. The core's default without it.
+    pub schedule: Option<Vec<Delay>>,
+    /// The shortest pause of the lane, whatever a `Retry-After` says.
+    #[serde(with = "humantime_serde")]
+    pub pause_min: Duration,
+    /// The longest pause of the lane, whatever a `Retry-After` says.
+    #[serde(with = "humantime_serde")]
+    pub pause_max: Duration,
+    /// The pause after a 429 that names no time.
+    #[serde(with = "humantime_serde")]
+    pub pause_throttled: Duration,
+    /// The pause after a 401 or 403.
+    #[serde(with = "humantime_serde")]
+    pub pause_unauthorized: Duration,
+    /// Failures in a row (no connection, no answer, 5xx) after which the lane waits instead of calling on.
+    pub breaker_failures: NonZeroU32,
+    /// How long it waits the first time; twice as long each time that the probe after it fails.
+    #[serde(with = "humantime_serde")]
+    pub breaker_pause: Duration,
+    /// The longest such wait.
+    #[serde(with = "humantime_serde")]
+    pub breaker_pause_max: Duration,
+}
+
+/// A delay, as text: `30s`, `5m`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(transparent)]
+pub struct Delay(#[serde(with = "humantime_serde")] pub Duration);
+
+impl Default for LaneConfig {
+    fn default() -> Self {
+        let Pauses { min, max, throttled, unauthorized } = Pauses::default();
+        Self {
+            concurrency: NonZeroU32::MIN.saturating_add(7),
+            requests_per_second: NonZeroU32::MIN.saturating_add(49),
+            timeout: Duration::from_secs(8),
+            schedule: None,
+            pause_min: min,
+            pause_max: max,
+            pause_throttled: throttled,
+            pause_unauthorized: unauthorized,
+            breaker_failures: NonZeroU32::MIN.saturating_add(4),
+            breaker_pause: Duration::from_secs(5),
+            breaker_pause_max: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A target whose settings are sound.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub name: TargetName,
+    /// What addresses are below.
+    pub base: Url,
+    pub protocol: Protocol,
+    pub concurrency: usize,
+    pub requests_per_second: NonZeroU32,
+    pub timeout: Duration,
+    pub schedule: RetrySchedule,
+    pub breaker: BreakerPolicy,
+}
+
+/// What a protocol needs besides an address.
+#[derive(Debug, Clone)]
+pub(crate) enum Protocol {
+    CalDav { username: String, password: SecretString },
+    Webhook { secrets: Vec<Secret>, allow_private: bool },
+}
+
+impl Protocol {
+    pub const fn kind(&self) -> TargetKind {
+        match self {
+            Self::CalDav { .. } => TargetKind::Caldav,
+            Self::Webhook { .. } => TargetKind::Webhook,
+        }
+    }
+}
+
+impl TargetConfig {
+    /// The target, or what is wrong with it. `longest` is the longest that a request may take.
+    pub(crate) fn parse(&self, name: TargetName, key: &str, longest: Duration, faults: &mut Faults) -> Option<Target> {
+        let protocol = match self.kind {
+            TargetKind::Caldav => self.caldav(key, faults),
+            TargetKind::Webhook => self.webhook(key, faults),
+        };
+        let lane_key = format!("{key}.lane");
+        let schedule = self.lane.schedule(&lane_key, faults);
+        self.lane.validate(&lane_key, longest, faults);
+        let (base, protocol) = protocol?;
+        Some(Target {
+            name,
+            base,
+            protocol,
+            concurrency: usize::try_from(self.lane.concurrency.get()).unwrap_or(usize::MAX),
+            requests_per_second: self.lane.requests_per_second,
+            timeout: self.lane.timeout,
+            schedule: schedule?,
+            breaker: BreakerPolicy {
+                failures: self.lane.breaker_failures.get(),
+                pause: self.lane.breaker_pause,
+                pause_max: self.lane.breaker_pause_max,
+            },
+        })
+    }
+
+    fn caldav(&self, key: &str, faults: &mut Faults) -> Option<(Url, Protocol)> {
+        let strange = [
+            ("url", self.url.is_some()),
+            ("secrets", !self.secrets.is_empty()),
+            ("allow_private", self.allow_private.is_some()),
+        ];
+        refuse(strange, key, TargetKind::Webhook, faults);
+        let base = required(self.base_url.as_deref(), &format!("{key}.base_url"), faults);
+        let base = base.and_then(|text| address(text, &format!("{key}.base_url"), faults));
+        let username = required(self.username.clone(), &format!("{key}.username"), faults);
+        let password = required(self.password.clone(), &format!("{key}.password"), faults);
+        let base = base?;
+        faults.require(base.query().is_none(), &format!("{key}.base_url"), "must have no query");
+        Some((base, Protocol::CalDav { username: username?, password: password? }))
+    }
+
+    fn webhook(&self, key: &str, faults: &mut Faults) -> Option<(Url, Protocol)> {
+        let strange = [
+            ("base_url", self.base_url.is_some()),
+            ("username", self.username.is_some()),
+            ("password", self.password.is_some()),
+        ];
+        refuse(strange, key, TargetKind::Caldav, faults);
+        let url_key = format!("{key}.url");
+        let allow_private = self.allow_private.unwrap_or(false);
+        let base = required(self.url.as_ref().map(ExposeSecret::expose_secret), &url_key, faults);
+        let base = base.and_then(|text| address(text, &url_key, faults));
+        if let Some(base) = base.as_ref().filter(|_| !allow_private) {
+            faults.require(
+                base.scheme() == "https",
+                &url_key,
+                "must begin with https://, unless allow_private is true",
+            );
+            faults.require(
+                is_public(base),
+                &url_key,
+                "names an address that is not public; only with allow_private = true may it",
+            );
+        }
+        let secrets_key = format!("{key}.secrets");
+        faults.require(!self.secrets.is_empty(), &secrets_key, "is required: at least one secret");
+        let mut secrets = Vec::with_capacity(self.secrets.len());
+        for (at, secret) in self.secrets.iter().enumerate() {
+            match secret.expose_secret().parse::<Secret>() {
+                Ok(secret) => secrets.push(secret),
+                Err(error) => faults.add(&format!("{secrets_key}.{at}"), error),
+            }
+        }
+        Some((base?, Protocol::Webhook { secrets, allow_private }))
+    }
+}
+
+fn refuse(strange: [(&str, bool); 3], key: &str, other: TargetKind, faults: &mut Faults) {
+    for (setting, _) in strange.into_iter().filter(|(_, is_there)| *is_there) {
+        faults.add(&format!("{key}.{setting}"), format_args!("belongs to kind = \"{}\"", other.as_str()));
+    }
+}
+
+fn required<T>(value: Option<T>, key: &str, faults: &mut Faults) -> Option<T> {
+    faults.require(value.is_some(), key, "is required and has no default");
+    value
+}
+
+fn address(text: &str, key: &str, faults: &mut Faults) -> Option<Url> {
+    let Ok(url) = text.parse::<Url>() else {
+        faults.add(key, "is no URL");
+        return None;
+    };
+    let sound = matches!(url.scheme(), "http" | "https") && url.host().is_some();
+    faults.require(sound, key, "must begin with http:// or https:// and name a host");
+    let bare = url.username().is_empty() && url.password().is_none();
+    faults.require(bare, key, "holds a user name or password; they have settings of their own");
+    faults.require(url.fragment().is_none(), key, "must have no fragment");
+    (sound && bare).then_some(url)
+}
+
+/// Whether the host is a name, which is checked when it is resolved, or a public address, which never is.
+fn is_public(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => guard::is_public(address.into()),
+        Some(Host::Ipv6(address)) => guard::is_public(address.into()),
+        Some(Host::Domain(_)) | None => true,
+    }
+}
+
+impl LaneConfig {
+    fn schedule(&self, key: &str, faults: &mut Faults) -> Option<RetrySchedule> {
+        let pauses = Pauses {
+            min: self.pause_min,
+            max: self.pause_max,
+            throttled: self.pause_throttled,
+            unauthorized: self.pause_unauthorized,
+        };
+        let schedule = match &self.schedule {
+            Some(delays) => RetrySchedule::new(delays.iter().map(|delay| delay.0).collect(), pauses),
+            None => RetrySchedule::default().with_pauses(pauses),
+        };
+        let (setting, error) = match schedule {
+            Ok(schedule) => return Some(schedule),
+            Err(error @ (ScheduleError::Empty | ScheduleError::Falling { .. })) => ("schedule", error),
+            Err(error @ ScheduleError::Limits) => ("pause_min", error),
+        };
+        faults.add(&format!("{key}.{setting}"), error);
+        None
+    }
+
+    fn validate(&self, key: &str, longest: Duration, faults: &mut Faults) {
+        faults.require(!self.timeout.is_zero(), &format!("{key}.timeout"), "must not be zero");
+        faults.require(
+            self.timeout <= longest,
+            &format!("{key}.timeout"),
+            format_args!("must be at most {} s, which is propagator.lease less its margin", longest.as_secs()),
+        );
+        faults.require(!self.breaker_pause.is_zero(), &format!("{key}.breaker_pause"), "must not be zero");
+        faults.require(
+            self.breaker_pause <= self.breaker_pause_max,
+            &format!("{key}.breaker_pause"),
+            format_args!("must not be longer than {key}.breaker_pause_max"),
+        );
+    }
+}
