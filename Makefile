@@ -25,6 +25,7 @@ status: linker ## Show each part of the stack: where it listens, its process, wh
 
 demo: linker ## Bring the stack up and take real-shaped bookings all the way through it, checking each step.
 	@$(STACK) up
+	@cargo build -q --bin demo --bin daybook
 	@target/debug/demo
 
 check: linker ## Formatting, lints, and the rules for dependencies.

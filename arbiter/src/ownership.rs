@@ -9,7 +9,7 @@ use std::time::Duration;
 use daybook_domain::topics;
 use daybook_runtime::admin::Health;
 use daybook_runtime::kafka::{
-    Claimed, KafkaConfig, Ownership, Record, Start, TailError, TopicPartition, end_offsets, last_records,
+    Claimed, KafkaConfig, Ownership, Record, Start, TailError, TopicPartition, bounds, last_records,
 };
 use daybook_runtime::lifecycle::Lifecycle;
 use daybook_runtime::postgres::StoreError;
@@ -33,10 +33,26 @@ const TAIL: Duration = Duration::from_secs(10);
 pub struct Claim {
     /// Where it stands, in our epoch.
     pub position: Position,
-    /// The last decision on the topic: its `seq` and its bytes. None if the topic has none.
-    pub published: Option<(i64, Vec<u8>)>,
-    /// One past the last request on the topic.
-    pub log_end: i64,
+    /// The last record on `booking.decisions`.
+    pub published: Published,
+    /// The first offset on `booking.requests`, and one past the last.
+    pub log: (i64, i64),
+}
+
+/// The last record of a partition of `booking.decisions`.
+#[derive(Debug)]
+pub enum Published {
+    /// There is none.
+    Nothing,
+    /// A decision.
+    Last {
+        /// Its `seq`.
+        seq: i64,
+        /// Its value.
+        bytes: Vec<u8>,
+    },
+    /// Somebody else's.
+    Foreign,
 }
 
 /// Claims partitions by bumping their epochs.
@@ -60,8 +76,6 @@ enum ClaimError {
     Tail(#[from] TailError),
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    #[error("the last record of booking.decisions partition {0} is no decision")]
-    NotADecision(i32),
 }
 
 impl ClaimError {
@@ -70,7 +84,6 @@ impl ClaimError {
             Self::Store(error) => error.advice(),
             Self::Registry(error) => error.advice(),
             Self::Tail(_) => Advice::Retry,
-            Self::NotADecision(_) => Advice::Stop,
         }
     }
 }
@@ -93,34 +106,40 @@ impl Epochs {
     async fn acquire(&self, partitions: &[i32]) -> Result<Vec<Claim>, ClaimError> {
         let positions = self.store.acquire(partitions, &self.owner).await?;
         let mut published = self.published(partitions).await?;
-        let ends = end_offsets(&self.kafka, topics::REQUESTS, partitions, TAIL)?;
+        let logs = bounds(&self.kafka, topics::REQUESTS, partitions, TAIL)?;
         Ok(positions
             .into_iter()
             .map(|position| Claim {
-                published: published.remove(&position.partition),
-                log_end: ends.get(&position.partition).copied().unwrap_or_default(),
+                published: published.remove(&position.partition).unwrap_or(Published::Nothing),
+                log: logs.get(&position.partition).copied().unwrap_or_default(),
                 position,
             })
             .collect())
     }
 
     /// The last decision on the topic, by partition.
-    async fn published(&self, partitions: &[i32]) -> Result<BTreeMap<i32, (i64, Vec<u8>)>, ClaimError> {
+    async fn published(&self, partitions: &[i32]) -> Result<BTreeMap<i32, Published>, ClaimError> {
         // Blocks, which is what the consumer's own thread is for.
         let last = last_records(&self.kafka, topics::DECISIONS, partitions, TAIL)?;
         let mut published = BTreeMap::new();
         for (partition, record) in last {
-            let (seq, bytes) = self.seq(record).await?.ok_or(ClaimError::NotADecision(partition))?;
-            published.insert(partition, (seq, bytes));
+            published.insert(partition, self.decision(record).await?);
         }
         Ok(published)
     }
 
-    async fn seq(&self, record: Record) -> Result<Option<(i64, Vec<u8>)>, RegistryError> {
-        let Some(value) = record.value else { return Ok(None) };
-        let Ok((id, datum)) = unframe(&value) else { return Ok(None) };
-        let schema = self.registry.schema(id).await?;
-        Ok(decode_decision(&schema, datum).ok().map(|logged| (logged.seq, value.clone())))
+    async fn decision(&self, record: Record) -> Result<Published, RegistryError> {
+        let Some(bytes) = record.value else { return Ok(Published::Foreign) };
+        let Ok((id, datum)) = unframe(&bytes) else { return Ok(Published::Foreign) };
+        let schema = match self.registry.schema(id).await {
+            Ok(schema) => schema,
+            Err(RegistryError::Refused(_) | RegistryError::NotAvro { .. }) => return Ok(Published::Foreign),
+            Err(error @ RegistryError::Away(_)) => return Err(error),
+        };
+        Ok(match decode_decision(&schema, datum) {
+            Ok(logged) => Published::Last { seq: logged.seq, bytes },
+            Err(_) => Published::Foreign,
+        })
     }
 }
 

@@ -121,16 +121,16 @@ impl Store {
         Ok(slice)
     }
 
-    /// Commits a batch, or nothing of it. An error of the sort `Away` leaves open whether it was committed.
+    /// Commits a batch, or nothing of it. An error of the sort `Away` leaves open whether it was committed; after one
+    /// of the sort `Serialization` the partition's row says who was faster.
     pub async fn commit(&self, from: &Position, decided: &Decided) -> Result<(), Error> {
         match self.transaction(from, decided).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Error::Fenced),
             Err(error) => match error.sort() {
-                Sort::Serialization => Err(Error::Fenced),
                 Sort::Exclusion => Err(Error::Exclusion),
                 Sort::Refused => Err(Error::Refused(error)),
-                Sort::Forbidden | Sort::Away | Sort::Fault => Err(error.into()),
+                Sort::Forbidden | Sort::Serialization | Sort::Away | Sort::Fault => Err(error.into()),
             },
         }
     }

@@ -24,7 +24,7 @@ use crate::expiry::Owned;
 use crate::fault;
 use crate::intake::{self, Content, Entry};
 use crate::metrics::Metrics;
-use crate::ownership::Claim;
+use crate::ownership::{Claim, Published};
 use crate::publish::{self, Group};
 use crate::store::Store;
 
@@ -120,14 +120,18 @@ impl Worker {
     /// Whether the topic has what the store does not: then the store was put back to an earlier time, or the topic is
     /// not this store's. Publishing on would contradict what others have read.
     async fn disagreement(&self, partition: &Partition<Claim>) -> Result<Option<String>, Error> {
-        let Claim { position, published, log_end } = &partition.claim;
-        if position.next_offset > *log_end {
+        let Claim { position, published, log: (begin, end) } = &partition.claim;
+        if !(*begin..=*end).contains(&position.next_offset) {
             return Ok(Some(format!(
-                "the store has decided up to offset {}, and booking.requests ends at {log_end}",
+                "the store's next offset is {}, and booking.requests goes from {begin} to {end}",
                 position.next_offset
             )));
         }
-        let Some((seq, bytes)) = published else { return Ok(None) };
+        let (seq, bytes) = match published {
+            Published::Nothing => return Ok(None),
+            Published::Foreign => return Ok(Some("the last record of booking.decisions is no decision".to_owned())),
+            Published::Last { seq, bytes } => (seq, bytes),
+        };
         if *seq >= position.next_seq {
             return Ok(Some(format!("booking.decisions has seq {seq}, and the store's next is {}", position.next_seq)));
         }
@@ -156,7 +160,10 @@ impl Worker {
     async fn work(&self, partition: &mut Partition<Claim>, groups: mpsc::Sender<Group>) -> Result<(), Error> {
         let revoked = partition.revoked.clone();
         let mut position = partition.claim.position.clone();
-        let published = partition.claim.published.as_ref().map_or(0, |(seq, _)| *seq);
+        let published = match &partition.claim.published {
+            Published::Last { seq, .. } => *seq,
+            Published::Nothing | Published::Foreign => 0,
+        };
         let recovered = async { self.recover(&position, published, &groups, &revoked).await };
         match recovered.await {
             Err(Error::Cancelled) => return Ok(()),
@@ -439,7 +446,7 @@ fn request(entry: &Entry) -> Option<&Request> {
 fn in_doubt(error: &Error) -> bool {
     match error {
         Error::Fenced => true,
-        Error::Store(error) => error.sort() == Sort::Away,
+        Error::Store(error) => matches!(error.sort(), Sort::Away | Sort::Serialization),
         Error::Exclusion
         | Error::Refused(_)
         | Error::Panicked
@@ -465,9 +472,7 @@ impl Error {
             Self::Store(error) => error.advice(),
             Self::Registry(error) => error.advice(),
             Self::DeadLetter(error) => error.advice(),
-            Self::Fenced | Self::Exclusion | Self::Refused(_) | Self::Panicked | Self::Cancelled => {
-                retry::Advice::Stop
-            }
+            Self::Fenced | Self::Exclusion | Self::Refused(_) | Self::Panicked | Self::Cancelled => retry::Advice::Stop,
         }
     }
 

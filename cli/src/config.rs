@@ -76,7 +76,7 @@ pub struct NormalizerConfig {
 impl Tree for Config {
     const DEFAULTS: &'static str = r#"
 [kafka]
-brokers = "localhost:9092"
+brokers = "127.0.0.1:9092"
 
 # 3 and 2 wherever there are three brokers.
 [topics]
@@ -84,11 +84,11 @@ replication = 1
 min_insync_replicas = 1
 
 [registry]
-url = "http://localhost:8081"
+url = "http://127.0.0.1:8081/apis/ccompat/v7"
 
 # Reading needs daybook_reader; what needs another role says so.
 [postgres]
-url = "postgres://daybook_reader@localhost:5432/daybook"
+url = "postgres://daybook_reader@127.0.0.1:5432/daybook"
 connections = 2
 
 [migrate]

@@ -5,5 +5,5 @@ mod file;
 mod plan;
 
 pub use apply::{Apply, load, run};
-pub use file::{Definition, Mirror, normal_alias};
+pub use file::{Definition, Mirror};
 pub use plan::Stored;

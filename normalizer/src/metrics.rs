@@ -76,7 +76,7 @@ impl NormalizerMetrics {
             let age = now.since(tally.received_at).as_secs_f64();
             self.record_age_seconds.with_label_values(&[source]).observe(age);
         }
-        tracing::debug!(
+        tracing::info!(
             source,
             event.id = tally.event_id,
             kafka.partition = tally.partition,

@@ -73,11 +73,6 @@ pub fn read(text: &str) -> Result<Vec<Definition>, Vec<Fault>> {
     if reader.faults.is_empty() { Ok(definitions) } else { Err(reader.faults) }
 }
 
-/// An e-mail address is one address however it was typed; everything else is taken to the letter.
-pub fn normal_alias(alias: &str) -> String {
-    if alias.contains('@') && !alias.contains('/') { alias.to_lowercase() } else { alias.to_owned() }
-}
-
 #[derive(Default)]
 struct Reader {
     faults: Vec<Fault>,
@@ -169,7 +164,9 @@ impl Reader {
             for (number, value) in list.iter().enumerate() {
                 let at = format!("{at}[{number}]");
                 let Some(alias) = self.text(&at, value, ALIAS_LENGTH_MAX) else { continue };
-                if let Some(first) = aliases.insert((source.clone(), normal_alias(&alias)), at.clone()) {
+                if let Some(first) =
+                    aliases.insert((source.clone(), daybook_normalizer_core::normal_alias(&alias)), at.clone())
+                {
                     self.fault(&at, format!("is the same as {first}; e-mail addresses are compared in lower case"));
                 }
             }

@@ -68,6 +68,11 @@ pub fn load<T: Tree>(file: Option<&Path>) -> Result<T, Faults> {
     extract(&figment.merge(Env::prefixed(ENV_PREFIX).split("__")))
 }
 
+/// Reads the tree from a text over the defaults: no file, and whatever the environment holds. For tests.
+pub fn read<T: Tree>(text: &str) -> Result<T, Faults> {
+    extract(&Figment::from(Toml::string(T::DEFAULTS)).merge(Toml::string(text)))
+}
+
 fn extract<T: Tree>(figment: &Figment) -> Result<T, Faults> {
     let mut faults = Faults::default();
     let defaults: Dict = Figment::from(Toml::string(T::DEFAULTS)).extract().unwrap_or_default();
@@ -179,7 +184,7 @@ mod tests {
     }
 
     fn read(file: &str) -> Result<Sample, Faults> {
-        extract(&Figment::from(Toml::string(Sample::DEFAULTS)).merge(Toml::string(file)))
+        super::read(file)
     }
 
     #[test]

@@ -60,6 +60,7 @@ use crate::contact;
 use crate::draft::{Address, Ask, Draft, Entry, Person, Place, Scope, Wish, interval};
 use crate::json::{Node, Object};
 use crate::path::Drift;
+use crate::place::normal_alias;
 use crate::reject::{Fault, RejectReason};
 use crate::zone;
 
@@ -123,8 +124,9 @@ fn event(item: usize, node: &Node<'_>, drift: &mut Drift) -> Result<Draft, Fault
             return Err(kind.fault(RejectReason::UnknownEventType, problem));
         }
     };
-    let place =
-        |resource: Node<'_>| Ok(Place { item, path: resource.path().clone(), aliases: vec![alias(resource.id()?)] });
+    let place = |resource: Node<'_>| {
+        Ok(Place { item, path: resource.path().clone(), aliases: vec![normal_alias(resource.id()?)] })
+    };
     Ok(Draft {
         item,
         path: node.path().clone(),
@@ -135,11 +137,6 @@ fn event(item: usize, node: &Node<'_>, drift: &mut Drift) -> Result<Draft, Fault
         scope: Scope::Named,
         ask,
     })
-}
-
-/// E-mail addresses are aliases in lower case, however they are written.
-fn alias(text: &str) -> String {
-    if text.contains('@') { text.to_lowercase() } else { text.to_owned() }
 }
 
 fn version(event: &Object<'_>) -> Result<(SourceVersion, Option<Timestamp>), Fault> {

@@ -13,5 +13,5 @@ pub use client::{KafkaConfig, SaslMechanism, SecurityConfig};
 pub use consumer::{Claimed, Consumer, ConsumerSpec, FromGroup, Ownership, Start, TopicPartition};
 pub use lanes::{Partition, Progress, Record};
 pub use producer::{Outgoing, Producer, ProducerError, ProducerSpec, Receipt, Sending};
-pub use tail::{TailError, TailFrom, end_offsets, follow, last_records, read_all, read_one};
+pub use tail::{TailError, TailFrom, bounds, follow, last_records, read_all, read_one};
 pub use topics::{RECORD_BYTES_MAX, TopicError, TopicsConfig, apply_topics};

@@ -31,8 +31,7 @@ impl ProducerSpec {
     /// For callers who have a caller waiting: an answer within seconds, good or bad.
     pub const FRONT: Self = Self { timeout: Duration::from_secs(5), linger: Duration::from_millis(1), log: false };
     /// For callers who send again until it is done.
-    pub const PIPELINE: Self =
-        Self { timeout: Duration::from_secs(30), linger: Duration::from_millis(2), log: false };
+    pub const PIPELINE: Self = Self { timeout: Duration::from_secs(30), linger: Duration::from_millis(2), log: false };
     /// For what must arrive in order and without a gap.
     pub const LOG: Self = Self { timeout: Duration::from_secs(30), linger: Duration::from_millis(1), log: true };
 }

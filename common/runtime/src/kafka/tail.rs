@@ -51,19 +51,17 @@ fn open(kafka: &KafkaConfig, topic: &str) -> Result<BaseConsumer, TailError> {
     options.create().map_err(|source| TailError::Kafka { topic: topic.to_owned(), source })
 }
 
-/// The end of each partition: one past its last record.
-pub fn end_offsets(
+/// The first offset of each partition, and one past its last record.
+pub fn bounds(
     kafka: &KafkaConfig,
     topic: &str,
     partitions: &[i32],
     timeout: Duration,
-) -> Result<BTreeMap<i32, i64>, TailError> {
+) -> Result<BTreeMap<i32, (i64, i64)>, TailError> {
     let consumer = open(kafka, topic)?;
-    let ends = partitions.iter().map(|partition| {
-        let (_, end) = watermarks(&consumer, topic, *partition, timeout)?;
-        Ok((*partition, end))
-    });
-    ends.collect()
+    let bounds =
+        partitions.iter().map(|partition| Ok((*partition, watermarks(&consumer, topic, *partition, timeout)?)));
+    bounds.collect()
 }
 
 fn watermarks(
