@@ -254,10 +254,10 @@ impl Fold {
             seq: ready.logged.seq,
         });
         row.source_ids = names(&row, state, &request.operation);
-        if state.content != row.state.content || row.event_id.is_empty() {
-            if let Some(content) = shown(&request.operation, state) {
-                row.show(content);
-            }
+        if (state.content != row.state.content || row.event_id.is_empty())
+            && let Some(content) = shown(&request.operation, state)
+        {
+            row.show(content);
         }
         row.state = state.clone();
         row.event_id.clone_from(&request.event_id);

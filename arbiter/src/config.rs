@@ -77,6 +77,6 @@ mod tests {
 
     #[test]
     fn the_built_in_settings_are_sound() {
-        daybook_runtime::config::load::<Config>(None).expect("sound");
+        daybook_runtime::config::read::<Config>("").expect("sound");
     }
 }

@@ -75,7 +75,7 @@ pub async fn run(
                     sent.insert((due.booking_id, due.deadline), now);
                 }
                 Err(error) => {
-                    tracing::warn!(%error, booking.id = %due.booking_id, "cannot send an expire; trying again")
+                    tracing::warn!(%error, booking.id = %due.booking_id, "cannot send an expire; trying again");
                 }
             }
         }

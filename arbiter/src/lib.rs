@@ -69,7 +69,7 @@ pub async fn start(config: Config, service: &Service) -> Result<(), Box<dyn std:
             queue: 2 * config.arbiter.batch_max,
             session_timeout: config.arbiter.session_timeout,
         };
-        let mut consumer = Consumer::start(&config.kafka, spec, epochs, &life, &health, &service.metrics)?;
+        let mut consumer = Consumer::start(&config.kafka, &spec, epochs, &life, &health, &service.metrics)?;
         life.spawn(
             "expiry",
             expiry::run(config.arbiter.expire_every, store.clone(), side.clone(), ids, owned.clone(), shutdown.clone()),

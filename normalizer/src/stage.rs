@@ -104,7 +104,7 @@ impl Stage {
             session_timeout: config.normalizer.session_timeout,
         };
         let (life, health, metrics) = (&service.life, &service.health, &service.metrics);
-        let mut consumer = Consumer::start(&config.kafka, spec, FromGroup, life, health, metrics)?;
+        let mut consumer = Consumer::start(&config.kafka, &spec, FromGroup, life, health, metrics)?;
         let shared = Arc::new(shared);
         // Ends when the consumer's thread does.
         while let Some(partition) = consumer.partitions.recv().await {

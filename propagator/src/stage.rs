@@ -93,7 +93,7 @@ pub async fn start(config: Config, service: &Service) -> Result<(), Box<dyn Erro
         queue: settings.batch,
         session_timeout: settings.session_timeout,
     };
-    let mut consumer = Consumer::start(&config.kafka, spec, FromGroup, life, health, &service.metrics)?;
+    let mut consumer = Consumer::start(&config.kafka, &spec, FromGroup, life, health, &service.metrics)?;
     let intake = Intake { store, registry, bells, metrics, batch: settings.batch };
     let workers = life.clone();
     life.spawn("consumer", async move {

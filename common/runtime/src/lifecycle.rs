@@ -32,10 +32,11 @@ impl Lifecycle {
     }
 
     /// Runs a task to its end. An error or a panic in it ends the process.
-    pub fn spawn<E: fmt::Display>(&self, name: &'static str, task: impl Future<Output = Result<(), E>> + Send + 'static)
-    where
-        E: Send + 'static,
-    {
+    pub fn spawn<E: fmt::Display + Send + 'static>(
+        &self,
+        name: &'static str,
+        task: impl Future<Output = Result<(), E>> + Send + 'static,
+    ) {
         let life = self.clone();
         self.tasks.spawn(async move {
             match tokio::spawn(task).await {

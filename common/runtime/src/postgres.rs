@@ -120,6 +120,7 @@ pub enum Sort {
 
 impl StoreError {
     /// What it means. By SQLSTATE class (PostgreSQL 15, appendix A).
+    #[allow(clippy::wildcard_enum_match_arm, reason = "sqlx's list, which grows")]
     pub fn sort(&self) -> Sort {
         let Self::Database(error) = self else { return Sort::Fault };
         let Some(database) = error.as_database_error() else {

@@ -185,7 +185,7 @@ pub fn decode_decision(writer: &Schema, datum: &[u8]) -> Result<LoggedDecision, 
             source: parse("source", &record.source)?,
             outcome: read_outcome(record.outcome, record.reason, record.winner)?,
             resource_version: read_count("resource_version", record.resource_version)?,
-            booking: record.booking.map(read_booking).transpose()?,
+            booking: record.booking.as_ref().map(read_booking).transpose()?,
             rules: record.rules.map(RulesRecord::read).transpose()?,
             sourced_at: optional_time("sourced_at", record.sourced_at)?,
             received_at: time("received_at", record.received_at)?,
@@ -281,7 +281,7 @@ fn read_outcome(
 
 fn read_rejection(reason: Option<ReasonRecord>, winner: Option<WinnerRecord>) -> Result<Rejection, WireError> {
     Ok(match required("reason", reason)? {
-        ReasonRecord::Conflict => Rejection::Conflict(read_winner(required("winner", winner)?)?),
+        ReasonRecord::Conflict => Rejection::Conflict(read_winner(&required("winner", winner)?)?),
         ReasonRecord::StaleVersion => Rejection::StaleVersion,
         ReasonRecord::UnknownBooking => Rejection::UnknownBooking,
         ReasonRecord::InvalidTransition => Rejection::InvalidTransition,
@@ -311,7 +311,7 @@ fn read_unchanged(reason: Option<ReasonRecord>) -> Result<Unchanged, WireError> 
     })
 }
 
-fn read_winner(record: WinnerRecord) -> Result<Winner, WireError> {
+fn read_winner(record: &WinnerRecord) -> Result<Winner, WireError> {
     Ok(Winner {
         booking_id: parse("winner.booking_id", &record.booking_id)?,
         interval: required("winner", optional_interval(Some(record.start_time), Some(record.end_time))?)?,
@@ -341,7 +341,7 @@ fn booking(state: &BookingState) -> BookingRecord {
     }
 }
 
-fn read_booking(record: BookingRecord) -> Result<BookingState, WireError> {
+fn read_booking(record: &BookingRecord) -> Result<BookingState, WireError> {
     let interval: Option<Interval> = optional_interval(record.start_time, record.end_time)?;
     let standing = match record.status {
         StatusRecord::Confirmed => Standing::Confirmed(required("booking.start_time", interval)?),

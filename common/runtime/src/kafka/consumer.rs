@@ -128,7 +128,7 @@ impl<C: Send + 'static> Consumer<C> {
     /// Starts the thread. It ends when `life` does, after every worker has stopped and every position is committed.
     pub fn start<O: Ownership<Claim = C>>(
         kafka: &KafkaConfig,
-        spec: ConsumerSpec,
+        spec: &ConsumerSpec,
         ownership: O,
         life: &Lifecycle,
         health: &Health,
@@ -144,7 +144,7 @@ impl<C: Send + 'static> Consumer<C> {
             health: health.clone(),
             metrics: metrics.clone(),
         };
-        let consumer = BaseConsumer::from_config_and_context(&options(kafka, &spec), context)?;
+        let consumer = BaseConsumer::from_config_and_context(&options(kafka, spec), context)?;
         let topics: Vec<&str> = spec.topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics)?;
         health.enter(COMPONENT, Duration::from_secs(60));
@@ -218,6 +218,7 @@ impl<O: Ownership> ClientContext for Context<O> {
 }
 
 impl<O: Ownership> ConsumerContext for Context<O> {
+    #[allow(clippy::wildcard_enum_match_arm, reason = "librdkafka's list, of which two occur here")]
     fn rebalance(&self, consumer: &BaseConsumer<Self>, kind: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let moved = list.elements().iter().map(|e| TopicPartition::new(e.topic(), e.partition())).collect::<Vec<_>>();
         let result = match kind {
@@ -277,7 +278,7 @@ impl<O: Ownership> Context<O> {
         drain(&lanes, DRAIN, &self.metrics);
         let mut positions = TopicPartitionList::new();
         for (at, mut lane) in names.iter().zip(lanes) {
-            if let Some(position) = lane.to_commit() {
+            if let Some(position) = lane.take_position() {
                 // Adding an offset to a list fails only for an offset that is none.
                 let _ = positions.add_partition_offset(&at.topic, at.partition, Offset::Offset(position));
             }
@@ -385,7 +386,7 @@ fn commit<O: Ownership>(context: &Context<O>, consumer: &BaseConsumer<Context<O>
     for (at, lane) in context.lanes().iter_mut() {
         let labels = [&*at.topic, &at.partition.to_string()];
         context.metrics.records_in_flight.with_label_values(&labels).set(lane.in_flight());
-        if let Some(position) = lane.to_commit() {
+        if let Some(position) = lane.take_position() {
             // Adding an offset to a list fails only for an offset that is none.
             let _ = positions.add_partition_offset(&at.topic, at.partition, Offset::Offset(position));
         }

@@ -153,7 +153,7 @@ impl Lane {
     }
 
     /// The position to commit, if it has moved since the last time.
-    pub fn to_commit(&mut self) -> Option<i64> {
+    pub fn take_position(&mut self) -> Option<i64> {
         let position = self.progress.position().filter(|position| *position > self.committed)?;
         self.committed = position;
         Some(position)
@@ -216,11 +216,11 @@ mod tests {
     #[test]
     fn progress_never_goes_back_and_is_committed_once() {
         let (mut lane, partition) = Lane::open(TopicPartition::new("t", 0), (), 1);
-        assert_eq!(lane.to_commit(), None);
+        assert_eq!(lane.take_position(), None);
         partition.progress.done_below(5);
         partition.progress.done_below(3);
-        assert_eq!(lane.to_commit(), Some(5));
-        assert_eq!(lane.to_commit(), None);
+        assert_eq!(lane.take_position(), Some(5));
+        assert_eq!(lane.take_position(), None);
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use daybook_wire::Headers;
-use futures::FutureExt;
 use rdkafka::ClientContext;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -127,16 +126,13 @@ impl std::fmt::Debug for Sending {
 impl Sending {
     /// Waits for the acknowledgement.
     pub async fn acknowledged(self) -> Result<Receipt, ProducerError> {
-        match self.0.map(|result| result.unwrap_or(Err((KafkaError::Canceled, lost())))).await {
-            Ok(delivery) => Ok(Receipt { partition: delivery.partition, offset: delivery.offset }),
-            Err((error, _)) => Err(ProducerError::NotAcknowledged(error)),
+        match self.0.await {
+            Ok(Ok(delivery)) => Ok(Receipt { partition: delivery.partition, offset: delivery.offset }),
+            Ok(Err((error, _))) => Err(ProducerError::NotAcknowledged(error)),
+            // The client has shut down and no longer tells.
+            Err(_) => Err(ProducerError::NotAcknowledged(KafkaError::Canceled)),
         }
     }
-}
-
-/// Stands for a record whose fate the client no longer tells, because it has shut down.
-fn lost() -> rdkafka::message::OwnedMessage {
-    rdkafka::message::OwnedMessage::new(None, None, String::new(), rdkafka::Timestamp::NotAvailable, -1, -1, None)
 }
 
 impl Producer {
