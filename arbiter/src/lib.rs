@@ -39,7 +39,7 @@ use worker::{Ids, Worker};
 pub async fn start(config: Config, service: &Service) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let metrics = Metrics::new(&service.registry)?;
     let registry = Registry::new(&config.registry, &service.metrics)?;
-    let store = Store::new(config.postgres.pool("daybook arbiter")?, service.metrics.clone());
+    let store = Store::new(config.postgres.pool_with("daybook arbiter", &store::SESSION)?, service.metrics.clone());
     let log = Producer::start(&config.kafka, ProducerSpec::LOG, &service.metrics)?;
     let side = Producer::start(&config.kafka, ProducerSpec::PIPELINE, &service.metrics)?;
     let owned = Owned::default();

@@ -27,6 +27,18 @@ const COLUMNS: &str = "b.booking_id, b.resource_id, b.status, b.start_time, b.en
     b.attendee_details, b.source_time_zone, encode(b.content_digest, 'hex') AS content_digest, b.contact_ids, \
     b.refused_key, b.sourced_at, b.received_at, b.decided_at, b.seq";
 
+/// Every statement of the arbiter takes a batch of keys to their rows. That is a nested loop over an index, however large
+/// the tables are and whatever the statistics say; a plan that reads a table whole would stall a partition.
+pub const SESSION: [(&str, &str); 5] = [
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    // A plan that was kept from the day when the tables were small loops the wrong way round.
+    ("plan_cache_mode", "force_custom_plan"),
+    // The penalties of the first three would make every plan look worth compiling.
+    ("jit", "off"),
+];
+
 /// The store. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -321,12 +333,15 @@ async fn decided(
     requests: &[Uuid],
     now: Timestamp,
 ) -> Result<BTreeSet<RequestId>, sqlx::Error> {
-    let rows: Vec<Uuid> =
-        sqlx::query_scalar("SELECT request_id FROM decision WHERE request_id = ANY($1) AND decided_at >= $2")
-            .bind(requests)
-            .bind(DateTime::<Utc>::from(now) - REMEMBERED)
-            .fetch_all(connection)
-            .await?;
+    let rows: Vec<Uuid> = sqlx::query_scalar(
+        // Both bounds, so that neither past nor coming months are looked into: no decision is later than the log.
+        "SELECT request_id FROM decision WHERE request_id = ANY($1) AND decided_at BETWEEN $2 AND $3",
+    )
+    .bind(requests)
+    .bind(DateTime::<Utc>::from(now) - REMEMBERED)
+    .bind(DateTime::<Utc>::from(now))
+    .fetch_all(connection)
+    .await?;
     Ok(rows.into_iter().map(RequestId::from_uuid).collect())
 }
 
@@ -354,19 +369,23 @@ async fn resources(
     Ok(rows.into_iter().map(resource).collect())
 }
 
+/// The bookings that the requests name or collide with. Each `OFFSET 0` keeps its look-up a look-up: one probe of an index
+/// for each key, in this order, and never the other way round.
 async fn bookings(connection: &mut PgConnection, wanted: &Wanted) -> Result<Vec<BookingColumns>, sqlx::Error> {
     let sql = format!(
         "WITH wanted AS (
-             SELECT s.booking_id FROM unnest($1::uuid[], $2::text[]) AS k(source_key, resource_id)
-                 JOIN booking_source s USING (source_key, resource_id)
+             SELECT s.booking_id FROM unnest($1::uuid[], $2::text[]) AS k(source_key, resource_id),
+                 LATERAL (SELECT booking_id FROM booking_source s
+                          WHERE s.source_key = k.source_key AND s.resource_id = k.resource_id OFFSET 0) AS s
              UNION SELECT unnest($3::uuid[])
-             UNION SELECT b.booking_id FROM unnest($4::text[], $5::timestamptz[], $6::timestamptz[]) AS w(resource_id, s, e)
-                 JOIN resource r USING (resource_id)
-                 JOIN booking b ON b.resource_no = r.resource_no AND b.unit = 0
-                     AND b.status IN ('confirmed', 'awaiting')
-                     AND tstzrange(b.start_time, b.end_time) && tstzrange(w.s, w.e)
+             UNION SELECT b.booking_id FROM unnest($4::text[], $5::timestamptz[], $6::timestamptz[]) AS w(resource_id, s, e),
+                 LATERAL (SELECT resource_no FROM resource r WHERE r.resource_id = w.resource_id OFFSET 0) AS r,
+                 LATERAL (SELECT booking_id FROM booking b
+                          WHERE b.resource_no = r.resource_no AND b.unit = 0 AND b.status IN ('confirmed', 'awaiting')
+                              AND tstzrange(b.start_time, b.end_time) && tstzrange(w.s, w.e) OFFSET 0) AS b
          )
-         SELECT {COLUMNS} FROM wanted JOIN booking b USING (booking_id)"
+         SELECT b.* FROM wanted w,
+             LATERAL (SELECT {COLUMNS} FROM booking b WHERE b.booking_id = w.booking_id OFFSET 0) AS b"
     );
     let (keys, key_resources): (Vec<Uuid>, Vec<&str>) =
         wanted.keys.iter().map(|(key, resource)| (key.uuid(), resource.as_str())).unzip();

@@ -58,11 +58,16 @@ impl PostgresConfig {
 
     /// A pool that connects when it is first used.
     pub fn pool(&self, service: &str) -> Result<PgPool, StoreError> {
+        self.pool_with(service, &[])
+    }
+
+    /// The same, with settings of PostgreSQL's for each session.
+    pub fn pool_with(&self, service: &str, settings: &[(&str, &str)]) -> Result<PgPool, StoreError> {
         Ok(PgPoolOptions::new()
             .max_connections(self.connections)
             // Longer than a failover of the primary takes to be noticed, shorter than a caller waits.
             .acquire_timeout(Duration::from_secs(5))
-            .connect_lazy_with(self.options(service)?))
+            .connect_lazy_with(self.options(service)?.options(settings.iter().copied())))
     }
 }
 
