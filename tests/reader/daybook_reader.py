@@ -147,13 +147,13 @@ def main():
     # A group's name is needed even without a group: positions are kept in the database.
     consumer = Consumer({"bootstrap.servers": options.brokers, "group.id": "reader", "enable.auto.commit": False})
     assigned = positions(consumer, db)
-    consumer.assign(assigned)
     ends = {}
-    if options.until_end:
-        for at in assigned:
-            begin, end = consumer.get_watermark_offsets(TopicPartition(at.topic, at.partition), timeout=10)
-            if end > max(begin, at.offset):
-                ends[at.topic, at.partition] = end
+    # Asked before fetching begins: a broker answers one question at a time, and a fetch waits for news.
+    for at in assigned if options.until_end else []:
+        begin, end = consumer.get_watermark_offsets(TopicPartition(at.topic, at.partition), timeout=10)
+        if end > max(begin, at.offset):
+            ends[at.topic, at.partition] = end
+    consumer.assign(assigned)
 
     counts = dict.fromkeys(["states", "older states", "skipped versions", "decisions", "repeats"], 0)
     while ends or not options.until_end:
