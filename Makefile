@@ -24,9 +24,9 @@ status: linker ## Show each part of the stack: where it listens, its process, wh
 	@$(STACK) status || true
 
 demo: linker ## Bring the stack up and take real-shaped bookings all the way through it, checking each step.
-	@$(STACK) up
-	@cargo build -q --bin demo --bin daybook
-	@target/debug/demo
+	@began=$$(date +%s); \
+	$(STACK) up && cargo run -q -p daybook-tests --bin demo && \
+	echo "make demo took $$(( $$(date +%s) - began )) s, building and starting included."
 
 check: linker ## Formatting, lints, and the rules for dependencies.
 	cargo fmt --all --check
@@ -48,12 +48,12 @@ test-core: linker ## The pure crates only: seconds.
 bench: linker ## Throughput as ratios against bare Kafka and bare PostgreSQL, and the memory of each service.
 	cargo run -q -p daybook-stack --bin stack -- install
 	cargo build --release --workspace --bins
-	target/release/bench
+	cargo run -q --release -p daybook-tests --bin bench
 
 soak: linker ## The pipeline tests with longer campaigns of faults.
 	cargo run -q -p daybook-stack --bin stack -- install
 	cargo build --workspace --bins
-	DAYBOOK_SOAK=1 cargo test -p daybook-tests --no-fail-fast
+	DAYBOOK_SOAK=1 cargo test -p arbiter-core -p daybook-tests --no-fail-fast
 
 fmt: ## Format the code.
 	cargo fmt --all

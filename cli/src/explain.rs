@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use daybook_domain::{
-    CancelKind, Claim, Content, Operation, Request, ResourceId, SourceName, SourceVersion, Timestamp,
+    CancelKind, Claim, Content, Operation, Request, ResourceId, SourceKind, SourceName, SourceVersion, Timestamp,
 };
 use daybook_normalizer_core::{
-    ContactKey, IgnoredReason, Item, Known, Normalized, Parsed, RawEvent, Reject, SourceKind, normalize, parse,
+    ContactKey, IgnoredReason, Item, Known, Normalized, Parsed, RawEvent, Reject, normalize, parse,
 };
 use daybook_runtime::clock;
 use daybook_wire::SourceEvent;

@@ -5,9 +5,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use axum::http::HeaderMap;
-use daybook_domain::{SourceName, Timestamp, topics};
+use daybook_domain::{SourceKind, SourceName, Timestamp, topics};
 use daybook_ingest_core::calendly::SigningKey;
-use daybook_ingest_core::{Authentic, Refusal, SourceKind, Window, calendly, standard};
+use daybook_ingest_core::{Authentic, Refusal, Window, calendly, standard};
 use daybook_wire::standard_webhooks::Secret;
 use secrecy::{ExposeSecret, SecretString};
 

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use daybook_domain::{BookingId, SourceName};
-use daybook_normalizer_core::{ContactKey, Known, KnownBooking, RejectReason, SourceKind};
+use daybook_domain::{BookingId, SourceKind, SourceName};
+use daybook_normalizer_core::{ContactKey, Known, KnownBooking, RejectReason};
 use daybook_runtime::kafka::RECORD_BYTES_MAX;
 use daybook_wire::{Headers, SourceEvent, header};
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use daybook_domain::SourceName;
-use daybook_normalizer_core::{ContactKey, ContactKeyError, SourceKind};
+use daybook_domain::{SourceKind, SourceName};
+use daybook_normalizer_core::{ContactKey, ContactKeyError};
 use daybook_runtime::admin::AdminConfig;
 use daybook_runtime::config::{Faults, Tree};
 use daybook_runtime::kafka::KafkaConfig;

@@ -1,7 +1,7 @@
 //! What ends the service, and why a record is a dead letter.
 
-use daybook_domain::SlugError;
-use daybook_normalizer_core::{ContactKeyError, Reject, RejectReason, UnknownSourceKind};
+use daybook_domain::{SlugError, UnknownSourceKind};
+use daybook_normalizer_core::{ContactKeyError, Reject, RejectReason};
 use daybook_runtime::kafka::{KafkaError, ProducerError};
 use daybook_runtime::postgres::StoreError;
 use daybook_runtime::prometheus;

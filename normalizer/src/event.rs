@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use daybook_domain::{OperationKind, RequestId, SourceName, Timestamp};
+use daybook_domain::{OperationKind, RequestId, SourceKind, SourceName, Timestamp};
 use daybook_normalizer_core::{
-    ContactKey, IgnoredReason, Item, Known, Parsed, Questions, RawEvent, Reject, SourceKind, normalize, parse,
+    ContactKey, IgnoredReason, Item, Known, Parsed, Questions, RawEvent, Reject, normalize, parse,
 };
 use daybook_runtime::kafka::Record;
 use daybook_wire::SourceEvent;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use daybook_domain::{SourceName, topics};
-use daybook_normalizer_core::{ContactKey, SourceKind};
+use daybook_domain::{SourceKind, SourceName, topics};
+use daybook_normalizer_core::ContactKey;
 use daybook_runtime::admin::Health;
 use daybook_runtime::kafka::{Consumer, ConsumerSpec, FromGroup};
 use daybook_runtime::registry::{Registry, RegistryError};

@@ -3,10 +3,7 @@
 //! The body is read here only to look for a name, a time and a key, and is believed in nothing: whatever does not read
 //! is left empty, and the bytes go on as they came.
 
-use std::fmt;
-use std::str::FromStr;
-
-use daybook_domain::{SourceName, Timestamp};
+use daybook_domain::{SourceKind, SourceName, Timestamp};
 use daybook_wire::SourceEvent;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -19,40 +16,6 @@ use crate::trace::TraceParent;
 const TYPE_LENGTH_MAX: usize = 128;
 /// The longest source booking id that is taken as a key; the normalizer refuses longer ones.
 const KEY_LENGTH_MAX: usize = 512;
-
-/// Which vendor's payload a source sends, and so how it signs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum SourceKind {
-    /// Calendly's webhooks.
-    Calendly,
-    /// Our own documented JSON, signed by Standard Webhooks.
-    Generic,
-}
-
-/// Not a kind of source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is not a kind of source; use calendly or generic")]
-pub struct UnknownSourceKind;
-
-impl FromStr for SourceKind {
-    type Err = UnknownSourceKind;
-    fn from_str(text: &str) -> Result<Self, UnknownSourceKind> {
-        match text {
-            "calendly" => Ok(Self::Calendly),
-            "generic" => Ok(Self::Generic),
-            _ => Err(UnknownSourceKind),
-        }
-    }
-}
-
-impl fmt::Display for SourceKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Calendly => "calendly",
-            Self::Generic => "generic",
-        })
-    }
-}
 
 /// One delivery, as the shell holds it.
 #[derive(Debug, Clone, Copy)]
@@ -193,14 +156,6 @@ mod tests {
         assert_eq!(record.key, record.event.id);
         assert!(!is_key(&"x".repeat(513)));
         assert!(!is_type(&"x".repeat(129)));
-    }
-
-    #[test]
-    fn a_kind_reads_back_from_its_name() {
-        for kind in [SourceKind::Calendly, SourceKind::Generic] {
-            assert_eq!(kind.to_string().parse(), Ok(kind));
-        }
-        assert_eq!("Calendly".parse::<SourceKind>(), Err(UnknownSourceKind));
     }
 
     proptest! {

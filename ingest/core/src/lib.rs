@@ -15,6 +15,6 @@ pub mod standard;
 mod trace;
 
 pub use authentic::{Authentic, Refusal, Window};
-pub use event::{Delivery, RawRecord, SourceKind, UnknownSourceKind, raw_record};
+pub use event::{Delivery, RawRecord, raw_record};
 pub use media::{JSON, Unsupported, check_content_type};
 pub use trace::{TraceParent, TraceParentError};

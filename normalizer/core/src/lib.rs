@@ -26,4 +26,4 @@ mod zone;
 pub use contact::{ContactKey, ContactKeyError};
 pub use place::{IgnoredReason, Item, Known, KnownBooking, Normalized, normal_alias, normalize};
 pub use reject::{Reject, RejectReason};
-pub use source::{Parsed, Questions, RawEvent, SourceKind, UnknownSourceKind, parse};
+pub use source::{Parsed, Questions, RawEvent, parse};

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::str::FromStr;
 
-use daybook_domain::{SourceName, Timestamp};
+use daybook_domain::{SourceKind, SourceName, Timestamp};
 use daybook_wire::{SourceEvent, header};
 
 use crate::draft::{Entry, Reader};
@@ -13,46 +12,11 @@ use crate::path::Drift;
 use crate::reject::{Fault, RejectReason};
 use crate::{calendly, generic};
 
-/// Which vendor's payload a source sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum SourceKind {
-    /// See [`calendly`](crate::calendly).
-    Calendly,
-    /// See [`generic`](crate::generic).
-    Generic,
-}
-
-/// Not a kind of source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is not a kind of source; use calendly or generic")]
-pub struct UnknownSourceKind;
-
-impl SourceKind {
-    const fn reader(self) -> Reader {
-        match self {
-            Self::Calendly => calendly::read,
-            Self::Generic => generic::read,
-        }
-    }
-}
-
-impl FromStr for SourceKind {
-    type Err = UnknownSourceKind;
-    fn from_str(text: &str) -> Result<Self, UnknownSourceKind> {
-        match text {
-            "calendly" => Ok(Self::Calendly),
-            "generic" => Ok(Self::Generic),
-            _ => Err(UnknownSourceKind),
-        }
-    }
-}
-
-impl fmt::Display for SourceKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Calendly => "calendly",
-            Self::Generic => "generic",
-        })
+/// Reads a payload of this kind.
+const fn reader(kind: SourceKind) -> Reader {
+    match kind {
+        SourceKind::Calendly => calendly::read,
+        SourceKind::Generic => generic::read,
     }
 }
 
@@ -126,7 +90,7 @@ fn read(kind: SourceKind, raw: RawEvent<'_>, drift: &mut Drift) -> Result<Vec<En
     check_attribute(header::CE_ID, &raw.event.id)?;
     check_attribute(header::CE_SOURCE, &raw.event.source)?;
     let value = json::read(raw.body)?;
-    kind.reader()(&Node::root(&value), drift)
+    reader(kind)(&Node::root(&value), drift)
 }
 
 /// An upstream system writes these headers itself, and they end up in ids, stores and logs.

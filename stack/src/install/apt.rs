@@ -1,11 +1,6 @@
 //! Distribution packages: each wanted for a reason, and only where the thing itself is missing.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{collections::BTreeSet, path::Path, process::Command};
 
 use nix::unistd::Uid;
 
@@ -114,15 +109,14 @@ fn as_root(program: &Path, arguments: &[&str]) -> Result<Command, &'static str> 
 
 /// While this lives, Debian's postgresql package makes and starts no server of its own: it would take port 5432 and
 /// stay for ever, on a machine that asked for neither.
-struct NoCluster(Option<PathBuf>);
+struct NoCluster(Option<String>);
 
 impl NoCluster {
     fn declare(wanted: bool) -> NoCluster {
-        let directory = Path::new("/etc/postgresql-common/createcluster.d");
-        let file = directory.join("daybook-stack.conf");
-        let written = wanted
-            && fs::create_dir_all(directory).is_ok()
-            && fs::write(&file, "create_main_cluster = false\n").is_ok();
+        let directory = "/etc/postgresql-common/createcluster.d";
+        let file = format!("{directory}/daybook-stack.conf");
+        let script = format!("mkdir -p {directory} && echo 'create_main_cluster = false' > {file}");
+        let written = wanted && shell_as_root(&script);
         NoCluster(written.then_some(file))
     }
 }
@@ -130,7 +124,12 @@ impl NoCluster {
 impl Drop for NoCluster {
     fn drop(&mut self) {
         if let Some(file) = &self.0 {
-            let _ = fs::remove_file(file);
+            shell_as_root(&format!("rm -f {file}"));
         }
     }
+}
+
+/// Whether a line of shell, run as root, succeeded.
+fn shell_as_root(script: &str) -> bool {
+    as_root(Path::new("/bin/sh"), &["-c", script]).is_ok_and(|mut command| run(&mut command, "").is_ok())
 }

@@ -1,10 +1,11 @@
 //! Every `fixtures/<vendor>/*.json` comes to what stands in the `.txt` beside it. After a change that is meant:
 //! `UPDATE_EXPECT=1 cargo test -p daybook-normalizer-core`, and read the difference.
 
+use daybook_domain::SourceKind;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use daybook_normalizer_core::{Item, SourceKind};
+use daybook_normalizer_core::Item;
 use expect_test::expect_file;
 
 use crate::world::{normalize, render};

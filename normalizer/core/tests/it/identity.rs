@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use daybook_domain::{Request, RequestId};
-use daybook_normalizer_core::{Item, Known, KnownBooking, RejectReason, SourceKind, normalize};
+use daybook_domain::{Request, RequestId, SourceKind};
+use daybook_normalizer_core::{Item, Known, KnownBooking, RejectReason, normalize};
 
 use crate::world::{booking_id, key, known, parse, resource};
 

@@ -1,8 +1,7 @@
 //! What is asked between the two steps.
 
-use daybook_normalizer_core::SourceKind;
-
 use crate::world::parse;
+use daybook_domain::SourceKind;
 
 fn questions(kind: SourceKind, body: &str) -> (Vec<String>, Vec<String>) {
     let questions = parse(kind, body.as_bytes()).questions();

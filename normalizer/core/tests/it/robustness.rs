@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use daybook_domain::SourceName;
-use daybook_normalizer_core::{Item, Normalized, RawEvent, Reject, RejectReason, SourceKind};
+use daybook_domain::{SourceKind, SourceName};
+use daybook_normalizer_core::{Item, Normalized, RawEvent, Reject, RejectReason};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

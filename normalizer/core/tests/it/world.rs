@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use daybook_domain::{BookingId, Claim, Content, Operation, ResourceId, SourceName};
-use daybook_normalizer_core::{ContactKey, Item, Known, KnownBooking, Normalized, Parsed, RawEvent, SourceKind};
+use daybook_domain::{BookingId, Claim, Content, Operation, ResourceId, SourceKind, SourceName};
+use daybook_normalizer_core::{ContactKey, Item, Known, KnownBooking, Normalized, Parsed, RawEvent};
 use daybook_wire::SourceEvent;
 
 pub fn source(kind: SourceKind) -> SourceName {
