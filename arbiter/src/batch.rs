@@ -197,14 +197,14 @@ impl Fold {
             self.repeats += 1;
             return;
         }
-        let version = resource.as_ref().and_then(|resource| self.states.get(resource)).map_or(0, State::version);
         let decision = Decision {
             request_id,
             resource: resource.unwrap_or_else(unknown_resource),
             operation: OperationKind::Unknown,
             source: SourceName::daybook(),
             outcome: Outcome::Rejected(Rejection::Undecodable),
-            resource_version: version,
+            // Not known without reading the record, and the bytes must not depend on who else is in the batch.
+            resource_version: 0,
             booking: None,
             rules: None,
             sourced_at: None,

@@ -3,39 +3,46 @@
 //! The wall clock only says when to ask. Whether the wait is over is decided by the log's time: a request that comes
 //! too early writes nothing and is sent again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use daybook_domain::{BookingId, Operation, Request, RequestId, SourceName, Timestamp, topics};
+use daybook_runtime::admin::Health;
 use daybook_runtime::clock;
 use daybook_runtime::kafka::{Outgoing, Producer};
 use daybook_wire::{Headers, encode_request, frame};
 use tokio_util::sync::CancellationToken;
 
 use crate::store::{Due, Store};
-use crate::worker::Ids;
+use crate::worker::{COMPONENT, Ids};
 
 /// How long an answer is waited for before the same request is sent again.
 const AGAIN: Duration = Duration::from_secs(10);
 
 /// The partitions that are ours.
 #[derive(Debug, Clone, Default)]
-pub struct Owned(Arc<Mutex<BTreeSet<i32>>>);
+pub struct Owned(Arc<Mutex<BTreeMap<i32, usize>>>);
 
 impl Owned {
     /// The partition is ours.
     pub fn gain(&self, partition: i32) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(partition);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(partition).or_default() += 1;
     }
 
-    /// The partition is ours no more.
+    /// A worker of the partition has ended. Another may have begun already, if the partition came back meanwhile.
     pub fn lose(&self, partition: i32) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&partition);
+        let mut owned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(workers) = owned.get_mut(&partition) {
+            *workers -= 1;
+            if *workers == 0 {
+                owned.remove(&partition);
+            }
+        }
     }
 
     fn all(&self) -> Vec<i32> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
     }
 }
 
@@ -46,6 +53,7 @@ pub async fn run(
     producer: Producer,
     ids: Ids,
     owned: Owned,
+    health: Health,
     shutdown: CancellationToken,
 ) -> Result<(), std::convert::Infallible> {
     let mut sent: BTreeMap<(BookingId, Timestamp), Timestamp> = BTreeMap::new();
@@ -56,6 +64,8 @@ pub async fn run(
             _ = ticks.tick() => {}
             () = shutdown.cancelled() => return Ok(()),
         }
+        // An idle arbiter makes progress too: it looks.
+        health.beat(COMPONENT);
         let now = clock::now();
         sent.retain(|_, at| now.since(*at) < AGAIN);
         let due = match store.due(&owned.all(), now).await {
@@ -66,6 +76,9 @@ pub async fn run(
             }
         };
         for due in due {
+            if shutdown.is_cancelled() {
+                return Ok(());
+            }
             if sent.contains_key(&(due.booking_id, due.deadline)) {
                 continue;
             }

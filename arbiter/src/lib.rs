@@ -72,7 +72,15 @@ pub async fn start(config: Config, service: &Service) -> Result<(), Box<dyn std:
         let mut consumer = Consumer::start(&config.kafka, &spec, epochs, &life, &health, &service.metrics)?;
         life.spawn(
             "expiry",
-            expiry::run(config.arbiter.expire_every, store.clone(), side.clone(), ids, owned.clone(), shutdown.clone()),
+            expiry::run(
+                config.arbiter.expire_every,
+                store.clone(),
+                side.clone(),
+                ids,
+                owned.clone(),
+                health.clone(),
+                shutdown.clone(),
+            ),
         );
         life.spawn("decision partitions", store::keep_decision_partitions(store.clone(), shutdown.clone()));
         let worker = Arc::new(Worker {

@@ -89,7 +89,6 @@ pub struct BookingColumns {
     /// Hexadecimal: JSON has no bytes.
     content_digest: Option<String>,
     contact_ids: Vec<String>,
-    refused_key: Option<Uuid>,
     sourced_at: Option<DateTime<Utc>>,
     received_at: DateTime<Utc>,
     decided_at: DateTime<Utc>,
@@ -146,7 +145,6 @@ impl From<&BookingRow> for BookingColumns {
             source_time_zone: row.source_time_zone.clone(),
             content_digest: state.content.map(|digest| hex::encode(digest.0)),
             contact_ids: state.contacts.iter().map(ToString::to_string).collect(),
-            refused_key: state.refused.map(SourceKey::uuid),
             sourced_at: row.sourced_at.map(Into::into),
             received_at: row.received_at.into(),
             decided_at: row.decided_at.into(),
@@ -217,7 +215,6 @@ impl TryFrom<BookingColumns> for BookingRow {
                     .iter()
                     .map(|contact| parse("contact_ids", contact))
                     .collect::<Result<_, _>>()?,
-                refused: row.refused_key.map(SourceKey::from_uuid),
             },
             resource: parse("resource_id", &row.resource_id)?,
             source_ids: row.source_ids,

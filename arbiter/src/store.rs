@@ -25,7 +25,7 @@ const REMEMBERED: chrono::TimeDelta = chrono::TimeDelta::days(40);
 const COLUMNS: &str = "b.booking_id, b.resource_id, b.status, b.start_time, b.end_time, b.awaiting_until, b.version, \
     b.source_system, b.source_event_id, b.source_keys, b.source_ids, b.source_sequence, b.source_updated_at, b.title, \
     b.attendee_details, b.source_time_zone, encode(b.content_digest, 'hex') AS content_digest, b.contact_ids, \
-    b.refused_key, b.sourced_at, b.received_at, b.decided_at, b.seq";
+    b.sourced_at, b.received_at, b.decided_at, b.seq";
 
 /// Every statement of the arbiter takes a batch of keys to their rows. That is a nested loop over an index, however large
 /// the tables are and whatever the statistics say; a plan that reads a table whole would stall a partition.
@@ -200,8 +200,11 @@ impl Store {
         seq: i64,
     ) -> Result<Vec<(BookingRow, Option<String>)>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS}, r.display_time_zone FROM booking b LEFT JOIN resource r USING (resource_id)
-             WHERE b.partition = $1 AND b.seq > $2 ORDER BY b.seq"
+            "SELECT {COLUMNS}, r.display_time_zone
+             FROM (SELECT DISTINCT booking_id FROM decision
+                   WHERE partition = $1 AND seq > $2 AND booking_id IS NOT NULL) AS d
+                 JOIN booking b USING (booking_id) LEFT JOIN resource r USING (resource_id)
+             WHERE b.partition = $1 ORDER BY b.seq"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(partition)
@@ -335,7 +338,9 @@ async fn decided(
 ) -> Result<BTreeSet<RequestId>, sqlx::Error> {
     let rows: Vec<Uuid> = sqlx::query_scalar(
         // Both bounds, so that neither past nor coming months are looked into: no decision is later than the log.
-        "SELECT request_id FROM decision WHERE request_id = ANY($1) AND decided_at BETWEEN $2 AND $3",
+        // One that failed inside us is asked again when its dead letter is replayed.
+        "SELECT request_id FROM decision WHERE request_id = ANY($1) AND decided_at BETWEEN $2 AND $3
+             AND reason IS DISTINCT FROM 'internal'",
     )
     .bind(requests)
     .bind(DateTime::<Utc>::from(now) - REMEMBERED)
@@ -459,29 +464,29 @@ async fn write_bookings(connection: &mut PgConnection, from: &Position, decided:
              source_keys = n.source_keys, source_ids = n.source_ids, source_sequence = n.source_sequence,
              source_updated_at = n.source_updated_at, title = n.title, attendee_details = n.attendee_details,
              source_time_zone = n.source_time_zone, content_digest = decode(n.content_digest, 'hex'),
-             contact_ids = n.contact_ids, refused_key = n.refused_key, sourced_at = n.sourced_at,
+             contact_ids = n.contact_ids, sourced_at = n.sourced_at,
              received_at = n.received_at, decided_at = n.decided_at, epoch = $2, seq = n.seq
          FROM jsonb_to_recordset($1) AS n(booking_id uuid, status text, start_time timestamptz, end_time timestamptz,
              awaiting_until timestamptz, version bigint, source_event_id text, source_keys uuid[], source_ids text[],
              source_sequence bigint, source_updated_at timestamptz, title text, attendee_details jsonb,
-             source_time_zone text, content_digest text, contact_ids text[], refused_key uuid, sourced_at timestamptz,
+             source_time_zone text, content_digest text, contact_ids text[], sourced_at timestamptz,
              received_at timestamptz, decided_at timestamptz, seq bigint)
          WHERE b.booking_id = n.booking_id";
     const VACATE: &str = "UPDATE booking SET status = 'cancelled', awaiting_until = NULL, epoch = $2
          WHERE booking_id = ANY($1)";
     const INSERT: &str = "INSERT INTO booking (booking_id, resource_no, resource_id, status, start_time, end_time,
              awaiting_until, version, source_system, source_event_id, source_keys, source_ids, source_sequence,
-             source_updated_at, title, attendee_details, source_time_zone, content_digest, contact_ids, refused_key,
+             source_updated_at, title, attendee_details, source_time_zone, content_digest, contact_ids,
              sourced_at, received_at, decided_at, partition, epoch, seq)
          SELECT n.booking_id, r.resource_no, n.resource_id, n.status, n.start_time, n.end_time, n.awaiting_until,
              n.version, n.source_system, n.source_event_id, n.source_keys, n.source_ids, n.source_sequence,
              n.source_updated_at, n.title, n.attendee_details, n.source_time_zone, decode(n.content_digest, 'hex'),
-             n.contact_ids, n.refused_key, n.sourced_at, n.received_at, n.decided_at, $3, $2, n.seq
+             n.contact_ids, n.sourced_at, n.received_at, n.decided_at, $3, $2, n.seq
          FROM jsonb_to_recordset($1) AS n(booking_id uuid, resource_id text, status text, start_time timestamptz,
              end_time timestamptz, awaiting_until timestamptz, version bigint, source_system text,
              source_event_id text, source_keys uuid[], source_ids text[], source_sequence bigint,
              source_updated_at timestamptz, title text, attendee_details jsonb, source_time_zone text,
-             content_digest text, contact_ids text[], refused_key uuid, sourced_at timestamptz,
+             content_digest text, contact_ids text[], sourced_at timestamptz,
              received_at timestamptz, decided_at timestamptz, seq bigint)
          JOIN resource r USING (resource_id)";
     let (mut ended, mut moved, mut changed, mut new) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());

@@ -36,6 +36,8 @@ const GROUPS: usize = 64;
 const RECOVER: i64 = 1_000;
 /// How long a fenced worker waits to be told that its partition is gone. Far above a rebalance.
 const FENCED_WAIT: Duration = Duration::from_secs(60);
+/// How long to wait after a commit that was not done.
+const COMMIT_AGAIN: Duration = Duration::from_millis(500);
 /// How long a stopping worker lets its publisher finish. What it does not, the successor does.
 const PUBLISH_DRAIN: Duration = Duration::from_secs(5);
 
@@ -60,6 +62,14 @@ impl Ids {
             booking: registry.id_of(booking, booking_text).await?,
         })
     }
+}
+
+/// What became of a commit.
+enum Fate {
+    Committed,
+    NotCommitted,
+    /// An earlier try of the same records was, and put the partition here.
+    Earlier(Position),
 }
 
 /// What every partition's worker uses.
@@ -309,14 +319,28 @@ impl Worker {
             let slice = self.patiently(revoked, async || self.store.slice(&requests, position.now).await).await?;
             let decide = AssertUnwindSafe(|| decide_batch(position, entries, slice, verdicts, self.ids.decision));
             let decided = catch_unwind(decide).map_err(|_| Error::Panicked)?;
-            let committed = match self.store.commit(position, &decided).await {
-                Ok(()) => true,
+            let fate = match self.store.commit(position, &decided).await {
+                Ok(()) => Fate::Committed,
                 Err(error) if in_doubt(&error) => self.resolve(position, &decided, revoked, &error).await?,
                 Err(error) => return Err(error),
             };
-            if !committed {
-                continue;
+            match fate {
+                Fate::Committed => {}
+                Fate::NotCommitted => {
+                    // Reads work and commits do not: a server that is shutting down, read-only or full.
+                    self.health.waiting(COMPONENT, "PostgreSQL");
+                    tokio::select! {
+                        () = tokio::time::sleep(COMMIT_AGAIN) => continue,
+                        () = revoked.cancelled() => return Err(Error::Cancelled),
+                    }
+                }
+                Fate::Earlier(found) => {
+                    let published = position.next_seq - 1;
+                    *position = found;
+                    return self.recover(position, published, groups, revoked).await;
+                }
             }
+            self.health.ready(COMPONENT);
             fault::after_commit();
             self.note(&decided, began);
             *position = decided.after.clone();
@@ -325,24 +349,27 @@ impl Worker {
     }
 
     /// Reads what became of a commit whose answer was lost, or that somebody was faster than: ours, if the partition
-    /// stands exactly where it would have put it; not done, if it stands where it stood; else another's.
+    /// stands exactly where it would have put it; not done, if it stands where it stood. If it has moved in our epoch, it
+    /// was an earlier try of the same records, whose COMMIT was still on its way when we looked. Else it is another's.
     async fn resolve(
         &self,
         position: &Position,
         decided: &Decided,
         revoked: &CancellationToken,
         cause: &Error,
-    ) -> Result<bool, Error> {
+    ) -> Result<Fate, Error> {
         if !matches!(cause, Error::Fenced) {
             tracing::warn!(error = %cause, kafka.partition = position.partition, "reading what became of a commit");
         }
         let found = self.patiently(revoked, async || Ok(self.store.position(position.partition).await?)).await?;
         if found == decided.after {
-            Ok(true)
-        } else if found == *position && !matches!(cause, Error::Fenced) {
-            Ok(false)
-        } else {
+            Ok(Fate::Committed)
+        } else if found.epoch != position.epoch {
             Err(Error::Fenced)
+        } else if found.next_offset > position.next_offset {
+            Ok(Fate::Earlier(found))
+        } else {
+            Ok(Fate::NotCommitted)
         }
     }
 

@@ -34,7 +34,6 @@ pub fn booking(standing: Standing, version: u64) -> BookingState {
         source_version: SourceVersion { sequence: 0, updated_at: at("2026-03-01T08:00:00Z") },
         content: None,
         contacts: Vec::new(),
-        refused: None,
     }
 }
 

@@ -31,9 +31,6 @@ pub(crate) fn decide(state: &State, rules: &Rules, now: Timestamp, subject: &Sub
         (Standing::Cancelled { .. }, _) | (Standing::Awaiting { .. }, CancelKind::AwaitingReplacement) => {
             return Ruling::of(duplicate, Some(after));
         }
-        (Standing::Confirmed(_), CancelKind::AwaitingReplacement) if known.refused.is_some() => {
-            return Ruling::rejected(Rejection::InvalidTransition, Some(after));
-        }
         (Standing::Confirmed(interval), CancelKind::AwaitingReplacement) if !rules.replacement_wait.is_zero() => {
             let until = now.plus(rules.replacement_wait);
             (Standing::Awaiting { interval, until }, Outcome::AwaitingReplacement)
@@ -45,7 +42,6 @@ pub(crate) fn decide(state: &State, rules: &Rules, now: Timestamp, subject: &Sub
     };
     after.standing = standing;
     after.version += 1;
-    after.refused = None;
     Ruling::of(outcome, Some(after))
 }
 
@@ -63,7 +59,6 @@ fn tombstone(state: &State, subject: &Subject<'_>) -> Ruling {
         source_version: subject.version,
         content: None,
         contacts: Vec::new(),
-        refused: None,
     };
     Ruling::of(Outcome::Cancelled, Some(booking))
 }

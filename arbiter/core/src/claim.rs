@@ -24,7 +24,6 @@ pub(crate) fn grant_new(state: &State, source: &SourceName, claim: &Claim, keys:
         source_version: claim.version,
         content: claim.content.as_ref().map(|content| content.digest),
         contacts: claim.content.as_ref().map(Content::contacts).unwrap_or_default(),
-        refused: None,
     };
     Ruling::of(Outcome::Confirmed, Some(booking))
 }
@@ -39,7 +38,6 @@ pub(crate) fn change(state: &State, before: &BookingState, claim: &Claim, rename
         after.contacts = content.contacts();
     }
     after.standing = Standing::Confirmed(claim.interval);
-    after.refused = None;
     after.keys.extend(rename);
     let was = before.standing.live();
     if was != Some(claim.interval)
@@ -62,20 +60,18 @@ pub(crate) fn change(state: &State, before: &BookingState, claim: &Claim, rename
     Ruling::of(outcome, Some(after))
 }
 
-/// The booking that stands after its change was refused: no longer waiting for it, and knowing which replacement
-/// failed, so that the cancelling half of that reschedule does not free the slot.
+/// The booking that stands after its change was refused: no longer waiting for it. If the source has renamed it, it goes
+/// by the new name from now on, although at its old time: the cancelling half of that reschedule, which uses the old
+/// name, frees nothing; and whatever the source does next under the new name, move it on or cancel it, is done to it.
 fn refused(before: &BookingState, claim: &Claim, rename: Option<SourceKey>) -> BookingState {
     let mut after = before.clone();
-    if rename.is_none() {
-        // The source speaks of the booking by the name it has: this version of it is answered.
-        after.source_version = claim.version;
-    }
+    after.source_version = claim.version;
+    after.keys.extend(rename);
     if let Standing::Awaiting { interval, .. } = before.standing {
         after.standing = Standing::Confirmed(interval);
-        after.version += 1;
     }
-    if before.standing.live().is_some() {
-        after.refused = rename.or(before.refused);
+    if after.standing != before.standing || rename.is_some() {
+        after.version += 1;
     }
     after
 }

@@ -67,7 +67,6 @@ fn settle(old: &BookingState, previous: SourceKey, new: &BookingState, claim: &C
     let mut after = old.clone();
     after.standing = Standing::Cancelled { last: old.standing.live() };
     after.source_version = after.source_version.max(claim.version);
-    after.refused = None;
     after.version += 1;
     Ruling::of(Outcome::Cancelled, Some(after))
 }

@@ -180,7 +180,7 @@ fn a_refused_change_shows_nothing_of_what_was_refused() {
         ),
     ];
     let decided = run(&entries, defined());
-    let mine = decided.bookings.iter().find(|touched| touched.row.source_ids == ["a"]).expect("stands");
+    let mine = decided.bookings.iter().find(|touched| touched.row.source_ids == ["a", "a2"]).expect("stands");
     assert_eq!(mine.row.title.as_deref(), Some("mine"));
     assert_eq!(decided.decisions[2].logged.decision.outcome.as_str(), "rejected");
 }

@@ -64,9 +64,6 @@ pub struct BookingState {
     pub content: Option<ContentDigest>,
     /// Who attends, by pseudonym, sorted.
     pub contacts: Vec<ContactId>,
-    /// What its source calls the replacement that was refused: the cancelling half of that reschedule, should it come
-    /// later, must not free the slot.
-    pub refused: Option<SourceKey>,
 }
 
 impl BookingState {

@@ -60,7 +60,7 @@ pub enum Rejection {
     StaleVersion,
     /// The booking that it is about does not exist.
     UnknownBooking,
-    /// It would leave its source's customer with nothing: the cancelling half of a reschedule that was refused.
+    /// The request points at a booking that goes by another name.
     InvalidTransition,
     /// A rule of the resource forbids it; the resource may not have been defined at all.
     Policy,

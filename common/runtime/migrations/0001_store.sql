@@ -14,6 +14,7 @@ END
 $$;
 
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
+DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()); END $$;
 GRANT USAGE ON SCHEMA public TO daybook_arbiter, daybook_propagator, daybook_ingest, daybook_reader;
 
 -- Where each partition of booking.requests stands. The first statement of every batch updates this row and compares
@@ -76,7 +77,6 @@ CREATE TABLE booking (
     source_time_zone  text,
     content_digest    bytea,
     contact_ids       text[]      NOT NULL DEFAULT '{}',
-    refused_key       uuid,                         -- of a replacement that was refused
     sourced_at        timestamptz,
     received_at       timestamptz NOT NULL,
     decided_at        timestamptz NOT NULL,
@@ -201,7 +201,7 @@ CREATE INDEX delivery_attempt_at ON delivery_attempt USING brin (at);
 
 -- Rows of an epoch that is no longer the partition's are refused, whoever sends them: the fence a second time, for the
 -- day when somebody writes without the first statement.
-CREATE FUNCTION refuse_stale_epoch() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION refuse_stale_epoch() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
     IF EXISTS (
         SELECT FROM fresh LEFT JOIN arbiter_partition p USING (partition) WHERE fresh.epoch IS DISTINCT FROM p.epoch
@@ -216,6 +216,14 @@ $$;
 CREATE TRIGGER booking_epoch_insert AFTER INSERT ON booking REFERENCING NEW TABLE AS fresh
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_stale_epoch();
 CREATE TRIGGER booking_epoch_update AFTER UPDATE ON booking REFERENCING NEW TABLE AS fresh
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_stale_epoch();
+CREATE TRIGGER booking_source_epoch_insert AFTER INSERT ON booking_source REFERENCING NEW TABLE AS fresh
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_stale_epoch();
+CREATE TRIGGER booking_source_epoch_update AFTER UPDATE ON booking_source REFERENCING NEW TABLE AS fresh
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_stale_epoch();
+CREATE TRIGGER resource_epoch_insert AFTER INSERT ON resource REFERENCING NEW TABLE AS fresh
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_stale_epoch();
+CREATE TRIGGER resource_epoch_update AFTER UPDATE ON resource REFERENCING NEW TABLE AS fresh
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_stale_epoch();
 CREATE TRIGGER decision_epoch_insert AFTER INSERT ON decision REFERENCING NEW TABLE AS fresh
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_stale_epoch();

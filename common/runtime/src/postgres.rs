@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool};
 
 use crate::config::Faults;
 use crate::metrics::CommonMetrics;
@@ -205,7 +205,8 @@ pub async fn migrate(
     passwords: &BTreeMap<String, SecretString>,
 ) -> Result<(), MigrationError> {
     let options = config.options("daybook migrate").map_err(MigrationError::Connect)?;
-    let mut connection = PgConnection::connect_with(&options)
+    // A role's password is part of its statement, and slow statements are logged.
+    let mut connection = PgConnection::connect_with(&options.disable_statement_logging())
         .await
         .map_err(|error| MigrationError::Connect(StoreError::Database(error)))?;
     sqlx::migrate!("./migrations").run(&mut connection).await.map_err(MigrationError::Migrate)?;

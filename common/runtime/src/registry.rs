@@ -111,9 +111,13 @@ impl Registry {
         let body = serde_json::json!({ "schema": text, "schemaType": "AVRO" }).to_string();
         let found = perform_sr_call(&self.settings, SrCall::PostForVersion(subject, &body)).await;
         let found = found.map_err(|error| self.note(&error))?;
-        found
-            .id
-            .ok_or_else(|| RegistryError::Refused(format!("{subject} is not registered; run daybook schemas apply")))
+        let missing = || RegistryError::Refused(format!("{subject} is not registered; run daybook schemas apply"));
+        let id = found.id.ok_or_else(missing)?;
+        // The registry has just said that this text has this id: reading our own records needs it no more.
+        if let Ok(schema) = Schema::parse_str(text) {
+            self.schemas.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::new(schema));
+        }
+        Ok(id)
     }
 
     /// The schema with this id.
@@ -183,6 +187,13 @@ impl Registry {
     }
 }
 
+/// Only these answers are about what was asked: there is no such schema or subject (404), it is not compatible (409), it
+/// is no schema (422). Anything else, a 500 or a 401 or half an answer, is about the registry, and passes: to take it for
+/// a "no" would turn every request of that schema into a dead letter.
 fn sort(error: &SRCError) -> RegistryError {
-    if error.retriable { RegistryError::Away(error.error.clone()) } else { RegistryError::Refused(error.error.clone()) }
+    let status = error.error.rsplit_once("with status ").and_then(|(_, rest)| rest.get(..3));
+    match status {
+        Some("404" | "409" | "422") => RegistryError::Refused(error.error.clone()),
+        _ => RegistryError::Away(error.error.clone()),
+    }
 }

@@ -81,7 +81,10 @@ pub fn main<C: ServiceConfig>(
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(name, config, start)) {
+    let result = runtime.block_on(run(name, config, start));
+    // A thread that hangs in a library's call must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(3));
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = &*error, service = name, "ended by a fatal error");

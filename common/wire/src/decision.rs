@@ -118,7 +118,6 @@ struct BookingRecord {
     source_version: SourceVersionRecord,
     content_digest: Option<String>,
     contact_ids: Vec<String>,
-    refused_source_key: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -337,7 +336,6 @@ fn booking(state: &BookingState) -> BookingRecord {
         source_version: state.source_version.into(),
         content_digest: state.content.map(digest_text),
         contact_ids: state.contacts.iter().map(ToString::to_string).collect(),
-        refused_source_key: state.refused.map(|key| key.to_string()),
     }
 }
 
@@ -361,11 +359,6 @@ fn read_booking(record: &BookingRecord) -> Result<BookingState, WireError> {
         source_version: record.source_version.read()?,
         content: record.content_digest.as_deref().map(|text| digest("booking.content_digest", text)).transpose()?,
         contacts: contacts("booking.contact_ids", &record.contact_ids)?,
-        refused: record
-            .refused_source_key
-            .as_deref()
-            .map(|key| parse("booking.refused_source_key", key))
-            .transpose()?,
     })
 }
 

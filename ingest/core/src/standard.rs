@@ -30,7 +30,9 @@ pub fn verify<'h>(
 ) -> Result<Authentic, Refusal> {
     let header = |name| headers(name).ok_or(Refusal::MissingSignature);
     let (id, timestamp, signatures) = (header(ID)?, header(TIMESTAMP)?, header(SIGNATURE)?);
-    if !(1..=ID_LENGTH_MAX).contains(&id.len()) || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
+    // Ids are in log lines and answers: an e-mail address must not get there as one.
+    let sound = |byte: u8| byte.is_ascii_graphic() && byte != b'@';
+    if !(1..=ID_LENGTH_MAX).contains(&id.len()) || !id.bytes().all(sound) {
         return Err(Refusal::MalformedId);
     }
     let signed_at = unix_seconds(timestamp).ok_or(Refusal::MalformedSignature)?;
@@ -104,8 +106,8 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_is_too_long_or_not_visible_ascii_is_a_fault_of_the_request() {
-        for id in ["", "a b", "a\u{7f}", "ä", &"x".repeat(257)] {
+    fn an_id_that_is_too_long_or_not_visible_ascii_or_an_address_is_a_fault_of_the_request() {
+        for id in ["", "a b", "jane@example.com", "a\u{7f}", "ä", &"x".repeat(257)] {
             let signature = standard_webhooks::sign(&[secret()], id, SIGNED, BODY);
             let verdict = judge(Some(id), Some("1614265330"), Some(&signature), BODY, SIGNED);
             assert_eq!(verdict, Err(Refusal::MalformedId));
@@ -142,7 +144,7 @@ mod tests {
         }
 
         #[test]
-        fn another_id_or_time_never_verifies(id in "[!-~]{1,40}", seconds in 1_614_265_030i64..1_614_265_630) {
+        fn another_id_or_time_never_verifies(id in "[!-?A-~]{1,40}", seconds in 1_614_265_030i64..1_614_265_630) {
             prop_assume!(id != "m" || seconds != SIGNED);
             let signature = standard_webhooks::sign(&[secret()], "m", SIGNED, BODY);
             let verdict = judge(Some(&id), Some(&seconds.to_string()), Some(&signature), BODY, SIGNED);

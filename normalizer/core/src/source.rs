@@ -96,10 +96,11 @@ fn read(kind: SourceKind, raw: RawEvent<'_>, drift: &mut Drift) -> Result<Vec<En
 /// An upstream system writes these headers itself, and they end up in ids, stores and logs.
 fn check_attribute(name: &'static str, text: &str) -> Result<(), Fault> {
     let sized = (1..=ID_LENGTH_MAX).contains(&text.chars().count());
-    if sized && !text.chars().any(char::is_control) {
+    // Ids are in log lines: an e-mail address must not get there as one.
+    if sized && !text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '@') {
         return Ok(());
     }
-    let problem = format!("must have 1 to {ID_LENGTH_MAX} characters, and no control characters");
+    let problem = format!("must have 1 to {ID_LENGTH_MAX} characters, and no blanks, '@' or control characters");
     Err(Fault::new(RejectReason::InvalidValue, name, problem))
 }
 

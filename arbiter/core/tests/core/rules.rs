@@ -299,9 +299,9 @@ fn a_refused_reschedule_leaves_the_old_booking_whichever_half_comes_first() {
             confirmed
             confirmed
             rejected conflict with 120-150
-            rejected invalid_transition
+            unchanged stale
             --
-            a confirmed 60-90 version 1
+            ab confirmed 60-90 version 2
             d confirmed 120-150 version 1
             resource version 3
         "#]],
@@ -321,33 +321,9 @@ fn a_refused_reschedule_leaves_the_old_booking_whichever_half_comes_first() {
             rejected conflict with 120-150
             unchanged stale
             --
-            a confirmed 60-90 version 3
+            ab confirmed 60-90 version 3
             d confirmed 120-150 version 1
             resource version 3
-        "#]],
-    );
-}
-
-#[test]
-fn a_refused_reschedule_can_still_be_cancelled_plainly_or_succeed_later() {
-    check(
-        &[
-            (0, Book { name: "a", v: 1, at: (60, 90) }),
-            (0, Book { name: "d", v: 1, at: (120, 150) }),
-            (1, Move { from: "a", name: "b", v: 2, at: (120, 150) }),
-            (2, Move { from: "a", name: "c", v: 3, at: (150, 180) }),
-            (3, Cancel { name: "c", v: 4 }),
-        ],
-        expect![[r#"
-            confirmed
-            confirmed
-            rejected conflict with 120-150
-            rescheduled
-            cancelled
-            --
-            ac cancelled 150-180 version 3
-            d confirmed 120-150 version 1
-            resource version 5
         "#]],
     );
 }
@@ -490,4 +466,76 @@ fn a_reschedule_that_says_nothing_of_the_content_leaves_it_as_it_was() {
     let after = decision.booking.expect("a booking");
     let before = state.booking(id("a")).expect("known");
     assert_eq!((after.content, after.contacts), (before.content, before.contacts.clone()));
+}
+
+#[test]
+fn after_a_refused_reschedule_the_next_move_is_from_the_refused_name_and_leaves_one_booking() {
+    check(
+        &[
+            (0, Book { name: "a", v: 1, at: (60, 90) }),
+            (0, Book { name: "d", v: 1, at: (120, 150) }),
+            (1, Replace { name: "a", v: 2 }),
+            (1, Move { from: "a", name: "b", v: 2, at: (120, 150) }),
+            (2, Replace { name: "b", v: 3 }),
+            (2, Move { from: "b", name: "c", v: 3, at: (150, 180) }),
+        ],
+        expect![[r#"
+            confirmed
+            confirmed
+            awaiting_replacement
+            rejected conflict with 120-150
+            awaiting_replacement
+            rescheduled
+            --
+            abc confirmed 150-180 version 5
+            d confirmed 120-150 version 1
+            resource version 4
+        "#]],
+    );
+}
+
+#[test]
+fn a_cancellation_under_the_refused_name_cancels_what_still_stands() {
+    check(
+        &[
+            (0, Book { name: "a", v: 1, at: (60, 90) }),
+            (0, Book { name: "d", v: 1, at: (120, 150) }),
+            (1, Move { from: "a", name: "b", v: 2, at: (120, 150) }),
+            (2, Cancel { name: "b", v: 3 }),
+        ],
+        expect![[r#"
+            confirmed
+            confirmed
+            rejected conflict with 120-150
+            cancelled
+            --
+            ab cancelled 60-90 version 3
+            d confirmed 120-150 version 1
+            resource version 4
+        "#]],
+    );
+}
+
+#[test]
+fn a_refused_reschedule_that_is_told_again_is_tried_again() {
+    check(
+        &[
+            (0, Book { name: "a", v: 1, at: (60, 90) }),
+            (0, Book { name: "d", v: 1, at: (120, 150) }),
+            (1, Move { from: "a", name: "b", v: 2, at: (120, 150) }),
+            (2, Cancel { name: "d", v: 2 }),
+            (3, Move { from: "a", name: "b", v: 2, at: (120, 150) }),
+        ],
+        expect![[r#"
+            confirmed
+            confirmed
+            rejected conflict with 120-150
+            cancelled
+            rescheduled
+            --
+            ab confirmed 120-150 version 3
+            d cancelled 120-150 version 2
+            resource version 5
+        "#]],
+    );
 }

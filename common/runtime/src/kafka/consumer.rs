@@ -35,6 +35,8 @@ const COMPONENT: &str = "consumer";
 const DRAIN: Duration = Duration::from_secs(10);
 /// How often finished positions are committed to the group. They are where a successor begins, or a hint for lag tools.
 const COMMIT_EVERY: Duration = Duration::from_millis(500);
+/// How long after an error silence is no sign of health. Longer than librdkafka takes to report a broker it cannot reach.
+const DOUBT: Duration = Duration::from_secs(5);
 /// How long one poll waits. Bounds how late a pause, a commit or a stop can be.
 const POLL: Duration = Duration::from_millis(100);
 /// The same while a lane is full: its worker frees room within milliseconds.
@@ -257,7 +259,10 @@ impl<O: Ownership> Context<O> {
             self.metrics.partitions_owned.with_label_values(&[&*at.topic]).inc();
             tracing::info!(kafka.topic = &*at.topic, kafka.partition = at.partition, "partition gained");
         }
-        consumer.incremental_assign(list)
+        consumer.incremental_assign(list)?;
+        // librdkafka keeps an application's pause across assignments: a lane that was full when the partition was last
+        // lost would never be read again.
+        consumer.resume(list)
     }
 
     fn revoked(
@@ -303,13 +308,20 @@ fn poll_until_shutdown<O: Ownership>(consumer: BaseConsumer<Context<O>>) {
     let context = Arc::clone(consumer.context());
     let mut committed_at = Instant::now();
     let mut full = false;
+    let mut failed_at: Option<Instant> = None;
     while !context.life.shutdown().is_cancelled() {
         match consumer.poll(if full { POLL_WHILE_FULL } else { POLL }) {
             Some(Ok(message)) => {
-                context.health.beat(COMPONENT);
+                failed_at = None;
+                context.health.ready(COMPONENT);
                 hand_on(&context, &consumer, &message);
             }
-            Some(Err(error)) => report(&context, &error),
+            Some(Err(error)) => {
+                failed_at = Some(Instant::now());
+                report(&context, &error);
+            }
+            // Silence is health, unless it follows an error too closely to tell.
+            None if failed_at.is_some_and(|at| at.elapsed() < DOUBT) => context.health.beat(COMPONENT),
             None => context.health.ready(COMPONENT),
         }
         full = relieve(&context, &consumer);
@@ -339,10 +351,15 @@ fn hand_on<O: Ownership>(context: &Context<O>, consumer: &BaseConsumer<Context<O
 }
 
 pub(super) fn record(at: &TopicPartition, message: &impl Message) -> Record {
-    let headers = message.headers().map_or_else(Headers::new, |headers| {
-        let pairs = headers.iter().map(|h| (h.key.to_owned(), h.value.unwrap_or_default().to_vec()));
-        Headers(pairs.collect())
+    // rdkafka panics on a header whose name is not UTF-8. Such a record goes on without its headers, and becomes a dead
+    // letter wherever they are needed.
+    let read = std::panic::AssertUnwindSafe(|| {
+        message.headers().map_or_else(Headers::new, |headers| {
+            let pairs = headers.iter().map(|h| (h.key.to_owned(), h.value.unwrap_or_default().to_vec()));
+            Headers(pairs.collect())
+        })
     });
+    let headers = std::panic::catch_unwind(read).unwrap_or_default();
     let stamp = message.timestamp().to_millis().and_then(|millis| Timestamp::from_millis(millis).ok());
     Record {
         topic: Arc::clone(&at.topic),
