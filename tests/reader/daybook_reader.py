@@ -14,7 +14,8 @@ Four rules make it right:
 2. `booking.canonical` is a state: take it over only if its version rises. Versions may be skipped, an older one may come
    again, and a cancelled booking is a state like any other. A null value erases the booking.
 3. `booking.decisions` is a log: `seq` rises by one on each partition. One that is not above the last is a repeat: drop
-   it. One that leaves a gap means that you have lost records: stop.
+   it. One that leaves a gap means that you have missed records: stop; unless it is the first you ever read, for the
+   topic forgets after a year.
 4. Keep your position where you keep your data, and write both in one transaction. Then nothing is lost or done twice,
    whenever you are stopped.
 """

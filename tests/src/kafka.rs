@@ -73,9 +73,17 @@ impl Kafka {
         self.decoded(topics::CANONICAL, decode_booking).await
     }
 
-    /// Every request on `booking.requests` that reads.
-    pub async fn requests(&self) -> Result<Vec<(Record, Request)>> {
-        self.decoded(topics::REQUESTS, decode_request).await
+    /// Every record on `booking.requests`, with the request that it is, if it reads.
+    pub async fn requests(&self) -> Result<Vec<(Record, Option<Request>)>> {
+        let mut all = Vec::new();
+        for record in self.records(topics::REQUESTS).await? {
+            let request = match &record.value {
+                Some(value) => self.decode(value, decode_request).await.ok(),
+                None => None,
+            };
+            all.push((record, request));
+        }
+        Ok(all)
     }
 
     /// What can be decoded of one value.

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use daybook_domain::topics;
+use daybook_domain::{RequestId, topics};
 use daybook_wire::header;
 use uuid::Uuid;
 
@@ -38,7 +38,6 @@ pub struct Summary {
 
 /// Waits until every acknowledged event is decided and nothing is on its way to a target or a topic.
 pub async fn settle(world: &World, acknowledged: &[Webhook], limit: Duration) -> Result<()> {
-    let t0 = std::time::Instant::now();
     let requests: Vec<Uuid> =
         acknowledged.iter().flat_map(|webhook| webhook.request_ids().map(|id| id.uuid()).collect::<Vec<_>>()).collect();
     let distinct = requests.iter().collect::<BTreeSet<_>>().len();
@@ -47,13 +46,11 @@ pub async fn settle(world: &World, acknowledged: &[Webhook], limit: Duration) ->
         not_yet(decided == distinct, || format!("{decided} of {distinct} are decided"))
     })
     .await?;
-    eprintln!("S1 {:?}", t0.elapsed());
     wait_until("every decision to reach the targets", limit, async || {
         let waiting = world.store.undelivered(None).await?;
         not_yet(waiting == 0, || format!("{waiting} deliveries are on their way"))
     })
     .await?;
-    eprintln!("S2 {:?}", t0.elapsed());
     wait_until("every decision to be published", limit, async || {
         let ends = published(world).await?;
         for row in world.store.partitions().await? {
@@ -65,7 +62,6 @@ pub async fn settle(world: &World, acknowledged: &[Webhook], limit: Duration) ->
         Ok(())
     })
     .await?;
-    eprintln!("S3 {:?}", t0.elapsed());
     wait_until("the newest state of every booking to be published", limit, async || {
         let canonical = world.kafka.canonical().await?;
         let newest = rest::newest(canonical.iter().map(|(_, booking)| booking));
@@ -96,7 +92,11 @@ pub async fn judge(world: &World, acknowledged: &[Webhook]) -> Result<Summary> {
     broken.extend(one_decision_each(&log, acknowledged));
 
     let requests = world.kafka.requests().await?;
-    broken.extend(rest::nothing_is_invented(&log, requests.iter().map(|(_, request)| request.request_id)));
+    let asked = requests.iter().map(|(record, request)| match request {
+        Some(request) => request.request_id,
+        None => RequestId::derive_from_coordinates(topics::REQUESTS, record.partition, record.offset),
+    });
+    broken.extend(rest::nothing_is_invented(&log, asked));
     let canonical = world.kafka.canonical().await?;
     broken.extend(canonical.iter().filter_map(|(record, booking)| rest::is_keyed(record, booking)));
     let newest = rest::newest(canonical.iter().map(|(_, booking)| booking));

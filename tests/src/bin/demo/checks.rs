@@ -43,7 +43,11 @@ impl Checks {
                 wrong.push(format!("#{} is {is:?} and must be {:?}", act.number, (outcome, reason)));
             }
         }
-        self.check("each event was decided once, as it must be", wrong.is_empty(), || wrong.join(", "));
+        for (number, times) in found.times_decided.iter().filter(|(_, times)| **times != 1) {
+            wrong.push(format!("#{number} is decided {times} times"));
+        }
+        let sentence = "each event was decided once, as it must be, however often it was sent";
+        self.check(sentence, wrong.is_empty(), || wrong.join(", "));
 
         let rows = || told.acts.iter().filter_map(|act| act.decision.as_ref());
         let other: Vec<Uuid> = rows()

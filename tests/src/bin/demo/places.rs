@@ -33,6 +33,9 @@ pub struct Found {
     pub letters: Vec<(usize, DeadLetter)>,
     /// Records on `raw.calendly` of the booking that nobody signed for.
     pub forged_records: usize,
+    /// For each event that was to be decided: how many decisions there are, after everything it was sent as has been
+    /// looked at.
+    pub times_decided: BTreeMap<usize, usize>,
     /// Each booking's newest version and status in the store.
     pub standing: BTreeMap<Uuid, (i64, String)>,
 }
@@ -76,6 +79,7 @@ impl Found {
             deliveries: report.log.into_iter().filter(ours).collect(),
             letters,
             forged_records: forged,
+            times_decided: times_decided(world, story).await?,
             standing,
         })
     }
@@ -203,6 +207,29 @@ async fn decisions(world: &World, told: &Told) -> Result<BTreeMap<Uuid, (Vec<u8>
         Ok(found)
     })
     .await
+}
+
+/// How often each event was decided, once every time that it was sent has come to the arbiter and been passed.
+async fn times_decided(world: &World, story: &Story) -> Result<BTreeMap<usize, usize>> {
+    let acts = story.acts.iter().filter(|act| matches!(act.fate, Fate::Decided(..)));
+    let mut times = BTreeMap::new();
+    for act in acts {
+        let request = act.webhook.request_id(0);
+        wait_until("every delivery to come to the arbiter", PATIENCE, async || {
+            let records = world.kafka.requests().await?.into_iter();
+            let ours = records.filter(|(_, found)| found.as_ref().is_some_and(|found| found.request_id == request));
+            let places: Vec<(i32, i64)> = ours.map(|(record, _)| (record.partition, record.offset)).collect();
+            not_yet(places.len() >= act.times, || format!("{} of {} are there", places.len(), act.times))?;
+            let rows = world.store.partitions().await?;
+            let passed = |(partition, offset): &(i32, i64)| {
+                rows.iter().any(|row| row.partition == *partition && row.next_offset > *offset)
+            };
+            not_yet(places.iter().all(passed), || "not all of them are decided".to_owned())
+        })
+        .await?;
+        times.insert(act.number, world.store.decisions_of(&[request]).await?.len());
+    }
+    Ok(times)
 }
 
 /// Enough of an id for a person.

@@ -27,7 +27,6 @@ fn booking(name: u128, version: u64, standing: Standing) -> BookingState {
         source_version: SourceVersion { sequence: 1, updated_at: Timestamp::EPOCH },
         content: None,
         contacts: Vec::new(),
-        refused: None,
     }
 }
 

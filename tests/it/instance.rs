@@ -1,0 +1,153 @@
+//! The stacks that the tests run on.
+
+use std::io::Write as _;
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use daybook_domain::RequestId;
+use daybook_stack::{Engine, Service, Stack};
+use daybook_tests::privacy::{forbidden, search, search_logs};
+use daybook_tests::seed::unique_word;
+use daybook_tests::store::DecisionRow;
+use daybook_tests::wait::{not_yet, wait_until};
+use daybook_tests::world::World;
+use tokio::runtime::Runtime;
+
+/// How long anything may take that takes a moment.
+pub const SOON: Duration = Duration::from_secs(60);
+
+/// The patience of the services on the stacks that are hurt: as little as each allows, because somebody waits for all of
+/// it, twenty times. Their behaviour is the same.
+const IMPATIENT: [(Service, &str, &str); 6] = [
+    // Kafka's own least.
+    (Service::Normalizer, "DAYBOOK__NORMALIZER__SESSION_TIMEOUT", "6s"),
+    (Service::Arbiter, "DAYBOOK__ARBITER__SESSION_TIMEOUT", "6s"),
+    (Service::Propagator, "DAYBOOK__PROPAGATOR__SESSION_TIMEOUT", "6s"),
+    // A call's 8 s and 5 s to record it.
+    (Service::Propagator, "DAYBOOK__PROPAGATOR__LEASE", "14s"),
+    // The targets are ours.
+    (Service::Propagator, "DAYBOOK__TARGETS__CALENDAR__LANE__REQUESTS_PER_SECOND", "500"),
+    (Service::Propagator, "DAYBOOK__TARGETS__PARTNER__LANE__REQUESTS_PER_SECOND", "500"),
+];
+
+/// One runtime for all tests: their clients outlive each of them.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime starts"));
+
+/// A stack of the tests' own, with clients.
+pub struct Instance {
+    /// The processes.
+    pub stack: Stack,
+    /// The clients.
+    pub world: World,
+}
+
+impl Instance {
+    fn start(name: &str, settings: &[(Service, &str, &str)]) -> Result<Self> {
+        let builder = Stack::builder().instance(name).engine(Engine::Native).ephemeral().quiet(true);
+        let builder = settings.iter().fold(builder, |builder, (part, key, value)| builder.env(*part, *key, *value));
+        let stack = builder.up().with_context(|| format!("the stack {name} did not come up"))?;
+        // Pools start tasks of their own.
+        let _within = RUNTIME.enter();
+        let world = World::new(stack.endpoints())?;
+        Ok(Self { stack, world })
+    }
+
+    /// A name that no other test has.
+    pub fn name(&self, of: &str) -> String {
+        format!("{of}-{}", unique_word())
+    }
+
+    /// Waits until all of these requests are decided; their decisions.
+    pub async fn decided(&self, requests: &[RequestId]) -> Result<Vec<DecisionRow>> {
+        wait_until("the decisions", SOON, async || {
+            let rows = self.world.store.decisions_of(requests).await?;
+            not_yet(rows.len() >= requests.len(), || format!("{} of {} are made", rows.len(), requests.len()))?;
+            Ok(rows)
+        })
+        .await
+    }
+
+    /// Waits until no delivery of this resource is on its way.
+    pub async fn delivered(&self, resource: &str) -> Result<()> {
+        wait_until("the targets to hear of it", SOON, async || {
+            let waiting = self.world.store.undelivered(Some(resource)).await?;
+            not_yet(waiting == 0, || format!("{waiting} deliveries are on their way"))
+        })
+        .await
+    }
+
+    /// Nobody's data is in a log or a metric, and no process of ours has panicked.
+    async fn keeps_to_itself(&self) -> Result<()> {
+        let list = forbidden(&self.world.endpoints);
+        let (_, mut found) = search_logs(&self.stack.log_dir(), &list)?;
+        for (service, text) in self.world.metrics().await {
+            let text = text.with_context(|| format!("the metrics of {service}"))?;
+            ensure!(text.contains("daybook_"), "the metrics of {service} are empty");
+            found.extend(search(&format!("{service}/metrics"), &text, &list));
+        }
+        let panics =
+            [daybook_tests::privacy::Forbidden { what: "a panic", text: "panicked at".to_owned(), except: &[] }];
+        found.extend(search_logs(&self.stack.log_dir(), &panics)?.1);
+        ensure!(found.is_empty(), "{} findings in logs and metrics:\n  {}", found.len(), found.join("\n  "));
+        Ok(())
+    }
+}
+
+/// Whether there is time for longer campaigns (`make soak`).
+pub fn soak() -> bool {
+    std::env::var_os("DAYBOOK_SOAK").is_some_and(|value| !value.is_empty())
+}
+
+/// Says what a test has measured, whether or not anybody captures its output.
+pub fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Runs a test on the stack that all gentle tests share.
+pub fn shared(test: impl AsyncFnOnce(&Instance) -> Result<()>) -> Result<()> {
+    static SHARED: LazyLock<Result<Instance, String>> =
+        LazyLock::new(|| Instance::start("it-shared", &[]).map_err(|error| format!("{error:#}")));
+    let instance = match &*SHARED {
+        Ok(instance) => instance,
+        Err(why) => bail!("{why}"),
+    };
+    RUNTIME.block_on(async {
+        test(instance).await?;
+        instance.keeps_to_itself().await
+    })
+}
+
+/// The stacks that are hurt. Two, because most of what happens there is waiting.
+#[derive(Debug, Clone, Copy)]
+pub enum Rough {
+    /// For what is done to our own processes.
+    Services,
+    /// For what is done to the servers.
+    Servers,
+}
+
+/// Runs a test that hurts a stack, after the one before has healed it. A stack that it leaves in ruins is replaced.
+pub fn rough(stack: Rough, test: impl AsyncFnOnce(&Instance) -> Result<()>) -> Result<()> {
+    static SERVICES: Mutex<Option<Instance>> = Mutex::new(None);
+    static SERVERS: Mutex<Option<Instance>> = Mutex::new(None);
+    let (turn, name) = match stack {
+        Rough::Services => (&SERVICES, "it-services"),
+        Rough::Servers => (&SERVERS, "it-servers"),
+    };
+    let mut turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+    // Taken out, so that whatever goes wrong brings it down.
+    let instance = match turn.take() {
+        Some(instance) => instance,
+        None => Instance::start(name, &IMPATIENT)?,
+    };
+    let began = Instant::now();
+    RUNTIME.block_on(async {
+        test(&instance).await?;
+        instance.keeps_to_itself().await
+    })?;
+    note(&format!("{} took {:.0} s", thread::current().name().unwrap_or("it"), began.elapsed().as_secs_f64()));
+    *turn = Some(instance);
+    Ok(())
+}
