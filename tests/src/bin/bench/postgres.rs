@@ -26,8 +26,8 @@ INSERT INTO bench.pessimistic (resource_no, start_time, end_time)
 COMMIT;
 ";
 
-/// The same rows as a decision writes, under the same constraints and indexes; no triggers, no fence.
-const BATCHED: [&str; 2] = [
+/// The same rows as a decision writes, under the same constraints and indexes; no triggers, no fence, nothing read.
+const BATCHED: [&str; 3] = [
     "INSERT INTO bench.booking (booking_id, resource_no, resource_id, status, start_time, end_time, version, source_system,
          source_event_id, source_keys, source_ids, source_sequence, source_updated_at, title, attendee_details,
          content_digest, contact_ids, received_at, decided_at, partition, epoch, seq)
@@ -37,6 +37,9 @@ const BATCHED: [&str; 2] = [
          '\\x01010101010101010101010101010101', ARRAY['01010101010101010101010101010101'], now(), now(), 1, 1, n
      FROM generate_series($1::bigint, $1 + $2 - 1) AS n,
          LATERAL (SELECT timestamptz '2026-01-01' + (n / 1000) * interval '30 minutes' AS t) AS q",
+    "INSERT INTO bench.booking_source (source_key, resource_id, booking_id, source_booking_id, partition, epoch)
+     SELECT gen_random_uuid(), 'bench-' || n % 1000, gen_random_uuid(), 'bench-' || n, 1, 1
+     FROM generate_series($1::bigint, $1 + $2 - 1) AS n",
     "INSERT INTO bench.decision (partition, seq, decided_at, request_offset, request_id, resource_id, booking_id, operation,
          outcome, source, received_at, epoch, record)
      SELECT 1, n, now(), n, gen_random_uuid(), 'bench-' || n % 1000, gen_random_uuid(), 'book', 'confirmed', 'generic',
@@ -55,6 +58,7 @@ pub async fn prepare(world: &World) -> Result<()> {
              start_time timestamptz NOT NULL, end_time timestamptz NOT NULL);
          CREATE INDEX ON bench.pessimistic USING gist (resource_no, tstzrange(start_time, end_time));
          CREATE TABLE bench.booking (LIKE public.booking INCLUDING ALL);
+         CREATE TABLE bench.booking_source (LIKE public.booking_source INCLUDING ALL);
          CREATE TABLE bench.decision (LIKE public.decision INCLUDING ALL)",
     )
     .execute(&mut owner)
