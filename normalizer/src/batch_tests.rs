@@ -1,3 +1,5 @@
+//! What comes of a batch: what is sent, what is finished, what waits.
+
 use std::time::Duration;
 
 use daybook_domain::{BookingId, SourceKind, SourceName};

@@ -1,3 +1,5 @@
+//! Every fault of a resources file is found at once, and named where it is.
+
 use expect_test::{Expect, expect};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What a support person reads, word for word.
+
 use expect_test::expect;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! A process is known by its pid and its start, and killed with its children.
+
 use std::{env, process};
 
 use super::*;

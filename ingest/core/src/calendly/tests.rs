@@ -1,3 +1,5 @@
+//! Calendly's signature: what verifies, and everything that must not.
+
 use std::time::Duration;
 
 use proptest::prelude::*;

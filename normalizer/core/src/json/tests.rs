@@ -1,3 +1,5 @@
+//! The strict reader: what it refuses, and that it says where and why without the value.
+
 use super::*;
 
 fn refusal(bytes: &[u8]) -> (RejectReason, String) {

@@ -1,3 +1,5 @@
+//! The address guard and the bounds of a call, against servers in this process.
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -76,7 +76,10 @@ fn main() -> Result<()> {
         }
     }
     report.pair(Row::new("decisions committed", "pgbench, SELECT … FOR UPDATE, 16 clients"), &locked);
-    report.pair(Row::new("decisions committed", "limit: 1,000-row batches, same rows and indexes, one connection"), &limit);
+    report.pair(
+        Row::new("decisions committed", "limit: 1,000-row batches, same rows and indexes, one connection"),
+        &limit,
+    );
     report.print();
     Ok(())
 }
