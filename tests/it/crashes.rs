@@ -69,7 +69,7 @@ fn five_kills_of_each_service_while_two_thousand_webhooks_flow_lose_nothing_and_
         ensure!(caught.len() == 1, "no crash fell between a commit and its publication");
 
         let acknowledged = traffic.acknowledged();
-        settle(&it.world, &acknowledged, PATIENCE).await?;
+        settle(&it.world, &acknowledged, PATIENCE * u32::try_from(times)?).await?;
         let settled = began.elapsed();
         let summary = judge(&it.world, &acknowledged).await?;
         ensure!(summary.outcomes.keys().any(|outcome| outcome == "rejected(conflict)"), "nobody was refused");
