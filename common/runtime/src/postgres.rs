@@ -146,6 +146,8 @@ impl StoreError {
             code if code.starts_with("22") || code.starts_with("23") => Sort::Refused,
             // Timeouts of ours, and "cannot connect now".
             "57014" | "55P03" | "25P03" | "57P03" => Sort::Away,
+            // A password that is being rotated: the server or this process has the new one first.
+            "28P01" | "28000" => Sort::Away,
             // Connection exceptions, insufficient resources, operator intervention, system errors, and a standby that
             // has not been promoted yet (read-only).
             code if ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class)) || code == "25006" => {
