@@ -84,11 +84,10 @@ pub async fn watch(
             _ = rounds.tick() => {}
             () = shutdown.cancelled() => return Ok(()),
         }
-        let (producer, topic) = (producer.clone(), topic.clone());
-        let answered = tokio::task::spawn_blocking(move || producer.reaches_a_broker(&topic, ANSWER_WITHIN)).await;
-        match answered {
-            Ok(true) => health.ready(COMPONENT),
-            Ok(false) | Err(_) => health.waiting(COMPONENT, "Kafka"),
+        if producer.reaches_a_broker(&topic, ANSWER_WITHIN).await {
+            health.ready(COMPONENT);
+        } else {
+            health.waiting(COMPONENT, "Kafka");
         }
     }
 }

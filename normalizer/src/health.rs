@@ -50,11 +50,10 @@ pub async fn watch(
             Ok(Ok(_)) => health.ready(STORE),
             Ok(Err(_)) | Err(_) => health.waiting(STORE, "PostgreSQL"),
         }
-        let producer = producer.clone();
-        let asked = tokio::task::spawn_blocking(move || producer.reaches_a_broker(topics::REQUESTS, ANSWER_WITHIN));
-        match asked.await {
-            Ok(true) => health.ready(OUTPUT),
-            Ok(false) | Err(_) => health.waiting(OUTPUT, "Kafka"),
+        if producer.reaches_a_broker(topics::REQUESTS, ANSWER_WITHIN).await {
+            health.ready(OUTPUT);
+        } else {
+            health.waiting(OUTPUT, "Kafka");
         }
         // Its one answer is kept for ever; whether it is still there matters no more.
         health.beat(REGISTRY);

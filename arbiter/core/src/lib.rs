@@ -24,13 +24,26 @@ pub const CORE_VERSION: &str = "1";
 /// Decides a request. None for an `expire` that came before its deadline by the log's time: nothing is written, and it
 /// is sent again.
 pub fn decide(state: &State, now: Timestamp, request: &Request) -> Option<Decision> {
-    let ruling = match &request.operation {
-        Operation::Define(rules) => define::decide(state, rules),
-        Operation::Expire { booking_id, deadline } => expire::decide(state, now, *booking_id, *deadline)?,
-        Operation::Book(_) | Operation::Reschedule { .. } | Operation::Cancel { .. } => match state.rules() {
-            None => Ruling::rejected(Rejection::Policy, None),
-            Some(rules) => decide_defined(state, rules, now, request),
-        },
+    let ruling = match (&request.operation, state.rules()) {
+        (Operation::Define(rules), _) => define::decide(state, rules),
+        (Operation::Expire { booking_id, deadline }, _) => expire::decide(state, now, *booking_id, *deadline)?,
+        (Operation::Book(_) | Operation::Reschedule { .. } | Operation::Cancel { .. }, None) => {
+            Ruling::rejected(Rejection::Policy, None)
+        }
+        (Operation::Book(claim), Some(_)) => book::decide(state, &request.source, claim),
+        (Operation::Reschedule { previous, claim }, Some(_)) => {
+            reschedule::decide(state, &request.source, previous.key(), claim)
+        }
+        (Operation::Cancel { booking_id, identity, version, interval, kind }, Some(rules)) => {
+            let subject = cancel::Subject {
+                booking_id: *booking_id,
+                key: identity.key(),
+                source: &request.source,
+                version: *version,
+                interval: *interval,
+            };
+            cancel::decide(state, rules, now, &subject, *kind)
+        }
     };
     let moved = ruling.booking.as_ref().is_some_and(|after| {
         state.booking(after.booking_id).and_then(|before| before.standing.live()) != after.standing.live()
@@ -48,26 +61,6 @@ pub fn decide(state: &State, now: Timestamp, request: &Request) -> Option<Decisi
         received_at: request.received_at,
         decided_at: now,
     })
-}
-
-/// The operations of a resource that has rules.
-fn decide_defined(state: &State, rules: &Rules, now: Timestamp, request: &Request) -> Ruling {
-    match &request.operation {
-        Operation::Book(claim) => book::decide(state, &request.source, claim),
-        Operation::Reschedule { previous, claim } => reschedule::decide(state, &request.source, previous.key(), claim),
-        Operation::Cancel { booking_id, identity, version, interval, kind } => {
-            let subject = cancel::Subject {
-                booking_id: *booking_id,
-                key: identity.key(),
-                source: &request.source,
-                version: *version,
-                interval: *interval,
-            };
-            cancel::decide(state, rules, now, &subject, *kind)
-        }
-        Operation::Define(rules) => define::decide(state, rules),
-        Operation::Expire { .. } => Ruling::rejected(Rejection::Internal, None),
-    }
 }
 
 /// Applies a decision: the only way that a state changes.

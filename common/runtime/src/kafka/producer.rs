@@ -192,8 +192,10 @@ impl Producer {
         self.send_when_room(outgoing).await?.acknowledged().await
     }
 
-    /// Whether a broker answers within `timeout`. Blocks the calling thread.
-    pub fn reaches_a_broker(&self, topic: &str, timeout: Duration) -> bool {
-        self.0.client().fetch_metadata(Some(topic), timeout).is_ok()
+    /// Whether a broker answers within `timeout`. Asked on a thread that may block, because librdkafka's question does.
+    pub async fn reaches_a_broker(&self, topic: &str, timeout: Duration) -> bool {
+        let (producer, topic) = (self.0.clone(), topic.to_owned());
+        let ask = move || producer.client().fetch_metadata(Some(&topic), timeout).is_ok();
+        tokio::task::spawn_blocking(ask).await.unwrap_or(false)
     }
 }
