@@ -1,51 +1,23 @@
-//! One batch, decided: a pure function of the partition's position, the records, and what the store says about them.
+//! One batch, decided: pure functions of the partition's position, the records, and what the store says about them.
 //!
-//! Owns: dense `seq`, the hash chain, a *now* that never falls, and that a request which was decided before is passed
-//! over. Everything that will be written is in the result; nothing is written here.
+//! In two steps, because what a batch touches is known only once it is decided: [`rule`] decides, on the cached states and
+//! in place; [`Ruled::finish`] carries the decisions over into rows. Everything that will be written is in the result;
+//! nothing is written here. The log's own rules (`seq`, the chain, *now*) are `arbiter_core::partition`'s.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arbiter_core::{CORE_VERSION, State, decide, evolve};
+use arbiter_core::partition::{self, Content as Logged, Entry as Placed, Position, Record};
+use arbiter_core::{State, absorbed};
 use daybook_domain::{
-    BookingId, BookingState, Content as Shown, Decision, Operation, OperationKind, Outcome, Rejection, Request,
-    RequestId, ResourceId, Rules, SourceKey, SourceName, Timestamp, topics,
+    BookingId, BookingState, Content as Shown, Operation, Outcome, Rejection, Request, RequestId, ResourceId, Rules,
+    SourceKey, Tag,
 };
-use daybook_wire::{LoggedDecision, encode_decision, frame};
-use sha2::{Digest, Sha256};
+use daybook_runtime::postgres::StoreError;
+use daybook_wire::LoggedDecision;
 
+use crate::compensation::{Compensation, Ledger};
 use crate::intake::{Content, Entry};
 use crate::rows::BookingRow;
-
-/// Where a partition stands, and in which epoch it is ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Position {
-    /// The partition.
-    pub partition: i32,
-    /// The epoch in which it is ours.
-    pub epoch: i64,
-    /// Of the first request not decided.
-    pub next_offset: i64,
-    /// Of the next decision.
-    pub next_seq: i64,
-    /// The log's time; never falls.
-    pub now: Timestamp,
-    /// SHA-256 over the last decision's bytes.
-    pub chain: [u8; 32],
-}
-
-/// What the store says about a batch: every resource it names, every booking that it names or that holds a part of an
-/// interval it wants, and which of its requests were decided before.
-#[derive(Debug, Default)]
-pub struct Slice {
-    /// States, complete as far as this batch can see.
-    pub states: BTreeMap<ResourceId, State>,
-    /// Resources that the store has.
-    pub stored_resources: BTreeSet<ResourceId>,
-    /// The rows of the states' bookings.
-    pub rows: BTreeMap<BookingId, BookingRow>,
-    /// Requests decided before.
-    pub decided: BTreeSet<RequestId>,
-}
 
 /// A decision, ready to be stored and published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,17 +54,45 @@ pub struct ChangedResource {
     pub stored: bool,
 }
 
-/// A name under which a source speaks of a booking, new to the store.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A name under which some source speaks of a booking, besides its first. Its `Debug` does not show the text.
+#[derive(Clone, PartialEq, Eq)]
 pub struct NewName {
     /// Its pseudonym.
     pub key: SourceKey,
     /// Whose time.
     pub resource: ResourceId,
-    /// The booking.
+    /// The booking that it is a name of from now on.
     pub booking_id: BookingId,
     /// The name.
     pub name: String,
+}
+
+impl std::fmt::Debug for NewName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "NewName({} of {})", self.key, self.booking_id)
+    }
+}
+
+/// What a booking is called across systems, new to the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTag {
+    /// The tag.
+    pub tag: Tag,
+    /// Whose time.
+    pub resource: ResourceId,
+    /// The booking.
+    pub booking_id: BookingId,
+}
+
+/// A person to be forgotten: every text under these names goes, wherever it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redaction {
+    /// The booking, which may have been refused and so never have been.
+    pub booking_id: BookingId,
+    /// Whose time.
+    pub resource: ResourceId,
+    /// All of its names.
+    pub keys: Vec<SourceKey>,
 }
 
 /// Everything that one transaction writes.
@@ -106,256 +106,286 @@ pub struct Decided {
     pub bookings: Vec<Touched>,
     /// Each changed resource once.
     pub resources: Vec<ChangedResource>,
-    /// Names not known before.
+    /// Names besides the first that bookings did not have before.
     pub names: Vec<NewName>,
+    /// Tags that bookings did not have before.
+    pub tags: Vec<NewTag>,
+    /// Each touched compensation once.
+    pub compensations: Vec<Compensation>,
+    /// Written last.
+    pub redactions: Vec<Redaction>,
     /// Requests that had been decided before.
     pub repeats: u64,
     /// The display zones of the touched resources, for `booking.canonical`.
     pub zones: BTreeMap<ResourceId, String>,
 }
 
-/// Decides a batch. `verdicts` are rulings that the shell has had to make, by offset; they replace the core's.
-pub fn decide_batch(
+/// A batch, decided, and not carried over into rows yet.
+#[derive(Debug)]
+pub struct Ruled {
+    /// Where the partition stands after it.
+    pub after: Position,
+    /// Decisions in order of `seq`, each with the index of the record that it came of.
+    pub decisions: Vec<(usize, Placed)>,
+    /// Requests that had been decided before.
+    pub repeats: u64,
+}
+
+/// Decides a batch in place. `verdicts` are rulings that had to be made without the core, by offset; they replace the
+/// core's.
+pub fn rule(
     position: &Position,
     entries: &[Entry],
-    slice: Slice,
+    states: &mut BTreeMap<ResourceId, State>,
+    mut decided: BTreeSet<RequestId>,
     verdicts: &BTreeMap<i64, Rejection>,
     schema_id: u32,
-) -> Decided {
-    let mut fold = Fold::new(position.clone(), slice, schema_id);
-    for entry in entries {
-        fold.now = fold.now.max(entry.timestamp);
-        match (&entry.content, verdicts.get(&entry.offset)) {
-            (Content::Request(request), verdict) => fold.request(entry, request, verdict.copied()),
-            (Content::Unreadable(resource, _), _) => fold.unreadable(entry, resource.clone()),
+) -> Ruled {
+    let mut ruled = Ruled { after: position.clone(), decisions: Vec::with_capacity(entries.len()), repeats: 0 };
+    for (index, entry) in entries.iter().enumerate() {
+        let content = match &entry.content {
+            Content::Request(request) => Logged::Request(request),
+            Content::Unreadable(resource, _) => Logged::Unreadable(resource.clone()),
+        };
+        let record = Record { offset: entry.offset, timestamp: entry.timestamp, content };
+        let verdict = verdicts.get(&entry.offset).cloned();
+        match partition::rule(&mut ruled.after, states, &mut decided, &record, verdict, schema_id) {
+            partition::Ruled::Decided(placed) => {
+                ruled.decisions.extend(placed.into_iter().map(|placed| (index, placed)));
+            }
+            partition::Ruled::Repeated => ruled.repeats += 1,
         }
-        fold.position.next_offset = entry.offset + 1;
     }
-    fold.finish()
+    ruled
 }
 
-struct Fold {
-    position: Position,
-    now: Timestamp,
-    schema_id: u32,
-    states: BTreeMap<ResourceId, State>,
-    stored_resources: BTreeSet<ResourceId>,
-    versions: BTreeMap<ResourceId, u64>,
-    stored_rows: BTreeMap<BookingId, BookingRow>,
+impl Ruled {
+    /// The bookings whose rows [`Ruled::finish`] needs.
+    pub fn touched(&self) -> BTreeSet<BookingId> {
+        let decisions = self.decisions.iter().map(|(_, placed)| &placed.logged.decision);
+        decisions
+            .flat_map(|decision| {
+                let booking = decision.booking.as_ref().map(|booking| booking.booking_id);
+                decision.absorbed.iter().copied().chain(booking)
+            })
+            .collect()
+    }
+
+    /// Carries the decisions over into rows. `rows` are the store's, of everything touched that the store has; a touched
+    /// booking that is not among them is new if it is among the `named`. `resources` are the batch's resources that have
+    /// rules, after it, with the versions that the store has.
+    pub fn finish<'a>(
+        self,
+        entries: &[Entry],
+        rows: BTreeMap<BookingId, BookingRow>,
+        named: &BTreeSet<BookingId>,
+        resources: impl Iterator<Item = (&'a State, Option<u64>)>,
+    ) -> Result<Decided, StoreError> {
+        let mut fold = Fold { stored: rows, named, ..Fold::new() };
+        for (index, placed) in self.decisions {
+            fold.decision(&entries[index], placed)?;
+        }
+        let mut changed = Vec::new();
+        let mut zones = BTreeMap::new();
+        for (state, stored) in resources {
+            let Some(rules) = state.rules() else { continue };
+            zones.insert(state.resource().clone(), rules.display_time_zone.clone());
+            if stored != Some(state.version()) {
+                changed.push(ChangedResource {
+                    resource: state.resource().clone(),
+                    version: state.version(),
+                    rules: rules.clone(),
+                    stored: stored.is_some(),
+                });
+            }
+        }
+        Ok(fold.finish(self.after, changed, zones, self.repeats))
+    }
+}
+
+static NOBODY: BTreeSet<BookingId> = BTreeSet::new();
+
+struct Fold<'a> {
+    stored: BTreeMap<BookingId, BookingRow>,
+    named: &'a BTreeSet<BookingId>,
     rows: BTreeMap<BookingId, BookingRow>,
-    decided: BTreeSet<RequestId>,
     decisions: Vec<Ready>,
-    repeats: u64,
+    ledger: Ledger,
+    redactions: Vec<Redaction>,
 }
 
-impl Fold {
-    fn new(position: Position, slice: Slice, schema_id: u32) -> Self {
-        let versions = slice.states.iter().map(|(resource, state)| (resource.clone(), state.version())).collect();
+impl Fold<'_> {
+    fn new() -> Self {
         Self {
-            now: position.now,
-            position,
-            schema_id,
-            versions,
-            states: slice.states,
-            stored_resources: slice.stored_resources,
-            stored_rows: slice.rows,
+            stored: BTreeMap::new(),
+            named: &NOBODY,
             rows: BTreeMap::new(),
-            decided: slice.decided,
             decisions: Vec::new(),
-            repeats: 0,
+            ledger: Ledger::default(),
+            redactions: Vec::new(),
         }
     }
 
-    fn request(&mut self, entry: &Entry, request: &Request, verdict: Option<Rejection>) {
-        if !self.decided.insert(request.request_id) {
-            self.repeats += 1;
-            return;
+    fn decision(&mut self, entry: &Entry, placed: Placed) -> Result<(), StoreError> {
+        let Placed { logged, bytes, booking_id } = placed;
+        let ready = Ready { logged, bytes, booking_id, traceparent: entry.traceparent.clone() };
+        if let Content::Request(request) = &entry.content {
+            // A wait that had to be ended first has a request of its own.
+            let request = Some(&**request).filter(|request| request.request_id == ready.logged.decision.request_id);
+            self.touch(&ready, request)?;
+            if let Some(request) = request {
+                self.ledger.note(request, &ready.logged.decision);
+                self.redact(request, &ready);
+            }
         }
-        let resource = &request.resource;
-        let state = self.states.entry(resource.clone()).or_insert_with(|| State::new(resource.clone()));
-        let decision = match verdict {
-            Some(rejection) => rejected(request, rejection, state.version(), self.now),
-            None => match decide(state, self.now, request) {
-                Some(decision) => decision,
-                None => {
-                    // Too early by the log's time: nothing is written, and it will be sent again under the same id.
-                    self.decided.remove(&request.request_id);
-                    return;
-                }
-            },
-        };
-        evolve(state, &decision);
-        debug_assert_eq!(state.check(), Ok(()));
-        self.log(entry, decision, subject(&request.operation));
-        self.touch(request);
+        self.decisions.push(ready);
+        Ok(())
     }
 
-    fn unreadable(&mut self, entry: &Entry, resource: Option<ResourceId>) {
-        let partition = self.position.partition;
-        let request_id = RequestId::derive_from_coordinates(topics::REQUESTS, partition, entry.offset);
-        if !self.decided.insert(request_id) {
-            self.repeats += 1;
-            return;
+    /// The row of a booking as it stands so far; none for a new one.
+    fn row(&self, id: BookingId) -> Result<Option<&BookingRow>, StoreError> {
+        match self.rows.get(&id).or_else(|| self.stored.get(&id)) {
+            None if !self.named.contains(&id) => Err(StoreError::Corrupt("booking.booking_id".to_owned())),
+            row => Ok(row),
         }
-        let decision = Decision {
-            request_id,
-            resource: resource.unwrap_or_else(unknown_resource),
-            operation: OperationKind::Unknown,
-            source: SourceName::daybook(),
-            outcome: Outcome::Rejected(Rejection::Undecodable),
-            // Not known without reading the record, and the bytes must not depend on who else is in the batch.
-            resource_version: 0,
-            booking: None,
-            rules: None,
-            sourced_at: None,
-            received_at: entry.timestamp,
-            decided_at: self.now,
-        };
-        self.log(entry, decision, None);
     }
 
-    fn log(&mut self, entry: &Entry, decision: Decision, subject: Option<BookingId>) {
-        let booking_id = decision.booking.as_ref().map(|booking| booking.booking_id).or(subject);
-        let logged = LoggedDecision {
-            partition: self.position.partition,
-            seq: self.position.next_seq,
-            offset: entry.offset,
-            previous_hash: self.position.chain,
-            core_version: CORE_VERSION.to_owned(),
-            decision,
-        };
-        let bytes = frame(self.schema_id, &encode_decision(&logged));
-        self.position.chain = Sha256::digest(&bytes).into();
-        self.position.next_seq += 1;
-        self.decisions.push(Ready { logged, bytes, booking_id, traceparent: entry.traceparent.clone() });
-    }
-
-    /// Carries the last decision's booking over into its row.
-    fn touch(&mut self, request: &Request) {
-        let Some(ready) = self.decisions.last() else { return };
+    /// Carries a decision's bookings over into their rows.
+    fn touch(&mut self, ready: &Ready, request: Option<&Request>) -> Result<(), StoreError> {
         let decision = &ready.logged.decision;
-        let Some(state) = &decision.booking else { return };
-        let id = state.booking_id;
-        let before = self.rows.get(&id).or_else(|| self.stored_rows.get(&id));
+        let Some(state) = &decision.booking else { return Ok(()) };
+        let mut brought = brought(request);
+        for id in &decision.absorbed {
+            let Some(mut busy) = self.row(*id)?.cloned() else { continue };
+            brought.extend(busy.texts().map(|(key, text)| (key, text.to_owned())));
+            let after = absorbed(&busy.state);
+            busy.become_state(&after, &BTreeMap::new());
+            stamp(&mut busy, ready, request);
+            self.rows.insert(*id, busy);
+        }
+        let before = self.row(state.booking_id)?;
         if before.is_some_and(|row| row.state == *state) {
-            return;
+            return Ok(());
         }
         let mut row = before.cloned().unwrap_or_else(|| BookingRow {
-            state: state.clone(),
-            resource: request.resource.clone(),
+            state: BookingState { content: None, keys: Vec::new(), shadows: Vec::new(), ..state.clone() },
+            resource: decision.resource.clone(),
             source_ids: Vec::new(),
+            shadow_ids: Vec::new(),
             title: None,
             attendees: Vec::new(),
             source_time_zone: None,
             event_id: String::new(),
             sourced_at: None,
-            received_at: request.received_at,
+            received_at: decision.received_at,
             decided_at: decision.decided_at,
             seq: ready.logged.seq,
         });
-        row.source_ids = names(&row, state, &request.operation);
-        if (state.content != row.state.content || row.event_id.is_empty())
-            && let Some(content) = shown(&request.operation, state)
+        if state.content != row.state.content
+            && let Some(content) = request.and_then(|request| shown(&request.operation, state))
         {
             row.show(content);
         }
-        row.state = state.clone();
-        row.event_id.clone_from(&request.event_id);
-        row.sourced_at = decision.sourced_at;
-        row.received_at = decision.received_at;
-        row.decided_at = decision.decided_at;
-        row.seq = ready.logged.seq;
-        self.rows.insert(id, row);
+        row.become_state(state, &brought);
+        if decision.outcome == Outcome::Redacted {
+            row.forget();
+        }
+        stamp(&mut row, ready, request);
+        self.rows.insert(state.booking_id, row);
+        Ok(())
     }
 
-    fn finish(mut self) -> Decided {
-        self.position.now = self.now;
-        let changed = self.states.iter().filter_map(|(resource, state)| {
-            let stored = self.stored_resources.contains(resource);
-            let before = if stored { self.versions.get(resource).copied() } else { None };
-            let rules = state.rules()?.clone();
-            (before != Some(state.version())).then(|| ChangedResource {
-                resource: resource.clone(),
-                version: state.version(),
-                rules,
-                stored,
-            })
+    /// Texts may be in other tables, and a refused booking has no row at all.
+    fn redact(&mut self, request: &Request, ready: &Ready) {
+        let Operation::Redact { booking_id } = &request.operation else { return };
+        let state = ready.logged.decision.booking.as_ref();
+        self.redactions.push(Redaction {
+            booking_id: *booking_id,
+            resource: request.resource.clone(),
+            keys: state.map(|state| all_names(state).collect()).unwrap_or_default(),
         });
-        let resources = changed.collect();
-        let zones = self
-            .states
-            .iter()
-            .filter_map(|(resource, state)| Some((resource.clone(), state.rules()?.display_time_zone.clone())));
-        let zones = zones.collect();
-        let mut names = Vec::new();
-        let mut bookings = Vec::new();
+    }
+
+    fn finish(
+        mut self,
+        after: Position,
+        resources: Vec<ChangedResource>,
+        zones: BTreeMap<ResourceId, String>,
+        repeats: u64,
+    ) -> Decided {
+        let (mut names, mut tags, mut bookings) = (BTreeMap::new(), Vec::new(), Vec::new());
         for (id, row) in self.rows {
-            let before = self.stored_rows.remove(&id);
-            let known = before.as_ref().map_or(&[][..], |before| &before.state.keys);
-            for (key, name) in row.state.keys.iter().zip(&row.source_ids).filter(|(key, _)| !known.contains(key)) {
-                names.push(NewName { key: *key, resource: row.resource.clone(), booking_id: id, name: name.clone() });
+            let before = self.stored.remove(&id).map(|row| row.state);
+            let known: BTreeSet<SourceKey> = before.iter().flat_map(further_names).collect();
+            let texts: BTreeMap<SourceKey, &str> = row.texts().collect();
+            for key in further_names(&row.state).filter(|key| !known.contains(key)) {
+                let name = texts.get(&key).copied().unwrap_or_default().to_owned();
+                let new = NewName { key, resource: row.resource.clone(), booking_id: id, name };
+                names.insert((row.resource.clone(), key), new);
             }
-            bookings.push(Touched { row, before: before.map(|before| before.state) });
+            for tag in row.state.tags.iter().filter(|tag| before.as_ref().is_none_or(|state| !state.tags.contains(tag)))
+            {
+                tags.push(NewTag { tag: *tag, resource: row.resource.clone(), booking_id: id });
+            }
+            bookings.push(Touched { row, before });
         }
         Decided {
-            after: self.position,
+            after,
             decisions: self.decisions,
             bookings,
             resources,
-            names,
-            repeats: self.repeats,
+            names: names.into_values().collect(),
+            tags,
+            compensations: self.ledger.into_changes(),
+            redactions: self.redactions,
+            repeats,
             zones,
         }
     }
 }
 
-/// The resource of a record that does not say whose time it is about.
-fn unknown_resource() -> ResourceId {
-    "unknown".parse().expect("a sound name")
+/// Where a row's state came from.
+fn stamp(row: &mut BookingRow, ready: &Ready, request: Option<&Request>) {
+    let decision = &ready.logged.decision;
+    row.event_id = request.map_or_else(|| decision.request_id.to_string(), |request| request.event_id.clone());
+    row.sourced_at = decision.sourced_at;
+    row.received_at = decision.received_at;
+    row.decided_at = decision.decided_at;
+    row.seq = ready.logged.seq;
 }
 
-fn rejected(request: &Request, rejection: Rejection, version: u64, now: Timestamp) -> Decision {
-    Decision {
-        request_id: request.request_id,
-        resource: request.resource.clone(),
-        operation: request.operation.kind(),
-        source: request.source.clone(),
-        outcome: Outcome::Rejected(rejection),
-        resource_version: version,
-        booking: None,
-        rules: None,
-        sourced_at: request.sourced_at,
-        received_at: request.received_at,
-        decided_at: now,
-    }
-}
-
-/// The booking that a request is about, should the decision name none.
-const fn subject(operation: &Operation) -> Option<BookingId> {
-    match operation {
-        Operation::Book(claim) | Operation::Reschedule { claim, .. } => Some(claim.booking_id),
-        Operation::Cancel { booking_id, .. } | Operation::Expire { booking_id, .. } => Some(*booking_id),
-        Operation::Define(_) => None,
-    }
+/// The texts behind a request's names, as far as it has them.
+fn brought(request: Option<&Request>) -> BTreeMap<SourceKey, String> {
+    let identities = request.into_iter().flat_map(|request| request.operation.identities());
+    identities.filter(|identity| !identity.id().is_empty()).map(|it| (it.key(), it.id().to_owned())).collect()
 }
 
 /// What people are to see, if it is this request's content that was granted.
 fn shown<'a>(operation: &'a Operation, state: &BookingState) -> Option<&'a Shown> {
-    operation.claim()?.content.as_ref().filter(|content| state.content == Some(content.digest))
+    let content = match operation {
+        Operation::Confirm { content, .. } => content.as_ref(),
+        Operation::Update { content, .. } => Some(content),
+        Operation::Book(claim)
+        | Operation::Hold { claim, .. }
+        | Operation::Reschedule { claim, .. }
+        | Operation::Observe(claim) => claim.content.as_ref(),
+        Operation::Release { .. }
+        | Operation::Cancel { .. }
+        | Operation::Define(_)
+        | Operation::Redact { .. }
+        | Operation::Expire { .. } => None,
+    };
+    content.filter(|content| state.content == Some(content.digest))
 }
 
-/// The texts behind a state's keys: from the row, or from the request that brought them.
-fn names(row: &BookingRow, state: &BookingState, operation: &Operation) -> Vec<String> {
-    let mut known: BTreeMap<SourceKey, &str> =
-        row.state.keys.iter().copied().zip(row.source_ids.iter().map(String::as_str)).collect();
-    let brought = match operation {
-        Operation::Book(claim) => vec![&claim.identity],
-        Operation::Reschedule { previous, claim } => vec![previous, &claim.identity],
-        Operation::Cancel { identity, .. } => vec![identity],
-        Operation::Define(_) | Operation::Expire { .. } => vec![],
-    };
-    known.extend(brought.into_iter().map(|identity| (identity.key(), identity.id())));
-    state.keys.iter().map(|key| known.get(key).copied().unwrap_or_default().to_owned()).collect()
+fn all_names(state: &BookingState) -> impl Iterator<Item = SourceKey> {
+    state.keys.iter().copied().chain(state.shadows.iter().map(|shadow| shadow.key))
+}
+
+/// The names that are not in the booking's own row: all but the source's first.
+fn further_names(state: &BookingState) -> impl Iterator<Item = SourceKey> {
+    let own = state.keys.iter().skip(1).copied();
+    own.chain(state.shadows.iter().map(|shadow| shadow.key))
 }
 
 #[cfg(test)]

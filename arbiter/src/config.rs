@@ -41,6 +41,9 @@ pub struct ArbiterConfig {
     /// How often waits that are over are looked for; 100 ms to 1 min.
     #[serde(with = "humantime_serde")]
     pub expire_every: Duration,
+    /// Bookings that the caches of all partitions may hold together, beyond what the batches in hand need; 1,000 to
+    /// 10,000,000.
+    pub cache_bookings: usize,
 }
 
 impl Tree for Config {
@@ -58,6 +61,8 @@ impl Tree for Config {
         faults.require(session, "arbiter.session_timeout", "must be 6s to 5min");
         let every = between(Duration::from_millis(100), arbiter.expire_every, Duration::from_secs(60));
         faults.require(every, "arbiter.expire_every", "must be 100ms to 1min");
+        let cached = (1_000..=10_000_000).contains(&arbiter.cache_bookings);
+        faults.require(cached, "arbiter.cache_bookings", "must be 1000 to 10000000");
     }
 }
 

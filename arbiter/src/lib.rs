@@ -8,40 +8,52 @@
 //! calls to anything but PostgreSQL inside the transaction.
 
 mod batch;
+mod cache;
+mod canonical;
+mod compensation;
 mod config;
 mod error;
 mod expiry;
+mod fate;
 mod fault;
 mod intake;
 mod metrics;
+mod note;
 mod ownership;
+mod patience;
+mod ports;
 mod publish;
+mod recover;
 mod rows;
 mod store;
+mod topics;
 mod worker;
 
 use std::sync::Arc;
 
-use daybook_domain::topics;
-use daybook_runtime::kafka::{Consumer, ConsumerSpec, Producer, ProducerSpec};
+use daybook_domain::topics::REQUESTS;
+use daybook_runtime::kafka::{Consumer, ConsumerSpec};
 use daybook_runtime::registry::Registry;
 use daybook_runtime::retry;
 use daybook_runtime::service::Service;
 
+use cache::Budget;
 pub use config::Config;
 use expiry::Owned;
 use metrics::Metrics;
 use ownership::Epochs;
 use store::Store;
-use worker::{Ids, Worker};
+use topics::{Ids, KafkaTopics};
+use worker::{Feed, Worker};
 
 /// Sets the arbiter going.
 pub async fn start(config: Config, service: &Service) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let metrics = Metrics::new(&service.registry)?;
     let registry = Registry::new(&config.registry, &service.metrics)?;
     let store = Store::new(config.postgres.pool_with("daybook arbiter", &store::SESSION)?, service.metrics.clone());
-    let log = Producer::start(&config.kafka, ProducerSpec::LOG, &service.metrics)?;
-    let side = Producer::start(&config.kafka, ProducerSpec::PIPELINE, &service.metrics)?;
+    let shutdown = service.life.shutdown().clone();
+    let topics = KafkaTopics::start(&config.kafka, &registry, &service.metrics, shutdown)?;
+    let side = topics.side().clone();
     let owned = Owned::default();
 
     service.health.enter(worker::COMPONENT, std::time::Duration::from_secs(120));
@@ -65,7 +77,7 @@ pub async fn start(config: Config, service: &Service) -> Result<(), Box<dyn std:
         let epochs = Epochs::new(store.clone(), config.kafka.clone(), registry.clone(), &service, metrics.clone());
         let spec = ConsumerSpec {
             group: "daybook-arbiter".to_owned(),
-            topics: vec![topics::REQUESTS.to_owned()],
+            topics: vec![REQUESTS.to_owned()],
             queue: 2 * config.arbiter.batch_max,
             session_timeout: config.arbiter.session_timeout,
         };
@@ -75,7 +87,7 @@ pub async fn start(config: Config, service: &Service) -> Result<(), Box<dyn std:
             expiry::run(
                 config.arbiter.expire_every,
                 store.clone(),
-                side.clone(),
+                side,
                 ids,
                 owned.clone(),
                 health.clone(),
@@ -84,21 +96,24 @@ pub async fn start(config: Config, service: &Service) -> Result<(), Box<dyn std:
         );
         life.spawn("decision partitions", store::keep_decision_partitions(store.clone(), shutdown.clone()));
         let worker = Arc::new(Worker {
-            store,
-            registry,
-            log,
-            side,
+            books: store,
+            topics,
             ids,
             batch_max: config.arbiter.batch_max,
+            budget: Budget::new(config.arbiter.cache_bookings),
             owned,
             life: life.clone(),
             health: health.clone(),
             metrics,
         });
-        while let Some(partition) = consumer.partitions.recv().await {
+        while let Some(mut partition) = consumer.partitions.recv().await {
             health.ready(worker::COMPONENT);
             let worker = Arc::clone(&worker);
-            life.spawn("partition", async move { worker.run(partition).await });
+            life.spawn("partition", async move {
+                let feed = Feed { records: &mut partition.records, revoked: &partition.revoked };
+                let progress = &partition.progress;
+                worker.run(&partition.claim, feed, |offset| progress.done_below(offset)).await
+            });
         }
         consumer.join().await;
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())

@@ -3,7 +3,7 @@
 daybook_runtime::metrics! {
     /// The arbiter's metrics.
     pub struct Metrics("daybook_arbiter") {
-        /// Decisions committed, by operation, outcome and reason.
+        /// Decisions committed, by operation, outcome and reason. Alert on any that is flagged.
         decisions_total: IntCounterVec["operation", "outcome", "reason"],
         /// Requests that had been decided before and were passed over.
         repeats_total: IntCounter,
@@ -25,5 +25,16 @@ daybook_runtime::metrics! {
         dead_letters_total: IntCounterVec["reason"],
         /// Epoch of each owned partition; rises at every assignment.
         epoch: IntGaugeVec["partition"],
+        /// Requests sent to other resources because a booking moved, or could not.
+        follow_ups_total: IntCounter,
+        /// Bookings published again because an older version had landed after a newer: a predecessor's last word.
+        canonical_mended_total: IntCounter,
+        /// Decisions made again, and found to be those on the topic, because the store had lost their commits. Any at
+        /// all: a failover of the store lost commits.
+        decided_again_total: IntCounter,
+        /// Bookings and resources that the caches of all partitions hold.
+        cache_bookings: IntGauge,
+        /// Resources loaded whole into a cache. Alert when it keeps pace with the decisions: the cache is too small.
+        cache_loads_total: IntCounter,
     }
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use arbiter_core::partition::Position;
 use daybook_domain::topics;
 use daybook_runtime::admin::Health;
 use daybook_runtime::kafka::{
@@ -16,13 +17,12 @@ use daybook_runtime::postgres::StoreError;
 use daybook_runtime::registry::{Registry, RegistryError};
 use daybook_runtime::retry::{self, Advice, Ended};
 use daybook_runtime::service::Service;
-use daybook_wire::{decode_decision, unframe};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use crate::batch::Position;
 use crate::metrics::Metrics;
 use crate::store::Store;
+use crate::topics::read_decision;
 use crate::worker::COMPONENT;
 
 /// How long the topic's last records may take to come.
@@ -34,18 +34,20 @@ pub struct Claim {
     /// Where it stands, in our epoch.
     pub position: Position,
     /// The last record on `booking.decisions`.
-    pub published: Published,
+    pub published: LastPublished,
     /// The first offset on `booking.requests`, and one past the last.
     pub log: (i64, i64),
+    /// One past the last offset on `booking.canonical`.
+    pub canonical_end: i64,
 }
 
 /// The last record of a partition of `booking.decisions`.
 #[derive(Debug)]
-pub enum Published {
+pub enum LastPublished {
     /// There is none.
     Nothing,
     /// A decision.
-    Last {
+    Decision {
         /// Its `seq`.
         seq: i64,
         /// Its value.
@@ -107,18 +109,20 @@ impl Epochs {
         let positions = self.store.acquire(partitions, &self.owner).await?;
         let mut published = self.published(partitions).await?;
         let logs = bounds(&self.kafka, topics::REQUESTS, partitions, TAIL)?;
+        let canonical = bounds(&self.kafka, topics::CANONICAL, partitions, TAIL)?;
         Ok(positions
             .into_iter()
             .map(|position| Claim {
-                published: published.remove(&position.partition).unwrap_or(Published::Nothing),
+                published: published.remove(&position.partition).unwrap_or(LastPublished::Nothing),
                 log: logs.get(&position.partition).copied().unwrap_or_default(),
+                canonical_end: canonical.get(&position.partition).map_or(0, |(_, end)| *end),
                 position,
             })
             .collect())
     }
 
     /// The last decision on the topic, by partition.
-    async fn published(&self, partitions: &[i32]) -> Result<BTreeMap<i32, Published>, ClaimError> {
+    async fn published(&self, partitions: &[i32]) -> Result<BTreeMap<i32, LastPublished>, ClaimError> {
         // Blocks, which is what the consumer's own thread is for.
         let last = last_records(&self.kafka, topics::DECISIONS, partitions, TAIL)?;
         let mut published = BTreeMap::new();
@@ -128,17 +132,11 @@ impl Epochs {
         Ok(published)
     }
 
-    async fn decision(&self, record: Record) -> Result<Published, RegistryError> {
-        let Some(bytes) = record.value else { return Ok(Published::Foreign) };
-        let Ok((id, datum)) = unframe(&bytes) else { return Ok(Published::Foreign) };
-        let schema = match self.registry.schema(id).await {
-            Ok(schema) => schema,
-            Err(RegistryError::Refused(_) | RegistryError::NotAvro { .. }) => return Ok(Published::Foreign),
-            Err(error @ RegistryError::Away(_)) => return Err(error),
-        };
-        Ok(match decode_decision(&schema, datum) {
-            Ok(logged) => Published::Last { seq: logged.seq, bytes },
-            Err(_) => Published::Foreign,
+    async fn decision(&self, record: Record) -> Result<LastPublished, RegistryError> {
+        let Some(bytes) = record.value else { return Ok(LastPublished::Foreign) };
+        Ok(match read_decision(&self.registry, &bytes).await? {
+            Some(logged) => LastPublished::Decision { seq: logged.seq, bytes },
+            None => LastPublished::Foreign,
         })
     }
 }

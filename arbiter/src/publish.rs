@@ -1,80 +1,92 @@
-//! Publishing what is stored: the decisions in order of `seq`, and each touched booking's current row.
+//! Publishing what is stored: what follows from decisions, the decisions in order of `seq`, and each touched booking's
+//! current row.
 //!
-//! One task a partition. It sends a group and waits until the brokers have all of it before the next, so that after a
+//! One loop a partition. It sends a group and waits until the brokers have all of it before the next, so that after a
 //! crash no more than one group can be in doubt; a successor sends that again, byte for byte. Its producer never gives
-//! a record up, because a record that is given up and followed by another would be a gap.
+//! a record up, because a record that is given up and followed by another would be a gap. What follows from a decision is
+//! acknowledged before the decision is sent: a decision that is on the topic has had its consequence.
 
-use daybook_domain::{BookingId, topics};
-use daybook_runtime::kafka::{Outgoing, Producer, ProducerError};
+use std::time::Duration;
+
+use arbiter_core::follow_up;
+use daybook_domain::{BookingId, Decision, Request, topics};
+use daybook_runtime::kafka::ProducerError;
 use daybook_runtime::lifecycle::Lifecycle;
 use daybook_runtime::retry::Advice;
-use daybook_wire::{CanonicalBooking, Headers, encode_booking, frame, header};
+use daybook_wire::{CanonicalBooking, Headers, encode_booking, encode_request, frame, header};
 use tokio::sync::mpsc;
 
 use crate::batch::{Decided, Ready};
+use crate::canonical::Watch;
 use crate::metrics::Metrics;
-use crate::store::StoredDecision;
-use crate::worker::Ids;
+use crate::ports::{Books, Post, StoredDecision, Topics};
+use crate::topics::Ids;
 
-/// A decision's record.
-#[derive(Debug)]
-pub struct DecisionRecord {
-    resource: String,
-    value: Vec<u8>,
-    traceparent: Option<String>,
-}
+/// How long to wait after something was not acknowledged.
+const AGAIN: Duration = Duration::from_millis(100);
 
-/// A booking's record.
+/// A booking's row on its way.
 #[derive(Debug)]
-pub struct BookingRecord {
-    booking_id: BookingId,
-    value: Vec<u8>,
-    traceparent: Option<String>,
+struct Current {
+    booking: BookingId,
+    version: u64,
+    post: Post,
 }
 
 /// What one commit gave to publish.
 #[derive(Debug, Default)]
 pub struct Group {
-    decisions: Vec<DecisionRecord>,
-    bookings: Vec<BookingRecord>,
+    /// Requests to other resources. First.
+    follow_ups: Vec<Post>,
+    bookings: Vec<Current>,
+    decisions: Vec<Post>,
 }
 
 impl Group {
-    /// What a committed batch gives.
-    pub fn of(decided: &Decided, ids: Ids) -> Self {
-        let traces = |seq: i64| {
+    /// What a committed batch gives, but for decisions up to `published`, which are on the topic.
+    pub fn of(decided: &Decided, published: i64, ids: Ids) -> Self {
+        let partition = decided.after.partition;
+        let trace = |seq: i64| {
             let found = decided.decisions.iter().find(|ready| ready.logged.seq == seq);
-            found.and_then(|ready| ready.traceparent.clone())
+            found.and_then(|ready| ready.traceparent.as_deref())
         };
         let visible = decided
             .bookings
             .iter()
             .filter(|touched| touched.before.as_ref().is_none_or(|before| before.version < touched.row.state.version));
+        let fresh = || decided.decisions.iter().filter(move |ready| ready.logged.seq > published);
         Self {
-            decisions: decided.decisions.iter().map(Into::into).collect(),
+            follow_ups: fresh()
+                .filter_map(|ready| consequence(&ready.logged.decision, ready.traceparent.as_deref(), ids))
+                .collect(),
             bookings: visible
                 .map(|touched| {
                     let zone = decided.zones.get(&touched.row.resource).cloned();
-                    Self::booking(&touched.row.canonical(zone), ids, traces(touched.row.seq))
+                    booking(&touched.row.canonical(zone), partition, trace(touched.row.seq), ids)
+                })
+                .collect(),
+            decisions: fresh().map(|ready| decision(ready, partition)).collect(),
+        }
+    }
+
+    /// What a successor finds unpublished: stored decisions, each with what it says if it can be read, and bookings.
+    pub fn recovered(
+        decisions: Vec<(StoredDecision, Option<Decision>)>,
+        bookings: &[CanonicalBooking],
+        partition: i32,
+        ids: Ids,
+    ) -> Self {
+        let read = decisions.iter().filter_map(|(_, read)| read.as_ref());
+        Self {
+            follow_ups: read.filter_map(|decision| consequence(decision, None, ids)).collect(),
+            bookings: bookings.iter().map(|current| booking(current, partition, None, ids)).collect(),
+            decisions: decisions
+                .into_iter()
+                .map(|(stored, _)| {
+                    post(topics::DECISIONS, Some(partition), stored.resource.into_bytes(), stored.record, None)
                 })
                 .collect(),
         }
-    }
-
-    /// What a successor finds unpublished.
-    pub fn recovered(decisions: Vec<StoredDecision>, bookings: &[CanonicalBooking], ids: Ids) -> Self {
-        Self {
-            decisions: decisions
-                .into_iter()
-                .map(|stored| DecisionRecord { resource: stored.resource, value: stored.record, traceparent: None })
-                .collect(),
-            bookings: bookings.iter().map(|booking| Self::booking(booking, ids, None)).collect(),
-        }
-    }
-
-    fn booking(booking: &CanonicalBooking, ids: Ids, traceparent: Option<String>) -> BookingRecord {
-        let value = frame(ids.booking, &encode_booking(booking));
-        BookingRecord { booking_id: booking.booking_id, value, traceparent }
     }
 
     fn len(&self) -> i64 {
@@ -82,71 +94,137 @@ impl Group {
     }
 }
 
-impl From<&Ready> for DecisionRecord {
-    fn from(ready: &Ready) -> Self {
-        Self {
-            resource: ready.logged.decision.resource.to_string(),
-            value: ready.bytes.clone(),
-            traceparent: ready.traceparent.clone(),
-        }
+/// A request of the arbiter's own.
+pub fn request(request: &Request, traceparent: Option<&str>, ids: Ids) -> Post {
+    let key = request.resource.to_string().into_bytes();
+    post(topics::REQUESTS, None, key, frame(ids.request, &encode_request(request)), traceparent)
+}
+
+fn consequence(decision: &Decision, traceparent: Option<&str>, ids: Ids) -> Option<Post> {
+    follow_up(decision).map(|follow_up| request(&follow_up, traceparent, ids))
+}
+
+fn decision(ready: &Ready, partition: i32) -> Post {
+    let key = ready.logged.decision.resource.to_string().into_bytes();
+    post(topics::DECISIONS, Some(partition), key, ready.bytes.clone(), ready.traceparent.as_deref())
+}
+
+/// On the partition of its resource, whatever its key is.
+fn booking(booking: &CanonicalBooking, partition: i32, traceparent: Option<&str>, ids: Ids) -> Current {
+    let key = booking.booking_id.to_string().into_bytes();
+    let value = frame(ids.booking, &encode_booking(booking));
+    Current {
+        booking: booking.booking_id,
+        version: booking.version,
+        post: post(topics::CANONICAL, Some(partition), key, value, traceparent),
     }
 }
 
-/// Publishes groups until the worker has no more of them.
-pub async fn run(
-    producer: Producer,
-    partition: i32,
-    mut groups: mpsc::Receiver<Group>,
-    life: Lifecycle,
-    metrics: Metrics,
-) {
-    let unpublished = metrics.unpublished.with_label_values(&[&partition.to_string()]);
-    while let Some(group) = groups.recv().await {
-        unpublished.add(group.len());
-        while let Err(error) = publish(&producer, partition, &group).await {
-            if error.advice() == Advice::Stop {
-                life.die(&format!("decisions of partition {partition} cannot be published: {error}"));
+fn post(topic: &'static str, partition: Option<i32>, key: Vec<u8>, value: Vec<u8>, traceparent: Option<&str>) -> Post {
+    let mut headers = Headers::new();
+    headers.set_some(header::TRACEPARENT, traceparent);
+    Post { topic, partition, key: Some(key), value: Some(value), headers }
+}
+
+/// Publishes one partition's groups.
+#[derive(Debug)]
+pub struct Publisher<'a, B, T> {
+    /// The store, for the current row of a booking whose older version landed last.
+    pub books: &'a B,
+    /// Where to.
+    pub topics: &'a T,
+    /// The partition.
+    pub partition: i32,
+    /// The schemas' ids.
+    pub ids: Ids,
+    /// What lands on `booking.canonical`.
+    pub watch: &'a Watch,
+    /// Ended when something can never be published.
+    pub life: &'a Lifecycle,
+    /// What is counted.
+    pub metrics: &'a Metrics,
+}
+
+impl<B: Books, T: Topics> Publisher<'_, B, T> {
+    /// Publishes groups until the worker has no more of them.
+    pub async fn run(&self, mut groups: mpsc::Receiver<Group>) {
+        let unpublished = self.metrics.unpublished.with_label_values(&[&self.partition.to_string()]);
+        loop {
+            let group = tokio::select! {
+                biased;
+                group = groups.recv() => group,
+                () = self.watch.suspected() => Some(Group::default()),
+            };
+            let Some(group) = group else { return };
+            unpublished.add(group.len());
+            let published = self.group(&group).await;
+            unpublished.sub(group.len());
+            if published.is_err() {
                 return;
             }
-            tracing::warn!(%error, kafka.partition = partition, "publishing again what was not acknowledged");
+            self.mend().await;
         }
-        unpublished.sub(group.len());
     }
-}
 
-async fn publish(producer: &Producer, partition: i32, group: &Group) -> Result<(), ProducerError> {
-    let mut sending = Vec::with_capacity(group.decisions.len() + group.bookings.len());
-    for booking in &group.bookings {
-        let key = booking.booking_id.to_string();
-        sending.push(send(producer, topics::CANONICAL, partition, &key, &booking.value, &booking.traceparent).await?);
+    /// Until it is published, or never can be.
+    async fn group(&self, group: &Group) -> Result<(), ProducerError> {
+        self.insistently(&group.follow_ups).await?;
+        #[allow(clippy::cast_possible_truncation, reason = "a group has thousands of records at most")]
+        self.metrics.follow_ups_total.inc_by(group.follow_ups.len() as u64);
+        let mut posts = Vec::with_capacity(group.bookings.len() + group.decisions.len());
+        for current in &group.bookings {
+            self.watch.publishing(current.booking, current.version);
+            posts.push(current.post.clone());
+        }
+        posts.extend(group.decisions.iter().cloned());
+        self.insistently(&posts).await
     }
-    for decision in &group.decisions {
-        let (key, value) = (&decision.resource, &decision.value);
-        sending.push(send(producer, topics::DECISIONS, partition, key, value, &decision.traceparent).await?);
-    }
-    for record in sending {
-        record.acknowledged().await?;
-    }
-    Ok(())
-}
 
-async fn send(
-    producer: &Producer,
-    topic: &str,
-    partition: i32,
-    key: &str,
-    value: &[u8],
-    traceparent: &Option<String>,
-) -> Result<daybook_runtime::kafka::Sending, ProducerError> {
-    let mut headers = Headers::new();
-    headers.set_some(header::TRACEPARENT, traceparent.as_deref());
-    let outgoing = Outgoing {
-        topic,
-        // On the partition of its resource, whatever its key is.
-        partition: Some(partition),
-        key: Some(key.as_bytes()),
-        value: Some(value),
-        headers: &headers,
-    };
-    producer.send_when_room(outgoing).await
+    async fn insistently(&self, posts: &[Post]) -> Result<(), ProducerError> {
+        if posts.is_empty() {
+            return Ok(());
+        }
+        while let Err(error) = self.topics.put(posts).await {
+            if error.advice() == Advice::Stop {
+                let partition = self.partition;
+                self.life.die(&format!("what partition {partition} decided cannot be published: {error}"));
+                return Err(error);
+            }
+            tracing::warn!(%error, kafka.partition = self.partition, "publishing again what was not acknowledged");
+            tokio::time::sleep(AGAIN).await;
+        }
+        Ok(())
+    }
+
+    /// Puts the current row of each suspect on the topic again, if it is newer than what landed last.
+    async fn mend(&self) {
+        let suspects = self.watch.take();
+        if suspects.is_empty() {
+            return;
+        }
+        let current = match self.books.bookings(self.partition, &suspects.keys().copied().collect()).await {
+            Ok(current) => current,
+            Err(error) => {
+                tracing::warn!(%error, kafka.partition = self.partition, "cannot compare what landed; trying again");
+                tokio::time::sleep(AGAIN).await;
+                self.watch.put_back(suspects);
+                return;
+            }
+        };
+        for row in
+            current.iter().filter(|row| suspects.get(&row.booking_id).is_some_and(|landed| *landed < row.version))
+        {
+            let Current { booking: id, version, post } = booking(row, self.partition, None, self.ids);
+            self.watch.publishing(id, version);
+            if self.insistently(&[post]).await.is_err() {
+                return;
+            }
+            self.metrics.canonical_mended_total.inc();
+            tracing::warn!(
+                kafka.partition = self.partition,
+                booking.id = %id,
+                "an older version landed after a newer: the current row is published again"
+            );
+        }
+    }
 }

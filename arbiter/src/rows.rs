@@ -1,24 +1,30 @@
 //! A booking as the store has it: the state that is decided on, and the content beside it.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use daybook_domain::{
-    Attendee, BookingState, Content, ContentDigest, Interval, ResourceId, SourceKey, SourceVersion, Standing, Timestamp,
+    Attendee, BookingId, BookingKind, BookingState, Content, ContentDigest, Elsewhere, Interval, ResourceId, Shadow,
+    Sight, SourceKey, SourceVersion, Standing, Tag, Timestamp,
 };
 use daybook_runtime::postgres::StoreError;
-use daybook_wire::CanonicalBooking;
+use daybook_wire::{CanonicalBooking, ShadowName};
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 use uuid::Uuid;
 
-/// What people see of a booking, and where the state came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What people see of a booking, and where the state came from. Personal data: `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct BookingRow {
     /// The state.
     pub state: BookingState,
     /// Whose time.
     pub resource: ResourceId,
-    /// What the source has called it, in the order of the state's keys.
+    /// What the source has called it, in the order of the state's keys. Empty texts where only the pseudonym is known.
     pub source_ids: Vec<String>,
+    /// What other sources call it, in the order of the state's shadows.
+    pub shadow_ids: Vec<String>,
     /// What the meeting is called.
     pub title: Option<String>,
     /// Who attends.
@@ -37,6 +43,12 @@ pub struct BookingRow {
     pub seq: i64,
 }
 
+impl fmt::Debug for BookingRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BookingRow({} version {} of seq {})", self.state.booking_id, self.state.version, self.seq)
+    }
+}
+
 impl BookingRow {
     /// Takes over what a claim says that people should see.
     pub fn show(&mut self, content: &Content) {
@@ -45,12 +57,41 @@ impl BookingRow {
         self.source_time_zone.clone_from(&content.source_time_zone);
     }
 
+    /// Takes over a state, with the texts of its names: the row's own where it has them, else those of `brought`.
+    pub fn become_state(&mut self, state: &BookingState, brought: &BTreeMap<SourceKey, String>) {
+        let mut texts = brought.clone();
+        texts.extend(self.texts().filter(|(_, text)| !text.is_empty()).map(|(key, text)| (key, text.to_owned())));
+        let text = |key: &SourceKey| texts.get(key).cloned().unwrap_or_default();
+        self.source_ids = state.keys.iter().map(text).collect();
+        self.shadow_ids = state.shadows.iter().map(|shadow| text(&shadow.key)).collect();
+        self.state = state.clone();
+    }
+
+    /// Forgets the person: what people saw, and every text that a source chose. In place of a text stands its pseudonym.
+    pub fn forget(&mut self) {
+        self.title = None;
+        self.attendees = Vec::new();
+        self.source_time_zone = None;
+        self.source_ids = self.state.keys.iter().map(ToString::to_string).collect();
+        self.shadow_ids = self.state.shadows.iter().map(|shadow| shadow.key.to_string()).collect();
+    }
+
+    /// Its names, the source's own and those of its shadows, with their texts.
+    pub fn texts(&self) -> impl Iterator<Item = (SourceKey, &str)> {
+        let own = self.state.keys.iter().copied().zip(&self.source_ids);
+        let shadows = self.state.shadows.iter().map(|shadow| shadow.key).zip(&self.shadow_ids);
+        own.chain(shadows).map(|(key, text)| (key, text.as_str()))
+    }
+
     /// As it goes to `booking.canonical`.
     pub fn canonical(&self, resource_time_zone: Option<String>) -> CanonicalBooking {
+        let shadows = self.state.shadows.iter().zip(&self.shadow_ids);
         CanonicalBooking {
             booking_id: self.state.booking_id,
             resource: self.resource.clone(),
+            kind: self.state.kind,
             standing: self.state.standing,
+            unit: self.state.unit,
             version: self.state.version,
             seq: self.seq,
             resource_time_zone,
@@ -59,6 +100,9 @@ impl BookingRow {
             attendees: self.attendees.clone(),
             source: self.state.source.clone(),
             source_ids: self.source_ids.clone(),
+            shadows: shadows.map(|(shadow, id)| ShadowName { source: shadow.source.clone(), id: id.clone() }).collect(),
+            moved_from: self.state.moved_from.clone(),
+            moved_to: self.state.moved_to.clone(),
             sourced_at: self.sourced_at,
             received_at: self.received_at,
             decided_at: self.decided_at,
@@ -67,15 +111,19 @@ impl BookingRow {
 }
 
 /// The columns of `booking`, for reading by name and for writing as one JSON document a batch: PostgreSQL's `unnest`
-/// cannot take arrays of arrays.
-#[derive(Debug, Serialize, Deserialize, sqlx::FromRow)]
+/// cannot take arrays of arrays. Personal data: no `Debug`.
+#[derive(Serialize, Deserialize, sqlx::FromRow)]
 pub struct BookingColumns {
     booking_id: Uuid,
     resource_id: String,
+    kind: String,
+    unit: i16,
     status: String,
     start_time: Option<DateTime<Utc>>,
     end_time: Option<DateTime<Utc>>,
     awaiting_until: Option<DateTime<Utc>>,
+    held_until: Option<DateTime<Utc>>,
+    away_until: Option<DateTime<Utc>>,
     version: i64,
     source_system: String,
     source_event_id: String,
@@ -89,13 +137,19 @@ pub struct BookingColumns {
     /// Hexadecimal: JSON has no bytes.
     content_digest: Option<String>,
     contact_ids: Vec<String>,
+    tags: Vec<Uuid>,
+    shadows: Json<Vec<ShadowColumn>>,
+    moved_from_resource: Option<String>,
+    moved_from_booking: Option<Uuid>,
+    moved_to_resource: Option<String>,
+    moved_to_booking: Option<Uuid>,
     sourced_at: Option<DateTime<Utc>>,
     received_at: DateTime<Utc>,
     decided_at: DateTime<Utc>,
     seq: i64,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct AttendeeColumn {
     contact_id: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -106,18 +160,80 @@ struct AttendeeColumn {
     phone: Option<String>,
 }
 
+#[derive(Serialize, Deserialize)]
+struct ShadowColumn {
+    source: String,
+    key: Uuid,
+    id: String,
+    sequence: i64,
+    updated_at: DateTime<Utc>,
+    sight: SightColumn,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    away_start: Option<DateTime<Utc>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    away_end: Option<DateTime<Utc>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum SightColumn {
+    Along,
+    Away,
+    Gone,
+}
+
 /// Versions count changes, one at a time: they do not reach 2^63.
 fn signed(version: u64) -> i64 {
     i64::try_from(version).expect("a version counts changes and stays far below 2^63")
 }
 
+impl ShadowColumn {
+    fn of(shadow: &Shadow, id: &str) -> Self {
+        let (sight, away) = match shadow.sight {
+            Sight::Along => (SightColumn::Along, None),
+            Sight::Away(interval) => (SightColumn::Away, Some(interval)),
+            Sight::Gone => (SightColumn::Gone, None),
+        };
+        Self {
+            source: shadow.source.to_string(),
+            key: shadow.key.uuid(),
+            id: id.to_owned(),
+            sequence: shadow.version.sequence,
+            updated_at: shadow.version.updated_at.into(),
+            sight,
+            away_start: away.map(|interval| interval.start().into()),
+            away_end: away.map(|interval| interval.end().into()),
+        }
+    }
+
+    fn read(&self) -> Result<Shadow, StoreError> {
+        let sight = match (&self.sight, self.away_start, self.away_end) {
+            (SightColumn::Along, _, _) => Sight::Along,
+            (SightColumn::Gone, _, _) => Sight::Gone,
+            (SightColumn::Away, Some(start), Some(end)) => Sight::Away(interval("shadows", start, end)?),
+            (SightColumn::Away, _, _) => return Err(corrupt("shadows")()),
+        };
+        Ok(Shadow {
+            source: parse("shadows", &self.source)?,
+            key: SourceKey::from_uuid(self.key),
+            version: SourceVersion { sequence: self.sequence, updated_at: time("shadows", self.updated_at)? },
+            sight,
+        })
+    }
+}
+
 impl From<&BookingRow> for BookingColumns {
     fn from(row: &BookingRow) -> Self {
         let state = &row.state;
-        let (status, awaiting_until) = match state.standing {
-            Standing::Confirmed(_) => ("confirmed", None),
-            Standing::Awaiting { until, .. } => ("awaiting", Some(until)),
-            Standing::Cancelled { .. } => ("cancelled", None),
+        let (status, awaiting_until, held_until) = match state.standing {
+            Standing::Held { until, .. } => ("held", None, Some(until)),
+            Standing::Confirmed(_) => ("confirmed", None, None),
+            Standing::Awaiting { until, .. } => ("awaiting", Some(until), None),
+            Standing::Cancelled { .. } => ("cancelled", None, None),
+        };
+        let kind = match state.kind {
+            BookingKind::Booking => "booking",
+            BookingKind::Busy => "busy",
         };
         let interval = state.standing.interval();
         let attendees = row.attendees.iter().map(|attendee| AttendeeColumn {
@@ -126,13 +242,20 @@ impl From<&BookingRow> for BookingColumns {
             email: attendee.email.clone(),
             phone: attendee.phone.clone(),
         });
+        let shadows = state.shadows.iter().zip(&row.shadow_ids).map(|(shadow, id)| ShadowColumn::of(shadow, id));
+        let resource = |elsewhere: &Option<Elsewhere>| elsewhere.as_ref().map(|other| other.resource.to_string());
+        let booking = |elsewhere: &Option<Elsewhere>| elsewhere.as_ref().map(|other| other.booking_id.uuid());
         Self {
             booking_id: state.booking_id.uuid(),
             resource_id: row.resource.to_string(),
+            kind: kind.to_owned(),
+            unit: i16::try_from(state.unit).expect("a unit is below the highest capacity, 1000"),
             status: status.to_owned(),
             start_time: interval.map(|interval| interval.start().into()),
             end_time: interval.map(|interval| interval.end().into()),
             awaiting_until: awaiting_until.map(Into::into),
+            held_until: held_until.map(Into::into),
+            away_until: state.away().map(|interval| interval.end()).max().map(Into::into),
             version: signed(state.version),
             source_system: state.source.to_string(),
             source_event_id: row.event_id.clone(),
@@ -145,6 +268,12 @@ impl From<&BookingRow> for BookingColumns {
             source_time_zone: row.source_time_zone.clone(),
             content_digest: state.content.map(|digest| hex::encode(digest.0)),
             contact_ids: state.contacts.iter().map(ToString::to_string).collect(),
+            tags: state.tags.iter().map(|tag| tag.uuid()).collect(),
+            shadows: Json(shadows.collect()),
+            moved_from_resource: resource(&state.moved_from),
+            moved_from_booking: booking(&state.moved_from),
+            moved_to_resource: resource(&state.moved_to),
+            moved_to_booking: booking(&state.moved_to),
             sourced_at: row.sourced_at.map(Into::into),
             received_at: row.received_at.into(),
             decided_at: row.decided_at.into(),
@@ -161,35 +290,83 @@ fn time(what: &str, time: DateTime<Utc>) -> Result<Timestamp, StoreError> {
     Timestamp::try_from(time).map_err(|_| corrupt(what)())
 }
 
+fn interval(what: &str, start: DateTime<Utc>, end: DateTime<Utc>) -> Result<Interval, StoreError> {
+    Interval::new(time(what, start)?, time(what, end)?).map_err(|_| corrupt(what)())
+}
+
 fn parse<T: std::str::FromStr>(what: &str, text: &str) -> Result<T, StoreError> {
     text.parse().map_err(|_| corrupt(what)())
+}
+
+fn elsewhere(what: &str, resource: Option<&str>, booking: Option<Uuid>) -> Result<Option<Elsewhere>, StoreError> {
+    match (resource, booking) {
+        (Some(resource), Some(booking)) => {
+            Ok(Some(Elsewhere { resource: parse(what, resource)?, booking_id: BookingId::from_uuid(booking) }))
+        }
+        (None, None) => Ok(None),
+        (Some(_), None) | (None, Some(_)) => Err(corrupt(what)()),
+    }
+}
+
+impl BookingColumns {
+    fn standing(&self) -> Result<Standing, StoreError> {
+        let interval = match (self.start_time, self.end_time) {
+            (Some(start), Some(end)) => Some(interval("end_time", start, end)?),
+            (None, None) => None,
+            (Some(_), None) | (None, Some(_)) => return Err(corrupt("end_time")()),
+        };
+        let until = |what, until: Option<DateTime<Utc>>| time(what, until.ok_or_else(corrupt(what))?);
+        let live = || interval.ok_or_else(corrupt("start_time"));
+        Ok(match self.status.as_str() {
+            "held" => Standing::Held { interval: live()?, until: until("held_until", self.held_until)? },
+            "confirmed" => Standing::Confirmed(live()?),
+            "awaiting" => {
+                Standing::Awaiting { interval: live()?, until: until("awaiting_until", self.awaiting_until)? }
+            }
+            "cancelled" => Standing::Cancelled { last: interval },
+            _ => return Err(corrupt("status")()),
+        })
+    }
+
+    fn state(&self) -> Result<BookingState, StoreError> {
+        let digest = |text: &String| {
+            let mut bytes = [0; 16];
+            hex::decode_to_slice(text, &mut bytes)
+                .map_err(|_| corrupt("content_digest")())
+                .map(|()| ContentDigest(bytes))
+        };
+        let contacts = self.contact_ids.iter().map(|contact| parse("contact_ids", contact));
+        Ok(BookingState {
+            booking_id: BookingId::from_uuid(self.booking_id),
+            kind: match self.kind.as_str() {
+                "booking" => BookingKind::Booking,
+                "busy" => BookingKind::Busy,
+                _ => return Err(corrupt("kind")()),
+            },
+            standing: self.standing()?,
+            unit: u16::try_from(self.unit).map_err(|_| corrupt("unit")())?,
+            version: u64::try_from(self.version).map_err(|_| corrupt("version")())?,
+            source: parse("source_system", &self.source_system)?,
+            keys: self.source_keys.iter().copied().map(SourceKey::from_uuid).collect(),
+            source_version: SourceVersion {
+                sequence: self.source_sequence,
+                updated_at: time("source_updated_at", self.source_updated_at)?,
+            },
+            content: self.content_digest.as_ref().map(digest).transpose()?,
+            contacts: contacts.collect::<Result<_, _>>()?,
+            tags: self.tags.iter().copied().map(Tag::from_uuid).collect(),
+            shadows: self.shadows.0.iter().map(ShadowColumn::read).collect::<Result<_, _>>()?,
+            moved_from: elsewhere("moved_from", self.moved_from_resource.as_deref(), self.moved_from_booking)?,
+            moved_to: elsewhere("moved_to", self.moved_to_resource.as_deref(), self.moved_to_booking)?,
+        })
+    }
 }
 
 impl TryFrom<BookingColumns> for BookingRow {
     type Error = StoreError;
 
     fn try_from(row: BookingColumns) -> Result<Self, StoreError> {
-        let interval = match (row.start_time, row.end_time) {
-            (Some(start), Some(end)) => {
-                let (start, end) = (time("start_time", start)?, time("end_time", end)?);
-                Some(Interval::new(start, end).map_err(|_| corrupt("end_time")())?)
-            }
-            _ => None,
-        };
-        let standing = match (row.status.as_str(), interval, row.awaiting_until) {
-            ("confirmed", Some(interval), _) => Standing::Confirmed(interval),
-            ("awaiting", Some(interval), Some(until)) => {
-                Standing::Awaiting { interval, until: time("awaiting_until", until)? }
-            }
-            ("cancelled", last, _) => Standing::Cancelled { last },
-            _ => return Err(corrupt("status")()),
-        };
-        let digest = |text: String| {
-            let mut bytes = [0; 16];
-            hex::decode_to_slice(text, &mut bytes)
-                .map_err(|_| corrupt("content_digest")())
-                .map(|()| ContentDigest(bytes))
-        };
+        let state = row.state()?;
         let attendees = row.attendee_details.0.into_iter().map(|attendee| {
             Ok(Attendee {
                 contact_id: parse("attendee_details", &attendee.contact_id)?,
@@ -199,25 +376,10 @@ impl TryFrom<BookingColumns> for BookingRow {
             })
         });
         Ok(Self {
-            state: BookingState {
-                booking_id: daybook_domain::BookingId::from_uuid(row.booking_id),
-                standing,
-                version: u64::try_from(row.version).map_err(|_| corrupt("version")())?,
-                source: parse("source_system", &row.source_system)?,
-                keys: row.source_keys.into_iter().map(SourceKey::from_uuid).collect(),
-                source_version: SourceVersion {
-                    sequence: row.source_sequence,
-                    updated_at: time("source_updated_at", row.source_updated_at)?,
-                },
-                content: row.content_digest.map(digest).transpose()?,
-                contacts: row
-                    .contact_ids
-                    .iter()
-                    .map(|contact| parse("contact_ids", contact))
-                    .collect::<Result<_, _>>()?,
-            },
+            state,
             resource: parse("resource_id", &row.resource_id)?,
             source_ids: row.source_ids,
+            shadow_ids: row.shadows.0.into_iter().map(|shadow| shadow.id).collect(),
             title: row.title,
             attendees: attendees.collect::<Result<_, StoreError>>()?,
             source_time_zone: row.source_time_zone,

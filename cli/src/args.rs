@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{booking, decisions, dlq, explain, resources, why};
+use crate::{audit, booking, compensations, decisions, dlq, explain, resources, why};
 
 /// Sets up, looks into and repairs a Daybook installation.
 ///
@@ -64,6 +64,22 @@ pub enum Command {
     ///   daybook why anna "2026-03-04 10:15" --zone Europe/Berlin
     #[command(verbatim_doc_comment)]
     Why(why::Why),
+    /// List what a source has promised its customer and Daybook has refused, until it is put right.
+    ///
+    /// Oldest first: what was promised, why it was refused, who has the time. It closes by itself once the source shows
+    /// the booking gone or granted; or a person closes it. Shows what the source calls the booking, which may be
+    /// personal data.
+    ///
+    /// Connects as daybook_reader; close as daybook_ingest.
+    ///
+    /// Examples:
+    ///   daybook compensations --source calendly
+    ///   daybook compensations close anna 0f8fad5b-d9cb-569f-a165-70867728950e --reason "moved to Thursday by phone"
+    #[command(verbatim_doc_comment)]
+    Compensations(Compensations),
+    /// Prove what was decided.
+    #[command(subcommand)]
+    Audit(Audit),
     /// Look into the dead letters, and replay them.
     #[command(subcommand)]
     Dlq(Dlq),
@@ -123,8 +139,16 @@ pub enum Schemas {
 const RESOURCES_YAML: &str = r#"The file:
   resources:
     - id: anna                      # 1 to 64 of a-z 0-9 . _ -
-      time_zone: Europe/Berlin      # for display
+      time_zone: Europe/Berlin      # in which people see its times, and in which its hours are
       replacement_wait: 15m         # how long a cancellation keeps its slot for an announced replacement; 15m if left out
+      capacity: 1                   # how many bookings may have the same time; 1 to 1000
+      buffer_before: 5m             # kept free before each booking, up to 24h; none if left out
+      buffer_after: 10m             # and after each
+      notice: 2h                    # how long before its start a booking must be asked for; none if left out
+      window: 60d                   # how long before its start it may be asked for at most; no limit if left out
+      hours:                        # when bookings may be, in time_zone; always if left out
+        mon-thu: ["09:00-12:00", "13:00-17:00"]
+        fri: ["09:00-12:00"]        # or as a list: ["mon-thu 09:00-12:00 13:00-17:00", "fri 09:00-12:00"]
       aliases:                      # what each source calls her; e-mail addresses in any case
         calendly: ["https://api.calendly.com/users/AAAA", "anna@example.com"]
         generic: ["anna"]
@@ -175,6 +199,60 @@ pub enum Decisions {
     ///   daybook decisions tail --from-beginning --count 10 --json
     #[command(verbatim_doc_comment)]
     Tail(decisions::Tail),
+}
+
+/// Compensations.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Compensations {
+    /// Which to list.
+    #[command(flatten)]
+    pub list: compensations::List,
+    /// What else to do.
+    #[command(subcommand)]
+    pub command: Option<Compensation>,
+}
+
+/// A compensation.
+#[derive(Debug, Subcommand)]
+pub enum Compensation {
+    /// Close one by hand: nothing is left to do about it.
+    ///
+    /// Connects as daybook_ingest.
+    ///
+    /// Example:
+    ///   daybook compensations close anna 0f8fad5b-d9cb-569f-a165-70867728950e --reason "moved to Thursday by phone"
+    #[command(verbatim_doc_comment)]
+    Close(compensations::Close),
+}
+
+/// Proof.
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// Walk the hash chain of every partition, in the store and on the topic, and hold both against each other.
+    ///
+    /// Each decision holds the SHA-256 of the whole one before it; seq rises by one; the log's time never falls; the
+    /// columns say what the bytes say; the chain ends where arbiter_partition says; the topic has the stored bytes.
+    /// Repeats on the topic, which a crash may leave, are counted. Every break is told with its place; exit code 1.
+    ///
+    /// Reads all of the history, and changes nothing. Connects as daybook_reader.
+    ///
+    /// Example:
+    ///   daybook audit verify --partition 3 --store-only
+    #[command(verbatim_doc_comment)]
+    Verify(audit::Verify),
+    /// Decide every request that Kafka still has once more, and hold the decisions against the stored ones.
+    ///
+    /// The same bytes, or the first difference of each partition, field by field; exit code 1. Taken as given: what was
+    /// decided before the first request that is kept, what another version of the core decided, and rulings that had to
+    /// be made without it. Holds one partition's bookings in memory at a time.
+    ///
+    /// Changes nothing. Connects as daybook_reader.
+    ///
+    /// Example:
+    ///   daybook audit replay
+    #[command(verbatim_doc_comment)]
+    Replay(audit::Replay),
 }
 
 /// Dead letters.

@@ -5,12 +5,13 @@ use daybook_domain::{BookingId, Interval};
 use daybook_wire::LoggedDecision;
 use serde_json::Value;
 
+use crate::compensations;
 use crate::config::Config;
 use crate::connect::{self, Role};
 use crate::decode::Decoder;
 use crate::failure::Failure;
 use crate::out::Out;
-use crate::store::{self, BookingRow, DeliveryRow};
+use crate::store::{self, BookingRow, CompensationRow, DeliveryRow};
 use crate::table;
 use crate::text;
 use crate::why;
@@ -32,9 +33,15 @@ pub async fn show(args: &Show, config: &Config, out: &Out) -> Result<(), Failure
         .map_err(|_| Failure::input(format!("{} is no booking id; daybook decisions tail shows some", args.id)))?;
     let pool = connect::store(config)?;
     let read = |error| Role::Reader.explain("read the booking", &error);
+    let compensations = store::compensations_of(&pool, id).await.map_err(read)?;
     let Some(booking) = store::booking(&pool, id).await.map_err(read)? else {
-        return Err(Failure::plain(format!("there is no booking {id}"))
-            .next("a request that was refused leaves none: daybook why RESOURCE TIME"));
+        let open: Vec<String> = compensations.iter().flat_map(compensations::to_put_right).collect();
+        let advice = if open.is_empty() {
+            "a request that was refused leaves none: daybook why RESOURCE TIME".to_owned()
+        } else {
+            open.join("\n  ")
+        };
+        return Err(Failure::plain(format!("there is no booking {id}")).next(advice));
     };
     let zone = why::zone(&booking.resource, &pool).await?;
     let mut decoder = Decoder::new(config)?;
@@ -43,19 +50,31 @@ pub async fn show(args: &Show, config: &Config, out: &Out) -> Result<(), Failure
         decisions.push(decoder.read(&row.record).await?);
     }
     let deliveries = store::deliveries(&pool, id).await.map_err(read)?;
-    out.text(page(&booking, zone, &decisions, &deliveries))
+    out.text(page(&booking, zone, &decisions, &deliveries, &compensations))
 }
 
-fn page(booking: &BookingRow, zone: Option<Tz>, decisions: &[LoggedDecision], deliveries: &[DeliveryRow]) -> String {
+fn page(
+    booking: &BookingRow,
+    zone: Option<Tz>,
+    decisions: &[LoggedDecision],
+    deliveries: &[DeliveryRow],
+    compensations: &[CompensationRow],
+) -> String {
     let mut page = format!("Booking {}\n", booking.booking_id);
     let interval = booking.start.zip(booking.end).and_then(|(start, end)| Interval::new(start, end).ok());
     let mut facts = vec![
         ("resource", booking.resource.clone()),
-        ("status", format!("{}, version {}", booking.status, booking.version)),
+        ("status", format!("{}, version {}", status(booking), booking.version)),
         ("time", interval.map_or_else(|| "not known".to_owned(), |interval| text::interval(interval, zone))),
     ];
     if let Some(until) = booking.awaiting_until {
         facts.push(("waits until", text::moment(until)));
+    }
+    if let Some(until) = booking.held_until {
+        facts.push(("held until", text::moment(until)));
+    }
+    if booking.unit > 0 {
+        facts.push(("unit", format!("{}, counted from 0", booking.unit)));
     }
     facts.push(("title", booking.title.clone().unwrap_or_else(|| "(none)".to_owned())));
     facts.push(("source", format!("{}, {} there", booking.source, text::count(booking.source_ids.len(), "id"))));
@@ -66,6 +85,12 @@ fn page(booking: &BookingRow, zone: Option<Tz>, decisions: &[LoggedDecision], de
     facts.push(("attendees", if attendees.is_empty() { "(none)".to_owned() } else { attendees.join("; ") }));
     for (name, value) in facts {
         page.push_str(&format!("  {name:<14} {value}\n"));
+    }
+    for further in why::further(booking, zone) {
+        page.push_str(&format!("  {further}\n"));
+    }
+    for open in compensations.iter().flat_map(compensations::to_put_right) {
+        page.push_str(&format!("  {open}\n"));
     }
     page.push_str("\nDecisions\n");
     let rows: Vec<Vec<String>> = decisions.iter().map(decision).collect();
@@ -78,6 +103,13 @@ fn page(booking: &BookingRow, zone: Option<Tz>, decisions: &[LoggedDecision], de
         page.push_str(&table::draw(&["target", "shows", "wanted", "state", "attempts", "its id there"], &rows));
     }
     page
+}
+
+fn status(booking: &BookingRow) -> &str {
+    match (booking.kind.as_str(), booking.status.as_str()) {
+        ("busy", "confirmed") => "taken elsewhere",
+        (_, status) => status,
+    }
 }
 
 fn attendee(attendee: &Value) -> String {
@@ -124,19 +156,31 @@ mod tests {
 
     use super::*;
     use crate::sample::{self, at};
+    use crate::store::ShadowRow;
 
     #[test]
     fn the_screen_has_the_booking_its_decisions_and_its_targets() {
         let booking = BookingRow {
             booking_id: sample::booking_id(),
             resource: "anna".to_owned(),
+            kind: "booking".to_owned(),
             status: "confirmed".to_owned(),
             start: Some(at("2026-03-04T09:00:00Z")),
             end: Some(at("2026-03-04T09:30:00Z")),
             awaiting_until: None,
+            held_until: None,
+            unit: 2,
             version: 1,
             source: "calendly".to_owned(),
             source_ids: vec!["inv-1".to_owned(), "inv-2".to_owned()],
+            shadows: vec![ShadowRow {
+                source: "caldav".to_owned(),
+                sight: "along".to_owned(),
+                away_start: None,
+                away_end: None,
+            }],
+            moved_from: Some(("bea".to_owned(), uuid::Uuid::from_u128(0xbea))),
+            moved_to: None,
             title: Some("Intro".to_owned()),
             attendees: serde_json::json!([
                 {"contact_id": "x", "name": "Jane Doe", "email": "jane@example.com", "phone": null},
@@ -162,10 +206,16 @@ mod tests {
               resource       anna
               status         confirmed, version 1
               time           Wed 4 Mar 2026 10:00 to 10:30 Europe/Berlin (09:00 to 09:30 UTC)
+              unit           2, counted from 0
               title          Intro
               source         calendly, 2 ids there
               source's zone  America/New_York
               attendees      Jane Doe <jane@example.com>; (no longer known)
+              replaced booking 00000000-0000-0000-0000-000000000bea of bea
+              caldav shows it too
+              generic has promised its customer Wed 4 Mar 2026 10:00 to 10:30 Europe/Berlin (09:00 to 09:30 UTC) (booking 00000000-0000-0000-0000-0000000105e7)
+                and was refused: the time is taken (conflict); open since 2026-03-01 08:00:01.230 UTC
+                put it right at generic: daybook compensations --resource anna
 
             Decisions
             DECIDED                   PLACE  SOURCE    OPERATION  OUTCOME               VERSION
@@ -176,6 +226,12 @@ mod tests {
             TARGET    SHOWS      WANTED     STATE                          ATTEMPTS  ITS ID THERE
             calendar  version 1  version 1  done 2026-03-01T08:00:01.900Z  1         x.ics
         "#]]
-        .assert_eq(&page(&booking, Some(Tz::Europe__Berlin), &decisions, &[delivery]));
+        .assert_eq(&page(
+            &booking,
+            Some(Tz::Europe__Berlin),
+            &decisions,
+            &[delivery],
+            &[compensations::samples::open()],
+        ));
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use daybook_domain::{ResourceId, Standing, topics};
+use daybook_domain::{BookingState, Elsewhere, Interval, ResourceId, Shadow, Sight, Winner, topics};
 use daybook_runtime::kafka::{TailFrom, follow};
 use daybook_wire::LoggedDecision;
 use serde_json::json;
@@ -113,33 +113,38 @@ fn line(logged: &LoggedDecision) -> String {
             let _ = write!(line, " {}", text::interval(interval, None));
         }
     }
-    if let Some(winner) = decision.outcome.winner() {
-        let _ = write!(line, "  winner {} {}", winner.booking_id, text::interval(winner.interval, None));
+    if let Some(to) = decision.booking.as_ref().and_then(|booking| booking.moved_to.as_ref()) {
+        let _ = write!(line, "  moved to {}", words::elsewhere(to));
+    }
+    if let Some(from) = decision.booking.as_ref().and_then(|booking| booking.moved_from.as_ref()) {
+        let _ = write!(line, "  moved from {}", words::elsewhere(from));
+    }
+    if let Some(wanted) = &decision.wanted {
+        let _ = write!(line, "  wanted {}", text::interval(wanted.interval, None));
+    }
+    if let Some(Winner { booking_id, interval, source }) = decision.outcome.winner() {
+        let _ = write!(line, "  winner {booking_id} of {source} {}", text::interval(*interval, None));
+    }
+    if let Some(slot) = decision.next_free.first() {
+        let _ = write!(line, "  free {}", text::interval(*slot, None));
     }
     line.trim_end().to_owned()
 }
 
 fn json(logged: &LoggedDecision) -> serde_json::Value {
     let decision = &logged.decision;
-    let booking = decision.booking.as_ref().map(|booking| {
-        let interval = booking.standing.interval();
-        let status = match booking.standing {
-            Standing::Confirmed(_) => "confirmed",
-            Standing::Awaiting { .. } => "awaiting",
-            Standing::Cancelled { .. } => "cancelled",
-        };
+    let wanted = decision.wanted.as_ref().map(|wanted| {
         json!({
-            "booking_id": booking.booking_id.to_string(),
-            "version": booking.version,
-            "status": status,
-            "start": interval.map(|interval| interval.start().to_string()),
-            "end": interval.map(|interval| interval.end().to_string()),
-            "source": booking.source.as_str(),
+            "booking_id": wanted.booking_id.to_string(),
+            "start": wanted.interval.start().to_string(),
+            "end": wanted.interval.end().to_string(),
+            "moved_from": wanted.moved_from.as_ref().map(elsewhere),
         })
     });
     let winner = decision.outcome.winner().map(|winner| {
         json!({
             "booking_id": winner.booking_id.to_string(),
+            "source": winner.source.as_str(),
             "start": winner.interval.start().to_string(),
             "end": winner.interval.end().to_string(),
         })
@@ -153,15 +158,55 @@ fn json(logged: &LoggedDecision) -> serde_json::Value {
         "resource_version": decision.resource_version,
         "source": decision.source.as_str(),
         "operation": decision.operation.as_str(),
+        "basis": words::basis(decision.basis),
         "outcome": decision.outcome.as_str(),
         "reason": decision.outcome.reason(),
+        "rule": words::broken_rule(&decision.outcome),
         "winner": winner,
-        "booking": booking,
+        "wanted": wanted,
+        "next_free": decision.next_free.iter().map(slot).collect::<Vec<_>>(),
+        "booking": decision.booking.as_ref().map(booking),
+        "absorbed": decision.absorbed.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "sourced_at": decision.sourced_at.map(|time| time.to_string()),
         "received_at": decision.received_at.to_string(),
         "decided_at": decision.decided_at.to_string(),
         "core_version": logged.core_version,
     })
+}
+
+fn booking(booking: &BookingState) -> serde_json::Value {
+    let interval = booking.standing.interval();
+    json!({
+        "booking_id": booking.booking_id.to_string(),
+        "version": booking.version,
+        "kind": words::kind(booking),
+        "status": words::status(&booking.standing),
+        "start": interval.map(|interval| interval.start().to_string()),
+        "end": interval.map(|interval| interval.end().to_string()),
+        "until": booking.standing.deadline().map(|until| until.to_string()),
+        "unit": booking.unit,
+        "source": booking.source.as_str(),
+        "shadows": booking.shadows.iter().map(shadow).collect::<Vec<_>>(),
+        "moved_from": booking.moved_from.as_ref().map(elsewhere),
+        "moved_to": booking.moved_to.as_ref().map(elsewhere),
+    })
+}
+
+fn shadow(shadow: &Shadow) -> serde_json::Value {
+    let (sight, away) = match shadow.sight {
+        Sight::Along => ("along", None),
+        Sight::Away(interval) => ("away", Some(slot(&interval))),
+        Sight::Gone => ("gone", None),
+    };
+    json!({"source": shadow.source.as_str(), "sight": sight, "away": away})
+}
+
+fn slot(interval: &Interval) -> serde_json::Value {
+    json!({"start": interval.start().to_string(), "end": interval.end().to_string()})
+}
+
+fn elsewhere(elsewhere: &Elsewhere) -> serde_json::Value {
+    json!({"resource_id": elsewhere.resource.as_str(), "booking_id": elsewhere.booking_id.to_string()})
 }
 
 #[cfg(test)]
@@ -174,7 +219,7 @@ mod tests {
     #[test]
     fn a_line_says_who_asked_what_was_ruled_and_who_has_the_time() {
         expect!["2026-03-01T08:00:01.230Z  3/1       anna  book        confirmed                   booking 00000000-0000-0000-0000-00000000b00c v1 Wed 4 Mar 2026 09:00 to 09:30 UTC"].assert_eq(&line(&sample::confirmed(1)));
-        expect!["2026-03-01T08:00:01.230Z  3/2       anna  book        rejected(conflict)          winner 00000000-0000-0000-0000-00000000b00c Wed 4 Mar 2026 09:00 to 09:30 UTC"].assert_eq(&line(&sample::refused(2)));
+        expect!["2026-03-01T08:00:01.230Z  3/2       anna  book        rejected(conflict)          wanted Wed 4 Mar 2026 09:00 to 09:30 UTC  winner 00000000-0000-0000-0000-00000000b00c of calendly Wed 4 Mar 2026 09:00 to 09:30 UTC  free Wed 4 Mar 2026 09:30 to 10:00 UTC"].assert_eq(&line(&sample::refused(2)));
     }
 
     #[test]
@@ -190,9 +235,21 @@ mod tests {
     fn the_object_has_every_field_that_a_program_asks_for() {
         expect![[r#"
             {
+              "absorbed": [],
+              "basis": "promised",
               "booking": null,
               "core_version": "1",
               "decided_at": "2026-03-01T08:00:01.230Z",
+              "next_free": [
+                {
+                  "end": "2026-03-04T10:00:00Z",
+                  "start": "2026-03-04T09:30:00Z"
+                },
+                {
+                  "end": "2026-03-04T11:00:00Z",
+                  "start": "2026-03-04T10:30:00Z"
+                }
+              ],
               "offset": 2,
               "operation": "book",
               "outcome": "rejected",
@@ -202,12 +259,20 @@ mod tests {
               "request_id": "00000000-0000-0000-0000-000000000002",
               "resource_id": "anna",
               "resource_version": 1,
+              "rule": null,
               "seq": 2,
               "source": "generic",
               "sourced_at": "2026-03-01T08:00:00Z",
+              "wanted": {
+                "booking_id": "00000000-0000-0000-0000-000000001057",
+                "end": "2026-03-04T09:30:00Z",
+                "moved_from": null,
+                "start": "2026-03-04T09:00:00Z"
+              },
               "winner": {
                 "booking_id": "00000000-0000-0000-0000-00000000b00c",
                 "end": "2026-03-04T09:30:00Z",
+                "source": "calendly",
                 "start": "2026-03-04T09:00:00Z"
               }
             }"#]]

@@ -1,5 +1,7 @@
 //! Reading decisions as they are stored and published: framed, by whatever schema wrote them.
 
+use std::collections::BTreeMap;
+
 use daybook_runtime::registry::{Registry, RegistryError};
 use daybook_wire::{LoggedDecision, decision_codec, decode_decision, unframe};
 
@@ -13,17 +15,27 @@ use crate::failure::Failure;
 pub struct Decoder {
     registry: Registry,
     away: bool,
+    /// Which schemas are this version's own.
+    own: BTreeMap<u32, bool>,
 }
 
 impl Decoder {
     /// A decoder that has not asked yet.
     pub fn new(config: &Config) -> Result<Self, Failure> {
-        Ok(Self { registry: connect::registry(config)?, away: false })
+        Ok(Self { registry: connect::registry(config)?, away: false, own: BTreeMap::new() })
     }
 
     /// Whether this version's schema stood in.
     pub const fn guessed(&self) -> bool {
         self.away
+    }
+
+    /// Whether a decision that was read was written with this version's own schema, as far as that is known: then the
+    /// same decision is the same bytes.
+    pub fn is_own(&mut self, record: &[u8]) -> bool {
+        let Ok((id, _)) = unframe(record) else { return false };
+        let Some(schema) = self.registry.known(id) else { return true };
+        *self.own.entry(id).or_insert_with(|| *schema == *decision_codec().schema())
     }
 
     /// Reads one.

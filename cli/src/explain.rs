@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use daybook_domain::{
-    CancelKind, Claim, Content, Operation, Request, ResourceId, SourceKind, SourceName, SourceVersion, Timestamp,
+    Basis, BookingId, CancelKind, Claim, Content, Expected, Identity, Operation, Request, ResourceId, SourceKind,
+    SourceName, SourceVersion, Subject, Timestamp,
 };
 use daybook_normalizer_core::{
     ContactKey, IgnoredReason, Item, Known, Normalized, Parsed, RawEvent, Reject, normalize, parse,
@@ -19,6 +20,7 @@ use crate::input;
 use crate::out::Out;
 use crate::resources;
 use crate::text;
+use crate::words;
 
 /// See [`crate::args`].
 #[derive(Debug, clap::Args)]
@@ -142,12 +144,30 @@ fn requested(request: &Request) -> String {
         let _ = writeln!(page, "     {name:<15} {value}");
     };
     match &request.operation {
-        Operation::Book(it) => claim(&mut fact, it),
+        Operation::Book(it) | Operation::Observe(it) => claim(&mut fact, it),
+        Operation::Hold { claim: it, ttl } => {
+            fact("for", text::span(*ttl));
+            claim(&mut fact, it);
+        }
+        Operation::Confirm { subject: it, content } => {
+            fact("shown", shown(content.as_ref()));
+            subject(&mut fact, it);
+        }
+        Operation::Release { subject: it, moved_to } => {
+            if let Some(to) = moved_to {
+                fact("replaced by", words::elsewhere(to));
+            }
+            subject(&mut fact, it);
+        }
         Operation::Reschedule { previous, claim: it } => {
             fact("instead of", format!("{} (pseudonym)", previous.key()));
             claim(&mut fact, it);
         }
-        Operation::Cancel { booking_id, identity, version, interval, kind } => {
+        Operation::Update { subject: it, content } => {
+            fact("shown", shown(Some(content)));
+            subject(&mut fact, it);
+        }
+        Operation::Cancel { subject: it, interval, kind } => {
             fact(
                 "interval",
                 interval.map_or_else(|| "not given".to_owned(), |interval| text::interval(interval, None)),
@@ -159,11 +179,21 @@ fn requested(request: &Request) -> String {
                     CancelKind::AwaitingReplacement => "announced: the slot is kept for it".to_owned(),
                 },
             );
-            fact("booking", booking_id.to_string());
-            fact("identity", format!("{} (pseudonym)", identity.key()));
-            fact("version", versioned(*version));
+            subject(&mut fact, it);
         }
-        Operation::Define(_) | Operation::Expire { .. } => {}
+        Operation::Redact { booking_id } | Operation::Expire { booking_id, .. } => {
+            fact("booking", booking_id.to_string());
+        }
+        Operation::Define(_) => {}
+    }
+    let Expected { booking_version, resource_version } = request.expected;
+    for (name, version) in [("only version", booking_version), ("only resource", resource_version)] {
+        if let Some(version) = version {
+            fact(name, version.to_string());
+        }
+    }
+    if request.basis == Basis::Asked {
+        fact("promised", "to nobody yet".to_owned());
     }
     fact("request", request.request_id.to_string());
     let happened = request.sourced_at.map_or_else(|| "not given".to_owned(), text::moment);
@@ -172,23 +202,45 @@ fn requested(request: &Request) -> String {
 }
 
 fn claim(fact: &mut impl FnMut(&str, String), claim: &Claim) {
-    let Claim { booking_id, identity, version, interval, content } = claim;
+    let Claim { booking_id, identity, version, interval, content, contacts, tags, mark, moved_from } = claim;
     fact("interval", text::interval(*interval, None));
-    fact(
-        "shown",
-        match content {
-            None => "as it was".to_owned(),
-            Some(Content { title, attendees, source_time_zone, digest: _ }) => format!(
-                "{}, {}{}",
-                if title.is_some() { "a title" } else { "no title" },
-                text::count(attendees.len(), "attendee"),
-                source_time_zone.as_ref().map_or_else(String::new, |zone| format!(", in {zone}")),
-            ),
-        },
-    );
+    fact("shown", shown(content.as_ref()));
+    if !contacts.is_empty() {
+        fact("attendees", text::count(contacts.len(), "pseudonym"));
+    }
+    if !tags.is_empty() {
+        fact("known as", text::count(tags.len(), "pseudonym"));
+    }
+    if let Some(booking_id) = mark {
+        fact("written by", format!("Daybook itself, for booking {booking_id}"));
+    }
+    if let Some(from) = moved_from {
+        fact("replaces", words::elsewhere(from));
+    }
+    named(fact, *booking_id, identity, *version);
+}
+
+fn subject(fact: &mut impl FnMut(&str, String), subject: &Subject) {
+    named(fact, subject.booking_id, &subject.identity, subject.version);
+}
+
+fn named(fact: &mut impl FnMut(&str, String), booking_id: BookingId, identity: &Identity, version: SourceVersion) {
     fact("booking", booking_id.to_string());
     fact("identity", format!("{} (pseudonym)", identity.key()));
-    fact("version", versioned(*version));
+    fact("version", versioned(version));
+}
+
+/// What people would see, without showing it.
+fn shown(content: Option<&Content>) -> String {
+    match content {
+        None => "as it was".to_owned(),
+        Some(Content { title, attendees, source_time_zone, digest: _ }) => format!(
+            "{}, {}{}",
+            if title.is_some() { "a title" } else { "no title" },
+            text::count(attendees.len(), "attendee"),
+            source_time_zone.as_ref().map_or_else(String::new, |zone| format!(", in {zone}")),
+        ),
+    }
 }
 
 /// A source that numbers its states need not stamp them, and the other way round.

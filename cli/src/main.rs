@@ -4,10 +4,13 @@
 //! 2 faulty input or settings. One command is one file; what is pure (checking a file, wording a page, drawing a table)
 //! is apart from what asks Kafka or PostgreSQL, and SQL is in `store.rs`.
 //! Absent on purpose: deciding anything. A change of a resource's rules is a request like any other; only its aliases
-//! and targets, which no decision reads, are written directly.
+//! and targets, which no decision reads, are written directly, and how a compensation was settled. `audit replay` decides
+//! once more what was decided, to compare, and keeps nothing of it.
 
 mod args;
+mod audit;
 mod booking;
+mod compensations;
 mod config;
 mod connect;
 mod decisions;
@@ -35,7 +38,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Args, Booking, Command, Decisions, Dlq, Resources, Schemas, Topics};
+use args::{Args, Audit, Booking, Command, Compensation, Decisions, Dlq, Resources, Schemas, Topics};
 use config::Config;
 use failure::Failure;
 use out::Out;
@@ -74,6 +77,12 @@ async fn dispatch(command: Command, config: &Config, out: &Out) -> Result<(), Fa
         Command::Booking(Booking::Show(args)) => booking::show(&args, config, out).await,
         Command::Decisions(Decisions::Tail(args)) => decisions::tail(&args, config, out).await,
         Command::Why(args) => why::run(&args, config, out).await,
+        Command::Audit(Audit::Verify(args)) => audit::verify(&args, config, out).await,
+        Command::Audit(Audit::Replay(args)) => audit::replay(&args, config, out).await,
+        Command::Compensations(args) => match &args.command {
+            None => compensations::list(&args.list, config, out).await,
+            Some(Compensation::Close(args)) => compensations::close(args, config, out).await,
+        },
         Command::Dlq(Dlq::List(args)) => dlq::list(&args, config, out).await,
         Command::Dlq(Dlq::Show(args)) => dlq::show(&args, config, out).await,
         Command::Dlq(Dlq::Replay(args)) => dlq::replay(&args, config, out).await,

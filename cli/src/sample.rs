@@ -1,8 +1,8 @@
 //! Decisions for tests.
 
 use daybook_domain::{
-    BookingId, BookingState, Decision, Interval, OperationKind, Outcome, Rejection, RequestId, SourceVersion, Standing,
-    Timestamp, Unchanged, Winner,
+    Basis, BookingId, BookingKind, BookingState, Decision, Elsewhere, Interval, OperationKind, Outcome, Rejection,
+    RequestId, SourceKey, SourceVersion, Standing, Timestamp, Unchanged, Wanted, Winner,
 };
 use daybook_wire::LoggedDecision;
 use uuid::Uuid;
@@ -27,13 +27,19 @@ pub fn booking_id() -> BookingId {
 pub fn booking(standing: Standing, version: u64) -> BookingState {
     BookingState {
         booking_id: booking_id(),
+        kind: BookingKind::Booking,
         standing,
+        unit: 0,
         version,
         source: "calendly".parse().expect("a name"),
         keys: Vec::new(),
         source_version: SourceVersion { sequence: 0, updated_at: at("2026-03-01T08:00:00Z") },
         content: None,
         contacts: Vec::new(),
+        tags: Vec::new(),
+        shadows: Vec::new(),
+        moved_from: None,
+        moved_to: None,
     }
 }
 
@@ -49,9 +55,13 @@ pub fn decision(seq: i64, operation: OperationKind, outcome: Outcome, booking: O
             resource: "anna".parse().expect("a name"),
             operation,
             source: "calendly".parse().expect("a name"),
+            basis: Basis::Promised,
             outcome,
             resource_version: 1,
             booking,
+            absorbed: Vec::new(),
+            wanted: None,
+            next_free: Vec::new(),
             rules: None,
             sourced_at: Some(at("2026-03-01T08:00:00Z")),
             received_at: at("2026-03-01T08:00:01.200Z"),
@@ -67,9 +77,20 @@ pub fn confirmed(seq: i64) -> LoggedDecision {
 
 /// The generic source wants the same time.
 pub fn refused(seq: i64) -> LoggedDecision {
-    let winner = Winner { booking_id: booking_id(), interval: nine() };
+    let source = "calendly".parse().expect("a name");
+    let winner = Winner { booking_id: booking_id(), interval: nine(), source };
     let mut logged = decision(seq, OperationKind::Book, Outcome::Rejected(Rejection::Conflict(winner)), None);
     logged.decision.source = "generic".parse().expect("a name");
+    logged.decision.wanted = Some(Wanted {
+        booking_id: BookingId::from_uuid(Uuid::from_u128(0x1057)),
+        key: SourceKey::from_uuid(Uuid::from_u128(0x1057)),
+        interval: nine(),
+        moved_from: None,
+    });
+    logged.decision.next_free = vec![
+        interval("2026-03-04T09:30:00Z", "2026-03-04T10:00:00Z"),
+        interval("2026-03-04T10:30:00Z", "2026-03-04T11:00:00Z"),
+    ];
     logged
 }
 
@@ -77,6 +98,11 @@ pub fn refused(seq: i64) -> LoggedDecision {
 pub fn moved(seq: i64) -> LoggedDecision {
     let ten = interval("2026-03-04T10:00:00Z", "2026-03-04T10:30:00Z");
     decision(seq, OperationKind::Reschedule, Outcome::Rescheduled, Some(booking(Standing::Confirmed(ten), 2)))
+}
+
+/// A booking of another resource.
+pub fn elsewhere() -> Elsewhere {
+    Elsewhere { resource: "bea".parse().expect("a name"), booking_id: BookingId::from_uuid(Uuid::from_u128(0xbea)) }
 }
 
 /// The same again.

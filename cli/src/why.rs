@@ -15,6 +15,7 @@ use crate::decode::Decoder;
 use crate::failure::Failure;
 use crate::out::Out;
 use crate::store;
+pub use page::further;
 use page::{Facts, Known, Sighting};
 
 /// More decisions about one resource than a year brings.
@@ -69,14 +70,18 @@ async fn of_booking(id: BookingId, pool: &PgPool, decoder: &mut Decoder) -> Resu
     for row in rows {
         sightings.push(Sighting { logged: decoder.read(&row.record).await?, committed_at: row.committed_at });
     }
-    let Some(known) = known(id, pool).await? else {
+    let compensations = store::compensations_of(pool, id).await;
+    let compensations = compensations.map_err(|error| Role::Reader.explain("read the compensations", &error))?;
+    let known = known(id, pool).await?;
+    let resource = known.as_ref().map(|known| &known.booking.resource);
+    let Some(resource) = resource.or(compensations.first().map(|refused| &refused.resource)) else {
         return Err(Failure::plain(format!("there is no booking {id}")).next(
             "a request that was refused leaves no booking: ask for its resource and time, daybook why RESOURCE TIME; \
              an event that could not be read is in the dead letters: daybook dlq list",
         ));
     };
-    let zone = zone(&known.booking.resource, pool).await?;
-    Ok(Facts { zone, bookings: vec![known], sightings })
+    let zone = zone(resource, pool).await?;
+    Ok(Facts { zone, bookings: known.into_iter().collect(), sightings, compensations })
 }
 
 async fn of_slot(resource: &ResourceId, at: Timestamp, pool: &PgPool, decoder: &mut Decoder) -> Result<Facts, Failure> {
@@ -93,12 +98,14 @@ async fn of_slot(resource: &ResourceId, at: Timestamp, pool: &PgPool, decoder: &
     }
     let touching: BTreeSet<BookingId> =
         all.iter().filter(|sighting| sighting.covers(at)).filter_map(Sighting::booking).collect();
-    all.retain(|sighting| sighting.was_in_the_way(at) || sighting.booking().is_some_and(|id| touching.contains(&id)));
+    all.retain(|sighting| sighting.was_refused(at) || sighting.booking().is_some_and(|id| touching.contains(&id)));
     let mut bookings = Vec::new();
     for id in touching {
         bookings.extend(known(id, pool).await?);
     }
-    Ok(Facts { zone: zone(resource.as_str(), pool).await?, bookings, sightings: all })
+    let compensations = store::compensations_at(pool, resource, at).await;
+    let compensations = compensations.map_err(|error| Role::Reader.explain("read the compensations", &error))?;
+    Ok(Facts { zone: zone(resource.as_str(), pool).await?, bookings, sightings: all, compensations })
 }
 
 async fn known(id: BookingId, pool: &PgPool) -> Result<Option<Known>, Failure> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use daybook_domain::{BookingId, SourceKind, SourceName};
-use daybook_normalizer_core::{ContactKey, Known, KnownBooking, RejectReason};
+use daybook_normalizer_core::{ContactKey, Fate, Known, KnownBooking, RejectReason};
 use daybook_runtime::kafka::RECORD_BYTES_MAX;
 use daybook_wire::{Headers, SourceEvent, header};
 
@@ -17,6 +17,8 @@ const BOOKED: &str = r#"{"type":"booking.created","id":"4711","version":1,"resou
 const NO_END: &str = r#"{"type":"booking.created","id":"4712","version":1,"resource":"Room 7",
     "start":"2026-03-04T09:00:00Z"}"#;
 const CANCELLED: &str = r#"{"type":"booking.cancelled","id":"4713","version":2}"#;
+const MOVED: &str = r#"{"type":"booking.rescheduled","id":"4714","version":2,"resource":"Room 8",
+    "start":"2026-03-04T09:00:00Z","end":"2026-03-04T09:30:00Z"}"#;
 
 fn source() -> SourceName {
     "shop".parse().expect("a name")
@@ -181,11 +183,29 @@ fn an_event_whose_booking_is_not_known_yet_waits_while_its_sibling_and_later_rec
     let booking = KnownBooking {
         resource: "room-7".parse().expect("a name"),
         booking_id: BookingId::derive(&source(), "4713", &"room-7".parse().expect("a name")),
+        fate: Fate::Stands,
     };
     bench.known.bookings.insert("4713".to_owned(), vec![booking]);
     let batch = bench.look_later();
     assert_eq!((operations(&batch), reasons(&batch)), (vec!["cancel"], vec![]), "only what was not there before");
     assert_eq!((batch.finished, batch.tallies[0].result), (vec![0], Some(EventResult::Partly)));
+}
+
+#[test]
+fn what_turns_out_to_be_a_move_while_a_sibling_waits_is_not_sent_twice() {
+    let mut bench = Bench::new(5);
+    let room = || "room-7".parse().expect("a name");
+    bench.known.aliases.insert("Room 8".to_owned(), "room-8".parse().expect("a name"));
+    let batch = bench.look(vec![record(0, &[MOVED, CANCELLED])]);
+    assert_eq!((operations(&batch), batch.finished), (vec!["reschedule"], vec![]));
+
+    for name in ["4713", "4714"] {
+        let booking_id = BookingId::derive(&source(), name, &room());
+        let booking = KnownBooking { resource: room(), booking_id, fate: Fate::Stands };
+        bench.known.bookings.insert(name.to_owned(), vec![booking]);
+    }
+    let batch = bench.look_later();
+    assert_eq!((operations(&batch), batch.finished), (vec!["cancel"], vec![0]), "its id is the same");
 }
 
 #[test]

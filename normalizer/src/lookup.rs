@@ -1,21 +1,34 @@
 //! What the store knows of an event: whose aliases, which bookings. One query a batch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use daybook_domain::{BookingId, ResourceId, SourceKey, SourceName};
-use daybook_normalizer_core::{Known, KnownBooking, Questions};
+use daybook_normalizer_core::{Fate, Known, KnownBooking, Questions};
 use daybook_runtime::metrics::CommonMetrics;
 use daybook_runtime::postgres::StoreError;
 use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
-/// Both questions in one round trip, so that both answers are of one moment.
+/// All questions in one round trip, so that all answers are of one moment. A booking's first name is in its own row,
+/// every further one, and those of its shadows, in `booking_source`. Each `OFFSET 0` keeps its look-up a look-up: one
+/// probe of an index for each key, in this order, and never the other way round.
 const KNOWN: &str = "
-    SELECT alias, NULL::uuid AS source_key, resource_id, NULL::uuid AS booking_id
-    FROM resource_alias WHERE source = $1 AND alias = ANY($2)
+    WITH named AS (
+        SELECT k.source_key, b.booking_id FROM unnest($3::uuid[]) AS k(source_key),
+            LATERAL (SELECT booking_id FROM booking b WHERE b.source_key = k.source_key OFFSET 0) AS b
+        UNION
+        SELECT k.source_key, s.booking_id FROM unnest($3::uuid[]) AS k(source_key),
+            LATERAL (SELECT booking_id FROM booking_source s WHERE s.source_key = k.source_key OFFSET 0) AS s
+    )
+    SELECT k.alias, NULL::uuid AS source_key, a.resource_id, NULL::uuid AS booking_id,
+        NULL::boolean AS stands, NULL::boolean AS moved
+    FROM unnest($2::text[]) AS k(alias),
+        LATERAL (SELECT resource_id FROM resource_alias a WHERE a.source = $1 AND a.alias = k.alias OFFSET 0) AS a
     UNION ALL
-    SELECT NULL, source_key, resource_id, booking_id
-    FROM booking_source WHERE source_key = ANY($3)";
+    SELECT NULL, n.source_key, b.resource_id, n.booking_id, b.stands, b.moved
+    FROM named n,
+        LATERAL (SELECT resource_id, status <> 'cancelled' AS stands, moved_to_resource IS NOT NULL AS moved
+                 FROM booking b WHERE b.booking_id = n.booking_id OFFSET 0) AS b";
 
 /// The store, as far as it is asked.
 #[derive(Debug, Clone)]
@@ -33,8 +46,9 @@ impl Lookup {
     /// What is known of these at `source`.
     pub async fn known(&self, source: &SourceName, questions: &Questions) -> Result<Known, StoreError> {
         // PostgreSQL has no text with a NUL in it, so no alias has one either.
-        let aliases: Vec<&str> =
-            questions.aliases.iter().map(String::as_str).filter(|alias| !alias.contains('\0')).collect();
+        let aliases: BTreeSet<&str> =
+            questions.aliases.iter().chain(&questions.attendees).map(String::as_str).collect();
+        let aliases: Vec<&str> = aliases.into_iter().filter(|alias| !alias.contains('\0')).collect();
         let bookings: BTreeMap<Uuid, &str> =
             questions.bookings.iter().map(|id| (SourceKey::derive(source, id).uuid(), id.as_str())).collect();
         if aliases.is_empty() && bookings.is_empty() {
@@ -57,10 +71,20 @@ impl Lookup {
                 row.try_get::<Option<Uuid>, _>("booking_id")?.map(BookingId::from_uuid),
             ) && let Some(id) = bookings.get(&key)
             {
-                let booking = KnownBooking { resource, booking_id: booking };
+                let fate = fate(row.try_get("stands")?, row.try_get("moved")?);
+                let booking = KnownBooking { resource, booking_id: booking, fate };
                 known.bookings.entry((*id).to_owned()).or_default().push(booking);
             }
         }
         Ok(known)
+    }
+}
+
+/// A booking that has moved away and was made anew where it was stands again.
+const fn fate(stands: bool, moved: bool) -> Fate {
+    match (stands, moved) {
+        (true, _) => Fate::Stands,
+        (false, true) => Fate::Moved,
+        (false, false) => Fate::Gone,
     }
 }

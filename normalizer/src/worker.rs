@@ -104,8 +104,9 @@ impl Worker {
     async fn known(&self, events: &[Event]) -> Result<Known, Stopped> {
         let mut questions = Questions::default();
         for event in events {
-            let Questions { aliases, bookings } = event.questions();
+            let Questions { aliases, attendees, bookings } = event.questions();
             questions.aliases.extend(aliases);
+            questions.attendees.extend(attendees);
             questions.bookings.extend(bookings);
         }
         let answer = forever(

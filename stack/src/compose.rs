@@ -170,6 +170,14 @@ impl Backend for Compose {
         Err(Error::Unsupported { what: "another environment for one part", engine: "compose", instead: "native" })
     }
 
+    fn keep(&self, _server: Server, _name: &str) -> Result<(), Error> {
+        Err(Error::Unsupported { what: "a copy of a server's data", engine: "compose", instead: "native" })
+    }
+
+    fn put_back(&self, server: Server, name: &str) -> Result<(), Error> {
+        self.keep(server, name)
+    }
+
     fn status(&self, part: Part) -> Status {
         let ports = uses(part).iter().filter(|usage| is_published(part, **usage));
         let address = ports.map(|usage| format!("127.0.0.1:{}", self.instance.port(part, *usage)));

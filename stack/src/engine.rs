@@ -91,6 +91,10 @@ pub(crate) trait Backend: Send + Sync {
     fn is_running(&self, part: Part) -> bool;
     fn set_env(&self, part: Part, name: &str, value: &str) -> Result<(), Error>;
     fn status(&self, part: Part) -> Status;
+    /// Copies what a stopped server keeps, under a name.
+    fn keep(&self, server: Server, name: &str) -> Result<(), Error>;
+    /// Puts that copy in the place of what the stopped server keeps now.
+    fn put_back(&self, server: Server, name: &str) -> Result<(), Error>;
     /// Parts that run, or should.
     fn parts(&self) -> Vec<Part>;
     fn endpoints(&self) -> Endpoints;

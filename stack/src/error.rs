@@ -77,6 +77,14 @@ pub enum Error {
         /// The signal's name.
         signal: &'static str,
     },
+    /// Something was to be done to a server that must not run meanwhile.
+    #[error("{part} is running: stop it before its data is {done}")]
+    Running {
+        /// The part's name.
+        part: String,
+        /// What was to be done to its data.
+        done: &'static str,
+    },
     /// Something the stack needs is missing and cannot be installed here.
     #[error("{what} is missing and could not be installed: {fix}")]
     Missing {

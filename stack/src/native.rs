@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
@@ -22,7 +22,7 @@ use crate::{
     error::Error,
     install::{self, run},
     instance::Instance,
-    part::Part,
+    part::{Part, Server},
     ports::{Use, can_bind, uses},
     process::{Launch, Supervisor},
     progress::Progress,
@@ -146,6 +146,13 @@ impl Native {
         Ok(())
     }
 
+    fn stopped(&self, server: Server, done: &'static str) -> Result<(), Error> {
+        match self.supervisor.running(server.into()) {
+            Some(_) => Err(Error::Running { part: server.name().to_owned(), done }),
+            None => Ok(()),
+        }
+    }
+
     fn address(&self, part: Part) -> String {
         let instance = self.instance();
         let ports = uses(part).iter().filter_map(|usage| instance.ports.get(part, *usage));
@@ -218,7 +225,7 @@ impl Backend for Native {
         match signal {
             Signal::Kill => self.supervisor.kill(part),
             Signal::Term => self.supervisor.signal(part, UnixSignal::SIGTERM),
-            Signal::Pause => self.supervisor.signal(part, UnixSignal::SIGSTOP),
+            Signal::Pause => self.supervisor.pause(part),
             Signal::Resume => self.supervisor.signal(part, UnixSignal::SIGCONT),
         }
     }
@@ -255,6 +262,18 @@ impl Backend for Native {
         let mut extra = self.extra.lock().unwrap_or_else(PoisonError::into_inner);
         extra.entry(part).or_default().insert(name.to_owned(), value.to_owned());
         Ok(())
+    }
+
+    fn keep(&self, server: Server, name: &str) -> Result<(), Error> {
+        self.stopped(server, "copied")?;
+        let layout = self.snapshot().layout;
+        replace(&server::data(server, &layout), &server::copy(server, &layout, name))
+    }
+
+    fn put_back(&self, server: Server, name: &str) -> Result<(), Error> {
+        self.stopped(server, "replaced")?;
+        let layout = self.snapshot().layout;
+        replace(&server::copy(server, &layout, name), &server::data(server, &layout))
     }
 
     fn status(&self, part: Part) -> Status {
@@ -305,6 +324,14 @@ pub(crate) fn prepare(layout: crate::layout::Layout, progress: &Progress) -> Res
         supervisor.running(part).is_some() || wait::until(RELEASE, || can_bind(port).then_some(())).is_some()
     };
     Instance::prepare(layout, keeps, progress)
+}
+
+/// One directory in the place of another, with owners and rights: PostgreSQL refuses data that is not its own.
+fn replace(from: &Path, to: &Path) -> Result<(), Error> {
+    if to.exists() {
+        fs::remove_dir_all(to).map_err(Error::io("remove", to))?;
+    }
+    run(Command::new("cp").arg("-a").arg(from).arg(to), "").map(drop)
 }
 
 /// A panic on one of these threads is a fault of ours, and goes on as one.

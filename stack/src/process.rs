@@ -159,6 +159,14 @@ impl Supervisor {
         Ok(())
     }
 
+    /// SIGSTOP, and only back when every thread stands still: until then one may finish what it is at.
+    pub(crate) fn pause(&self, part: Part) -> Result<(), Error> {
+        let pid = self.running(part).map_or(0, |identity| identity.pid);
+        self.signal(part, Signal::SIGSTOP)?;
+        let gone = || Error::NotRunning { part: part.to_string(), signal: Signal::SIGSTOP.as_str() };
+        wait::until(BURIAL, || is_paused(pid).then_some(())).ok_or_else(gone)
+    }
+
     /// Sends one signal, and does not wait.
     pub(crate) fn signal(&self, part: Part, signal: Signal) -> Result<(), Error> {
         let identity = self.running(part).filter(|identity| send(identity, signal));
@@ -283,6 +291,14 @@ fn send(identity: &Identity, signal: Signal) -> bool {
 pub(crate) fn working_in(directory: &Path) -> Vec<Identity> {
     let here = |pid: &i32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == directory);
     pids().filter(here).filter_map(Identity::of).collect()
+}
+
+/// Whether every thread of the process is stopped.
+fn is_paused(pid: i32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    let stat = |path: PathBuf| Stat::parse(&fs::read_to_string(path.join("stat")).ok()?);
+    let states: Vec<Option<Stat>> = threads.flatten().map(|thread| stat(thread.path())).collect();
+    !states.is_empty() && states.iter().flatten().all(|stat| stat.state == 'T')
 }
 
 fn pids() -> impl Iterator<Item = i32> {

@@ -6,7 +6,19 @@ mod postgres;
 mod radicale;
 mod registry;
 
-use crate::{error::Error, instance::Instance, part::Server, process::Launch};
+use std::path::PathBuf;
+
+use crate::{error::Error, instance::Instance, layout::Layout, part::Server, process::Launch};
+
+/// Where a server keeps what it must not forget.
+pub(crate) fn data(server: Server, layout: &Layout) -> PathBuf {
+    layout.data().join(server.name())
+}
+
+/// Where a copy of that lies; it goes with the instance.
+pub(crate) fn copy(server: Server, layout: &Layout, name: &str) -> PathBuf {
+    layout.data().join(format!("{}.{name}", server.name()))
+}
 
 /// Makes the server's data if there is none yet.
 pub(crate) fn prepare(server: Server, instance: &Instance) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use crate::{
     engine::{Backend, Signal},
     error::Error,
-    part::Part,
+    part::{Part, Server},
     wait,
 };
 
@@ -67,7 +67,7 @@ impl Unit {
         self.backend.signal(self.part, Signal::Term)
     }
 
-    /// SIGSTOP: alive, holding its connections, doing nothing.
+    /// SIGSTOP: alive, holding its connections, doing nothing. Back when that is so.
     pub fn pause(&self) -> Result<(), Error> {
         self.backend.signal(self.part, Signal::Pause)
     }
@@ -75,6 +75,26 @@ impl Unit {
     /// SIGCONT.
     pub fn resume(&self) -> Result<(), Error> {
         self.backend.signal(self.part, Signal::Resume)
+    }
+
+    /// Copies what this server keeps, under a name. It must not run. Native only, and not for the registry, whose data is
+    /// no directory.
+    pub fn keep(&self, name: &str) -> Result<(), Error> {
+        self.backend.keep(self.server()?, name)
+    }
+
+    /// Puts that copy in the place of what it keeps now, as a restored backup does. It must not run. Native only.
+    pub fn put_back(&self, name: &str) -> Result<(), Error> {
+        self.backend.put_back(self.server()?, name)
+    }
+
+    fn server(&self) -> Result<Server, Error> {
+        match self.part {
+            Part::Server(server) => Ok(server),
+            Part::Service(..) => {
+                Err(Error::Unsupported { what: "a copy of a service", engine: "either", instead: "a server's" })
+            }
+        }
     }
 
     /// Waits until it does its work; fails at once when it has ended, with the end of its log.

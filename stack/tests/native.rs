@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use daybook_stack::{Builder, Engine, Layout, Progress, Server, Stack, Status, Until};
+use daybook_stack::{Builder, Engine, Layout, Progress, Server, Service, Stack, Status, Until};
 
 fn two_servers(instance: &str) -> Builder {
     let servers = [Server::Postgres, Server::Radicale];
@@ -58,6 +58,27 @@ fn a_killed_or_paused_server_is_seen_and_comes_back_on_its_port() {
     radicale.wait_ready().expect("ready again");
     radicale.stop().expect("stop");
     assert!(!radicale.is_running() && radicale.term().is_err());
+}
+
+#[test]
+fn a_stopped_server_is_put_back_to_what_it_was_when_a_copy_was_made() {
+    let stack = two_servers("self-test-copy").ephemeral().up().expect("up");
+    let (postgres, radicale) = (stack.server(Server::Postgres), stack.server(Server::Radicale));
+    assert!(postgres.keep("before").is_err() && postgres.put_back("before").is_err(), "it runs");
+    let mark = stack.layout().data().join("radicale/mark");
+    for server in [&postgres, &radicale] {
+        server.stop().expect("stop");
+        server.keep("before").expect("a copy");
+    }
+    fs::write(&mark, "after the copy").expect("written");
+    postgres.start_ready().expect("its data is still its own");
+    postgres.kill9().expect("kill");
+    for server in [&postgres, &radicale] {
+        server.put_back("before").expect("put back");
+        server.start_ready().expect("it runs on what was put back");
+    }
+    assert!(!mark.exists());
+    assert!(radicale.put_back("before").is_err() && stack.service(Service::Arbiter).keep("before").is_err());
 }
 
 #[test]

@@ -37,14 +37,18 @@ pub struct DecisionRow {
 pub struct BookingRow {
     pub booking_id: Uuid,
     pub resource_id: String,
+    pub kind: String,
     pub status: String,
     pub start_time: Option<DateTime<Utc>>,
     pub end_time: Option<DateTime<Utc>>,
+    pub unit: i16,
     pub version: i64,
     pub source_system: String,
     pub source_ids: Vec<String>,
     pub title: Option<String>,
     pub attendee_details: serde_json::Value,
+    pub moved_from_booking: Option<Uuid>,
+    pub moved_to_booking: Option<Uuid>,
     pub partition: i32,
     pub seq: i64,
 }
@@ -52,7 +56,12 @@ pub struct BookingRow {
 impl BookingRow {
     /// Whether it occupies its time.
     pub fn is_live(&self) -> bool {
-        matches!(self.status.as_str(), "confirmed" | "awaiting")
+        matches!(self.status.as_str(), "held" | "confirmed" | "awaiting")
+    }
+
+    /// Whether targets are to show it: not a hold, which may never come to anything, nor time that is taken elsewhere.
+    pub fn is_shown(&self) -> bool {
+        self.kind == "booking" && matches!(self.status.as_str(), "confirmed" | "awaiting")
     }
 }
 
@@ -93,8 +102,9 @@ pub struct TargetRow {
 
 const DECISION: &str = "SELECT partition, seq, request_id, resource_id, booking_id, operation, outcome, reason, source, \
                         decided_at, committed_at, record FROM decision";
-const BOOKING: &str = "SELECT booking_id, resource_id, status, start_time, end_time, version, source_system, source_ids, \
-                       title, attendee_details, partition, seq FROM booking";
+const BOOKING: &str = "SELECT booking_id, resource_id, kind, status, start_time, end_time, unit, version, source_system, \
+                       source_ids, title, attendee_details, moved_from_booking, moved_to_booking, partition, seq \
+                       FROM booking";
 
 impl Store {
     /// Connects when first used.
@@ -165,12 +175,13 @@ impl Store {
         Ok(sqlx::query_as(sql).fetch_all(&self.0).await?)
     }
 
-    /// What is still on its way to a target: of a resource, or of all.
+    /// What is still on its way to a target: of a resource, or of all. What no target is to be told of needs no delivery.
     pub async fn undelivered(&self, resource: Option<&str>) -> Result<i64> {
         let sql = "SELECT count(*) FROM booking b JOIN resource_target t USING (resource_id) \
                    LEFT JOIN delivery d ON d.booking_id = b.booking_id AND d.target = t.target \
                    WHERE ($1::text IS NULL OR b.resource_id = $1) AND d.parked_reason IS NULL \
-                   AND (d.booking_id IS NULL OR d.applied_version < b.version)";
+                   AND (d.applied_version < b.version \
+                        OR (d.booking_id IS NULL AND b.kind = 'booking' AND b.status <> 'held'))";
         Ok(sqlx::query_scalar(sql).bind(resource).fetch_one(&self.0).await?)
     }
 }

@@ -1,30 +1,25 @@
 //! `book`: this booking is to exist, so.
 //!
-//! A creation never overrides a state of the same source version: of two events that bear the same version, the
-//! creation is the older one. A newer creation of a known booking is a change of it.
+//! A newer creation of a known booking is a change of it.
 
-use std::cmp::Ordering;
+use daybook_domain::Claim;
 
-use daybook_domain::{Claim, Outcome, SourceName, Unchanged};
+use crate::claim::{Making, fresh, restated};
+use crate::{Case, Ruling, shadow};
 
-use crate::Ruling;
-use crate::claim::{change, grant_new};
-use crate::state::State;
+pub(crate) fn decide(case: Case<'_>, claim: &Claim) -> Ruling {
+    claimed(case, claim, Making::Booking)
+}
 
-pub(crate) fn decide(state: &State, source: &SourceName, claim: &Claim) -> Ruling {
+/// What `book` and `hold` share.
+pub(crate) fn claimed(case: Case<'_>, claim: &Claim, making: Making) -> Ruling {
     let key = claim.identity.key();
-    let Some(known) = state.by_key(key) else { return grant_new(state, source, claim, vec![key]) };
-    let stale = Ruling::of(Outcome::Unchanged(Unchanged::Stale), Some(known.clone()));
-    if known.current_key() != Some(key) {
-        return stale;
-    }
-    match claim.version.cmp(&known.source_version) {
-        Ordering::Less => stale,
-        Ordering::Equal => {
-            let shown = claim.content.as_ref().is_none_or(|content| known.content == Some(content.digest));
-            let same = known.standing.live() == Some(claim.interval) && shown;
-            if same { Ruling::of(Outcome::Unchanged(Unchanged::Duplicate), Some(known.clone())) } else { stale }
-        }
-        Ordering::Greater => change(state, known, claim, None),
+    match case.state.by_key(key) {
+        None => fresh(case, claim, vec![key], making),
+        Some(known) if known.shadow(key).is_some() => shadow::seen(known, key, claim.version, Some(claim.interval)),
+        Some(known) => restated(case, known, claim, making),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,42 +1,39 @@
 //! `cancel`: this booking is to be gone, or, with a replacement announced, to be gone once that is decided.
 //!
-//! A cancellation may come before the creation: it leaves a tombstone under the source's name for the booking.
+//! A cancellation may come before the creation: it leaves a tombstone under the source's name for the booking. What
+//! another source only shows is not its to cancel: the shadow is gone, and the booking stands.
 
 use daybook_domain::{
-    BookingId, BookingState, CancelKind, Interval, Outcome, Rejection, Rules, SourceKey, SourceName, SourceVersion,
-    Standing, Timestamp, Unchanged,
+    BookingKind, BookingState, CancelKind, Interval, Outcome, Rejection, Standing, Subject, Unchanged,
 };
 
-use crate::Ruling;
-use crate::state::State;
+use crate::claim::stale;
+use crate::{Case, Ruling, shadow};
 
-/// What is to be gone.
-pub(crate) struct Subject<'a> {
-    pub booking_id: BookingId,
-    pub key: SourceKey,
-    pub source: &'a SourceName,
-    pub version: SourceVersion,
-    pub interval: Option<Interval>,
-}
-
-pub(crate) fn decide(state: &State, rules: &Rules, now: Timestamp, subject: &Subject<'_>, kind: CancelKind) -> Ruling {
-    let Some(known) = state.by_key(subject.key) else { return tombstone(state, subject) };
-    if known.current_key() != Some(subject.key) || subject.version < known.source_version {
-        return Ruling::of(Outcome::Unchanged(Unchanged::Stale), Some(known.clone()));
+pub(crate) fn decide(case: Case<'_>, subject: &Subject, interval: Option<Interval>, kind: CancelKind) -> Ruling {
+    let key = subject.identity.key();
+    let Some(known) = case.state.by_key(key) else { return tombstone(case, subject, interval) };
+    if known.shadow(key).is_some() {
+        return shadow::seen(known, key, subject.version, None);
+    }
+    if known.current_key() != Some(key) || subject.version < known.source_version {
+        return stale(known);
     }
     let mut after = known.clone();
     after.source_version = subject.version;
     let duplicate = Outcome::Unchanged(Unchanged::Duplicate);
+    let wait = case.rules.replacement_wait;
     let (standing, outcome) = match (known.standing, kind) {
         (Standing::Cancelled { .. }, _) | (Standing::Awaiting { .. }, CancelKind::AwaitingReplacement) => {
             return Ruling::of(duplicate, Some(after));
         }
-        (Standing::Confirmed(interval), CancelKind::AwaitingReplacement) if !rules.replacement_wait.is_zero() => {
-            let until = now.plus(rules.replacement_wait);
-            (Standing::Awaiting { interval, until }, Outcome::AwaitingReplacement)
+        (Standing::Confirmed(interval), CancelKind::AwaitingReplacement)
+            if !wait.is_zero() && known.kind == BookingKind::Booking =>
+        {
+            (Standing::Awaiting { interval, until: case.now.plus(wait) }, Outcome::AwaitingReplacement)
         }
-        (Standing::Confirmed(_), CancelKind::AwaitingReplacement)
-        | (Standing::Confirmed(_) | Standing::Awaiting { .. }, CancelKind::Plain) => {
+        (Standing::Confirmed(_) | Standing::Held { .. }, CancelKind::AwaitingReplacement)
+        | (Standing::Confirmed(_) | Standing::Held { .. } | Standing::Awaiting { .. }, CancelKind::Plain) => {
             (Standing::Cancelled { last: known.standing.live() }, Outcome::Cancelled)
         }
     };
@@ -45,20 +42,29 @@ pub(crate) fn decide(state: &State, rules: &Rules, now: Timestamp, subject: &Sub
     Ruling::of(outcome, Some(after))
 }
 
-fn tombstone(state: &State, subject: &Subject<'_>) -> Ruling {
+fn tombstone(case: Case<'_>, subject: &Subject, interval: Option<Interval>) -> Ruling {
     // Ids are derived from names, and nobody knows this name: the booking that has this id is not this one's to end.
-    if state.booking(subject.booking_id).is_some() {
+    if case.state.booking(subject.booking_id).is_some() {
         return Ruling::rejected(Rejection::InvalidTransition, None);
     }
     let booking = BookingState {
         booking_id: subject.booking_id,
-        standing: Standing::Cancelled { last: subject.interval },
+        kind: BookingKind::Booking,
+        standing: Standing::Cancelled { last: interval },
+        unit: 0,
         version: 1,
-        source: subject.source.clone(),
-        keys: vec![subject.key],
+        source: case.request.source.clone(),
+        keys: vec![subject.identity.key()],
         source_version: subject.version,
         content: None,
         contacts: Vec::new(),
+        tags: Vec::new(),
+        shadows: Vec::new(),
+        moved_from: None,
+        moved_to: None,
     };
     Ruling::of(Outcome::Cancelled, Some(booking))
 }
+
+#[cfg(test)]
+mod tests;

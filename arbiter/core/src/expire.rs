@@ -6,12 +6,9 @@ use crate::Ruling;
 use crate::state::State;
 
 /// None if the deadline is still to come by the log's time. A booking that no longer waits for this deadline is left
-/// alone: its replacement was decided meanwhile.
+/// alone: it was confirmed, or its replacement was decided, meanwhile.
 pub(crate) fn decide(state: &State, now: Timestamp, id: BookingId, deadline: Timestamp) -> Option<Ruling> {
-    let waiting = state
-        .booking(id)
-        .filter(|booking| matches!(booking.standing, Standing::Awaiting { until, .. } if until == deadline));
-    let Some(booking) = waiting else {
+    let Some(booking) = state.booking(id).filter(|booking| booking.standing.deadline() == Some(deadline)) else {
         return Some(Ruling::of(Outcome::Unchanged(Unchanged::Stale), None));
     };
     if now < deadline {
@@ -20,5 +17,9 @@ pub(crate) fn decide(state: &State, now: Timestamp, id: BookingId, deadline: Tim
     let mut after = booking.clone();
     after.standing = Standing::Cancelled { last: booking.standing.live() };
     after.version += 1;
-    Some(Ruling::of(Outcome::Cancelled, Some(after)))
+    let is_hold = matches!(booking.standing, Standing::Held { .. });
+    Some(Ruling::of(if is_hold { Outcome::Expired } else { Outcome::Cancelled }, Some(after)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,19 @@
 //! One resource's state: its rules, its bookings, and who has which time.
 //!
-//! Two indexes, of which [`State::check`] proves that they agree with the bookings: by what sources call them, and by
-//! time. Sorted maps only, so that no iteration depends on a hash.
+//! Four indexes, of which [`State::check`] proves that they agree with the bookings: by what sources call them, by what
+//! they are called across systems, and by time, bookings apart from busy time. Sorted maps only, so that no iteration
+//! depends on a hash.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use daybook_domain::{BookingId, BookingState, Decision, Interval, ResourceId, Rules, SourceKey, Timestamp, Winner};
+use daybook_domain::{
+    BookingId, BookingKind, BookingState, Decision, Interval, ResourceId, Rules, Shadow, Sight, SourceKey, Standing,
+    Tag, Timestamp,
+};
 use uuid::Uuid;
+
+use crate::Reach;
+use crate::timeline::Timeline;
 
 /// What decisions are made on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,26 +23,30 @@ pub struct State {
     version: u64,
     bookings: BTreeMap<BookingId, BookingState>,
     keys: BTreeMap<SourceKey, BookingId>,
-    timeline: BTreeMap<(Timestamp, BookingId), Interval>,
+    tags: BTreeSet<(Tag, BookingId)>,
+    /// Live bookings.
+    pub(crate) booked: Timeline,
+    /// Live busy time, and where shadows of live bookings have strayed to.
+    pub(crate) busy: Timeline,
 }
 
 /// A broken invariant. The state must not be used, and whoever holds it must be loud.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Violation {
-    /// Two live bookings overlap.
+    /// Two live bookings overlap on one unit.
     Overlap(BookingId, BookingId),
     /// An index disagrees with the bookings.
     Index(BookingId),
-    /// A booking has no name, or its version is zero.
+    /// A live booking has no name, or a booking has version zero.
     Malformed(BookingId),
 }
 
 impl std::fmt::Display for Violation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Overlap(a, b) => write!(f, "live bookings {a} and {b} overlap"),
+            Self::Overlap(a, b) => write!(f, "live bookings {a} and {b} overlap on one unit"),
             Self::Index(id) => write!(f, "an index disagrees with booking {id}"),
-            Self::Malformed(id) => write!(f, "booking {id} has no identity or no version"),
+            Self::Malformed(id) => write!(f, "booking {id} is live without a name, or has no version"),
         }
     }
 }
@@ -44,18 +55,21 @@ impl std::error::Error for Violation {}
 
 impl State {
     /// A resource of which nothing has been decided.
-    pub const fn new(resource: ResourceId) -> Self {
+    pub fn new(resource: ResourceId) -> Self {
         Self {
             resource,
             rules: None,
             version: 0,
             bookings: BTreeMap::new(),
             keys: BTreeMap::new(),
-            timeline: BTreeMap::new(),
+            tags: BTreeSet::new(),
+            booked: Timeline::default(),
+            busy: Timeline::default(),
         }
     }
 
-    /// A state as the store has it. Every booking that a coming request may name or overlap must be among `bookings`.
+    /// A state as the store has it. Every booking that a coming request [reaches](crate::Reach) must be among
+    /// `bookings`.
     pub fn load(
         resource: ResourceId,
         rules: Option<Rules>,
@@ -89,9 +103,15 @@ impl State {
         self.bookings.get(&id)
     }
 
-    /// The booking that some source calls, or has called, this.
+    /// The booking that some source calls, or has called, this: its own, or one whose shadow that source shows.
     pub fn by_key(&self, key: SourceKey) -> Option<&BookingState> {
         self.keys.get(&key).and_then(|id| self.bookings.get(id))
+    }
+
+    /// The bookings that are called this across systems, by id.
+    pub(crate) fn by_tag(&self, tag: Tag) -> impl Iterator<Item = &BookingState> {
+        let (first, last) = (BookingId::from_uuid(Uuid::nil()), BookingId::from_uuid(Uuid::max()));
+        self.tags.range((tag, first)..=(tag, last)).filter_map(|(_, id)| self.bookings.get(id))
     }
 
     /// Every booking, by id.
@@ -99,18 +119,37 @@ impl State {
         self.bookings.values()
     }
 
-    /// Whoever has a part of `wanted`, other than `except`: the earliest one.
-    pub(crate) fn winner(&self, wanted: Interval, except: Option<BookingId>) -> Option<Winner> {
-        let before_end = (wanted.end(), BookingId::from_uuid(Uuid::nil()));
-        // Live bookings do not overlap, so in order of their starts their ends rise too: going back from the last one
-        // that starts before the end, the first that ends at or before the start closes the search.
-        self.timeline
-            .range(..before_end)
-            .rev()
-            .take_while(|(_, interval)| interval.end() > wanted.start())
-            .filter(|((_, id), _)| Some(*id) != except)
-            .last()
-            .map(|((_, id), interval)| Winner { booking_id: *id, interval: *interval })
+    /// How many bookings it holds.
+    pub fn len(&self) -> usize {
+        self.bookings.len()
+    }
+
+    /// Whether it holds no booking.
+    pub fn is_empty(&self) -> bool {
+        self.bookings.is_empty()
+    }
+
+    /// Puts a booking in as the store has it, in place of what is known of it. For whoever loads a state piece by piece.
+    pub fn learn(&mut self, booking: BookingState) {
+        self.put(booking);
+    }
+
+    /// Drops what no claim from `floor` on can collide with: what is not live, and what ended [so long](crate::Reach)
+    /// before `floor` that its buffers are over, too. Whoever drops has to load again what a later request reaches.
+    pub fn forget_before(&mut self, floor: Timestamp) {
+        let floor = floor.minus(Reach::MARGIN);
+        let gone: Vec<BookingId> = self
+            .bookings
+            .values()
+            .filter(|booking| {
+                let ended = |span: Interval| span.end() <= floor;
+                booking.standing.live().is_none_or(ended) && booking.away().all(ended)
+            })
+            .map(|booking| booking.booking_id)
+            .collect();
+        for id in gone {
+            self.take(id);
+        }
     }
 
     pub(crate) fn apply(&mut self, decision: &Decision) {
@@ -119,6 +158,12 @@ impl State {
         if let Some(rules) = &decision.rules {
             self.rules = Some(rules.clone());
         }
+        for id in &decision.absorbed {
+            if let Some(busy) = self.bookings.get(id) {
+                let absorbed = absorbed(busy);
+                self.put(absorbed);
+            }
+        }
         if let Some(booking) = &decision.booking {
             self.put(booking.clone());
         }
@@ -126,42 +171,107 @@ impl State {
 
     fn put(&mut self, booking: BookingState) {
         let id = booking.booking_id;
-        if let Some(before) = self.bookings.get(&id).and_then(|before| before.standing.live()) {
-            self.timeline.remove(&(before.start(), id));
-        }
-        if let Some(interval) = booking.standing.live() {
-            self.timeline.insert((interval.start(), id), interval);
-        }
-        for key in &booking.keys {
-            self.keys.insert(*key, id);
-        }
+        self.take(id);
+        self.index(&booking);
         self.bookings.insert(id, booking);
     }
 
-    /// Proves the invariants: no overlap, indexes that agree, bookings that are whole.
-    pub fn check(&self) -> Result<(), Violation> {
-        let mut last: Option<(BookingId, Interval)> = None;
-        for ((start, id), interval) in &self.timeline {
-            if let Some((before, earlier)) = last.filter(|(_, earlier)| earlier.overlaps(interval)) {
-                debug_assert!(earlier.start() <= interval.start());
-                return Err(Violation::Overlap(before, *id));
-            }
-            let live = self.booking(*id).and_then(|booking| booking.standing.live());
-            if live != Some(*interval) || interval.start() != *start {
-                return Err(Violation::Index(*id));
-            }
-            last = Some((*id, *interval));
+    fn take(&mut self, id: BookingId) {
+        let Some(before) = self.bookings.remove(&id) else { return };
+        if let Some(span) = before.standing.live() {
+            self.timeline(before.kind).remove(id, span);
         }
-        let live = self.bookings.values().filter(|booking| booking.standing.live().is_some()).count();
-        for booking in self.bookings.values() {
-            let id = booking.booking_id;
-            if booking.keys.is_empty() || booking.version == 0 {
-                return Err(Violation::Malformed(id));
-            }
-            if live != self.timeline.len() || booking.keys.iter().any(|key| self.keys.get(key) != Some(&id)) {
-                return Err(Violation::Index(id));
+        for span in before.away() {
+            self.busy.remove(id, span);
+        }
+        for key in names(&before) {
+            if self.keys.get(&key) == Some(&id) {
+                self.keys.remove(&key);
             }
         }
-        Ok(())
+        for tag in &before.tags {
+            self.tags.remove(&(*tag, id));
+        }
     }
+
+    fn index(&mut self, booking: &BookingState) {
+        let id = booking.booking_id;
+        if let Some(span) = booking.standing.live() {
+            self.timeline(booking.kind).add(id, span);
+        }
+        for span in booking.away() {
+            self.busy.add(id, span);
+        }
+        self.keys.extend(names(booking).map(|key| (key, id)));
+        self.tags.extend(booking.tags.iter().map(|tag| (*tag, id)));
+    }
+
+    const fn timeline(&mut self, kind: BookingKind) -> &mut Timeline {
+        match kind {
+            BookingKind::Booking => &mut self.booked,
+            BookingKind::Busy => &mut self.busy,
+        }
+    }
+
+    /// Proves the invariants: no overlap on a unit, indexes that agree, bookings that are whole.
+    pub fn check(&self) -> Result<(), Violation> {
+        let mut ends: BTreeMap<u16, (Timestamp, BookingId)> = BTreeMap::new();
+        for (id, span) in self.booked.all() {
+            let booking = self.booking(id).filter(|booking| booking.standing.live() == Some(span));
+            let unit = booking.ok_or(Violation::Index(id))?.unit;
+            if let Some((_, before)) = ends.get(&unit).filter(|(end, _)| *end > span.start()) {
+                return Err(Violation::Overlap(*before, id));
+            }
+            ends.insert(unit, (span.end(), id));
+        }
+        let mut again = Self::new(self.resource.clone());
+        for booking in self.bookings.values() {
+            if booking.version == 0 || (booking.keys.is_empty() && booking.standing.live().is_some()) {
+                return Err(Violation::Malformed(booking.booking_id));
+            }
+            if names(booking).any(|key| self.keys.get(&key) != Some(&booking.booking_id)) {
+                return Err(Violation::Index(booking.booking_id));
+            }
+            again.index(booking);
+        }
+        let same = again.keys == self.keys
+            && again.tags == self.tags
+            && again.booked == self.booked
+            && again.busy == self.busy;
+        match self.bookings.keys().next() {
+            Some(id) if !same => Err(Violation::Index(*id)),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// Its own names and those of its shadows.
+fn names(booking: &BookingState) -> impl Iterator<Item = SourceKey> + '_ {
+    booking.keys.iter().copied().chain(booking.shadows.iter().map(|shadow| shadow.key))
+}
+
+/// Busy time after a booking has taken it in: its names are shadows of that booking now.
+pub fn absorbed(busy: &BookingState) -> BookingState {
+    BookingState {
+        standing: Standing::Cancelled { last: busy.standing.interval() },
+        version: busy.version + 1,
+        keys: Vec::new(),
+        tags: Vec::new(),
+        shadows: Vec::new(),
+        ..busy.clone()
+    }
+}
+
+/// What a booking knows of busy time that it has taken in: a shadow under each of its names.
+pub(crate) fn shadows_of(busy: &BookingState, own: Interval) -> impl Iterator<Item = Shadow> + '_ {
+    let seen = busy.standing.live();
+    let sight = if seen == Some(own) { Sight::Along } else { seen.map_or(Sight::Gone, Sight::Away) };
+    let newest = busy.keys.last().copied();
+    let named = busy.keys.iter().map(move |key| Shadow {
+        source: busy.source.clone(),
+        key: *key,
+        version: busy.source_version,
+        sight: if Some(*key) == newest { sight } else { Sight::Gone },
+    });
+    named.chain(busy.shadows.iter().cloned())
 }

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use daybook_domain::{Operation, Request, RequestId, SourceName, topics};
+use daybook_domain::{Basis, Expected, Operation, Request, RequestId, SourceName, topics};
 use daybook_runtime::clock;
 use daybook_runtime::kafka::Outgoing;
 use daybook_wire::{Headers, SCHEMAS, encode_request, frame};
 use sqlx::PgPool;
 use tokio::time::Instant;
 
+use super::describe;
 use super::file::{self, Definition, Fault};
 use super::plan::{self, Change, RulesChange};
 use crate::config::Config;
@@ -136,8 +137,7 @@ async fn request(change: &Change<'_>, pool: &PgPool) -> Result<Request, Failure>
         RulesChange::None | RulesChange::New => 0,
         RulesChange::From { version, .. } => *version,
     };
-    let wait = rules.replacement_wait.as_millis();
-    let event_id = format!("{id}@{version}:{}:{wait}", rules.display_time_zone);
+    let event_id = format!("{id}@{version}:{}", describe::fingerprint(rules));
     let mut item = 0;
     let request_id = loop {
         let request_id = RequestId::derive(EVENT_SOURCE, &event_id, item);
@@ -152,6 +152,8 @@ async fn request(change: &Change<'_>, pool: &PgPool) -> Result<Request, Failure>
         resource: id.clone(),
         source: SourceName::daybook(),
         event_id,
+        basis: Basis::Asked,
+        expected: Expected::default(),
         sourced_at: None,
         received_at: clock::now(),
         operation: Operation::Define(rules.clone()),

@@ -3,19 +3,17 @@
 //! Owns: that every fault of a file is reported at once, each at its position and with the way to mend it; and that
 //! what comes out is sound, so that nothing after this needs to look again.
 
+mod rules;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
-use chrono_tz::{TZ_VARIANTS, Tz};
 use daybook_domain::{ResourceId, Rules, SourceName, TargetName};
 use serde_norway::{Mapping, Value};
 
 use crate::nearest::hint;
 
-/// The shortest wait for a replacement that makes sense: both halves of a reschedule need some time to arrive.
-const REPLACEMENT_WAIT_MIN: Duration = Duration::from_secs(1);
 /// As long as the longest id that the normalizer takes from a payload.
 const ALIAS_LENGTH_MAX: usize = 512;
 /// As long as the longest URL that is sensible anywhere.
@@ -118,43 +116,13 @@ impl Reader {
 
     fn resource(&mut self, at: &str, value: &Value) -> Option<Definition> {
         let map = self.mapping(at, value)?;
-        self.known_keys(at, map, &["id", "time_zone", "replacement_wait", "aliases", "targets"]);
+        let known: Vec<&str> = ["id"].into_iter().chain(rules::KEYS).chain(["aliases", "targets"]).collect();
+        self.known_keys(at, map, &known);
         let id = self.required_text(at, map, "id").and_then(|text| self.slug(&format!("{at}.id"), &text));
-        let zone =
-            self.required_text(at, map, "time_zone").and_then(|text| self.zone(&format!("{at}.time_zone"), &text));
-        let wait = self.wait(&format!("{at}.replacement_wait"), map.get("replacement_wait"));
+        let rules = self.rules(at, map);
         let aliases = self.aliases(&format!("{at}.aliases"), map.get("aliases"));
         let targets = self.targets(&format!("{at}.targets"), map.get("targets"));
-        Some(Definition {
-            id: id?,
-            rules: Rules { display_time_zone: zone?, replacement_wait: wait? },
-            aliases,
-            targets,
-        })
-    }
-
-    fn zone(&mut self, at: &str, text: &str) -> Option<String> {
-        if text.parse::<Tz>().is_ok() {
-            return Some(text.to_owned());
-        }
-        let hint = hint(text, TZ_VARIANTS.iter().map(|zone| zone.name()));
-        self.fault(at, format!("is no IANA time zone, such as Europe/Berlin{hint}"));
-        None
-    }
-
-    fn wait(&mut self, at: &str, value: Option<&Value>) -> Option<Duration> {
-        let Some(value) = value.filter(|value| !value.is_null()) else { return Some(Rules::REPLACEMENT_WAIT_DEFAULT) };
-        let Some(wait) = value.as_str().and_then(|text| humantime::parse_duration(text).ok()) else {
-            self.fault(at, "is no duration; write a number and a unit, such as 15m, 90s or 2h");
-            return None;
-        };
-        if !(REPLACEMENT_WAIT_MIN..=Rules::REPLACEMENT_WAIT_MAX).contains(&wait) {
-            let hours = Rules::REPLACEMENT_WAIT_MAX.as_secs() / 3_600;
-            self.fault(at, format!("must be at least 1s and at most {hours}h"));
-            return None;
-        }
-        // The wire and the store count milliseconds.
-        Some(Duration::from_millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
+        Some(Definition { id: id?, rules: rules?, aliases, targets })
     }
 
     fn aliases(&mut self, at: &str, value: Option<&Value>) -> BTreeMap<(SourceName, String), String> {

@@ -3,6 +3,7 @@
 use expect_test::{Expect, expect};
 
 use super::*;
+use crate::resources::describe;
 
 fn check(text: &str, faults: &Expect) {
     let found = read(text).expect_err("faults");
@@ -22,6 +23,21 @@ fn a_sound_file_is_read_with_its_defaults() {
           - id: room-7
             time_zone: UTC
             replacement_wait: 90s
+            capacity: 12
+            buffer_before: 5m
+            buffer_after: 1h 30m
+            notice: 2h
+            window: 60d
+            hours:
+              mon-thu: ["09:00-12:00", "13:00-17:00"]
+              Friday: ["9:00-12:00", "11:00-13:00"]
+              sat: []
+              sun: 20:00-24:00
+          - id: room-8
+            time_zone: UTC
+            buffer_before: 0
+            window:
+            hours: ["mon-fri 08:00-12:00, 13:00-17:00", "sat 10:00-12:00"]
     "#;
     let definitions = read(text).expect("sound");
     let shown: Vec<String> = definitions
@@ -29,13 +45,17 @@ fn a_sound_file_is_read_with_its_defaults() {
         .map(|definition| {
             let aliases: Vec<String> =
                 definition.aliases.keys().map(|(source, alias)| format!("{source}={alias}")).collect();
-            let Rules { display_time_zone, replacement_wait } = &definition.rules;
-            format!("{} {display_time_zone} {replacement_wait:?} {aliases:?} {:?}", definition.id, definition.targets)
+            let rules = describe::fingerprint(&definition.rules);
+            format!("{} {rules}\n{aliases:?} {:?}", definition.id, definition.targets)
         })
         .collect();
     expect![[r#"
-        anna Europe/Berlin 900s ["calendly=anna@example.com", "calendly=https://api.calendly.com/users/AAAA", "generic=Anna"] {TargetName("calendar"): Mirror { address: "/daybook/anna/", fields: {"attendees", "title"} }, TargetName("partner"): Mirror { address: "", fields: {} }}
-        room-7 UTC 90s [] {}"#]].assert_eq(&shown.join("\n"));
+        anna time_zone=Europe/Berlin;replacement_wait=15m;capacity=1;buffer_before=none;buffer_after=none;notice=none;window=no limit;hours=always
+        ["calendly=anna@example.com", "calendly=https://api.calendly.com/users/AAAA", "generic=Anna"] {TargetName("calendar"): Mirror { address: "/daybook/anna/", fields: {"attendees", "title"} }, TargetName("partner"): Mirror { address: "", fields: {} }}
+        room-7 time_zone=UTC;replacement_wait=1m 30s;capacity=12;buffer_before=5m;buffer_after=1h 30m;notice=2h;window=60d;hours=mon-thu 09:00-12:00 13:00-17:00, fri 09:00-12:00 11:00-13:00, sun 20:00-24:00
+        [] {}
+        room-8 time_zone=UTC;replacement_wait=15m;capacity=1;buffer_before=none;buffer_after=none;notice=none;window=no limit;hours=mon-fri 08:00-12:00 13:00-17:00, sat 10:00-12:00
+        [] {}"#]].assert_eq(&shown.join("\n"));
 }
 
 #[test]
@@ -46,7 +66,7 @@ fn every_fault_is_reported_at_once_and_at_its_place() {
           - id: Anna
             time_zone: Europe/Berln
             replacement_wait: 2d
-            capacity: 2
+            capacty: 2
             alias: {}
           - id: 7
             replacement_wait: fifteen
@@ -65,8 +85,8 @@ fn every_fault_is_reported_at_once_and_at_its_place() {
         "#,
         &expect![[r#"
             resource: is no field; known here: resources; did you mean resources?
-            resources[0].capacity: is no field; known here: id, time_zone, replacement_wait, aliases, targets
-            resources[0].alias: is no field; known here: id, time_zone, replacement_wait, aliases, targets; did you mean aliases?
+            resources[0].capacty: is no field; known here: id, time_zone, replacement_wait, capacity, buffer_before, buffer_after, notice, window, hours, aliases, targets; did you mean capacity?
+            resources[0].alias: is no field; known here: id, time_zone, replacement_wait, capacity, buffer_before, buffer_after, notice, window, hours, aliases, targets; did you mean aliases?
             resources[0].id: the name has a character at byte 0 that is not allowed; use a-z, 0-9, '.', '_' and '-', and begin with a letter or digit
             resources[0].time_zone: is no IANA time zone, such as Europe/Berlin; did you mean Europe/Berlin?
             resources[0].replacement_wait: must be at least 1s and at most 24h
@@ -107,5 +127,76 @@ fn what_is_no_list_of_resources_is_refused() {
         &expect![[r#"
         (file): is not YAML: duplicate entry with key "resources"
     "#]],
+    );
+}
+
+#[test]
+fn every_fault_of_a_rule_says_what_would_be_right() {
+    check(
+        r#"
+        resources:
+          - id: anna
+            time_zone: UTC
+            capacity: 0
+            buffer_before: 25h
+            buffer_after: -5m
+            notice: 2h
+            window: 1h
+            hours: { mon: ["17:00-09:00", "9-17", 900], mondy: ["09:00-10:00"], tue: 9, 3: [] }
+          - id: bea
+            time_zone: UTC
+            capacity: 1001
+            buffer_before: 15
+            notice: 4000d
+            window: 4000d
+            hours: ["mon", "fri-mo 10:00-11:00", "tue 09:00-12:00 12:30", 7]
+          - id: cleo
+            time_zone: UTC
+            capacity: many
+            window: 0s
+            hours: { sat: [], sun: [] }
+          - id: dora
+            time_zone: UTC
+            hours: 09:00-17:00
+            rules: {}
+            bufer_after: 5m
+        "#,
+        &expect![[r#"
+            resources[0].buffer_before: must be at most 24h
+            resources[0].buffer_after: is no duration; write a number and a unit, such as 15m, 90s or 2h
+            resources[0].window: must be longer than notice (2h), or nothing can be booked
+            resources[0].capacity: must be a whole number from 1 to 1000: how many bookings may have the same time
+            resources[0].hours.mon[0]: ends before it begins; if it goes over midnight, write 17:00-24:00 here and 00:00-09:00 for the day after
+            resources[0].hours.mon[1]: is no stretch of a day; write it like 09:00-12:00, in quotes, 24:00 being the end of the day
+            resources[0].hours.mon[2]: must be text such as "09:00-12:00"
+            resources[0].hours.mondy: is no day; write mon, tue, wed, thu, fri, sat or sun, or a range such as mon-fri; did you mean monday?
+            resources[0].hours.tue: must be a list of stretches such as ["09:00-12:00"], [] for a closed day, not a number
+            resources[0].hours.(not text): is no day; write mon, tue, wed, thu, fri, sat or sun, or a range such as mon-fri
+            resources[1].buffer_before: is no duration; write a number and a unit, such as 15m, 90s or 2h
+            resources[1].notice: must be at most 3660d
+            resources[1].window: must be at most 3660d
+            resources[1].capacity: must be a whole number from 1 to 1000: how many bookings may have the same time
+            resources[1].hours[0]: must be text with days and times, such as "mon-fri 09:00-12:00 13:00-17:00"
+            resources[1].hours[1]: is no day; write mon, tue, wed, thu, fri, sat or sun, or a range such as mon-fri; did you mean mon?
+            resources[1].hours[2]: 12:30 is no stretch of a day; write it like 09:00-12:00, in quotes, 24:00 being the end of the day
+            resources[1].hours[3]: must be text with days and times, such as "mon-fri 09:00-12:00 13:00-17:00"
+            resources[2].window: must be above zero, or nothing can be booked; leave it out for no limit
+            resources[2].capacity: must be a whole number from 1 to 1000: how many bookings may have the same time
+            resources[2].hours: leaves no time in which anything can be booked; leave hours out if it may be booked always
+            resources[3].rules: is no field; known here: id, time_zone, replacement_wait, capacity, buffer_before, buffer_after, notice, window, hours, aliases, targets
+            resources[3].bufer_after: is no field; known here: id, time_zone, replacement_wait, capacity, buffer_before, buffer_after, notice, window, hours, aliases, targets; did you mean buffer_after?
+            resources[3].hours: must be a mapping such as {mon-fri: ["09:00-17:00"]}, or a list such as ["mon-fri 09:00-17:00"], not text
+        "#]],
+    );
+}
+
+#[test]
+fn hours_have_a_limit() {
+    let stretches: Vec<String> = (0..337).map(|n| format!("\"{:02}:{:02}-24:00\"", n / 60, n % 60)).collect();
+    check(
+        &format!("resources: [{{id: anna, time_zone: UTC, hours: {{mon: [{}]}}}}]", stretches.join(", ")),
+        &expect![[r#"
+            resources[0].hours: must have at most 336 stretches; join those that touch
+        "#]],
     );
 }

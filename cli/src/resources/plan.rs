@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use daybook_domain::Rules;
 
+use super::describe;
 use super::file::{Definition, Fault, Mirror};
 use crate::table;
-use crate::text;
 
 /// A resource as the store has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,40 +109,35 @@ pub fn conflicts(definitions: &[Definition], owners: &BTreeMap<(String, String),
     faults
 }
 
-/// The table of what changes.
+/// What changes: a table of the resources, then the rules one by one.
 pub fn render(changes: &[Change<'_>]) -> String {
     let rows: Vec<Vec<String>> = changes
         .iter()
         .map(|change| {
-            let same = if change.rules == RulesChange::New { "none" } else { "as it is" };
+            let (rules, same) = match change.rules {
+                RulesChange::None => ("as they are", "as it is"),
+                RulesChange::New => ("new", "none"),
+                RulesChange::From { .. } => ("changed", "as it is"),
+            };
             let list = |items: &[String]| if items.is_empty() { same.to_owned() } else { items.join(" ") };
-            vec![
-                change.definition.id.to_string(),
-                rules(&change.rules, &change.definition.rules),
-                list(&change.targets),
-                list(&change.aliases),
-            ]
+            let id = change.definition.id.to_string();
+            vec![id, rules.to_owned(), list(&change.targets), list(&change.aliases)]
         })
         .collect();
-    table::draw(&["resource", "rules", "targets", "aliases"], &rows)
-}
-
-fn rules(change: &RulesChange, rules: &Rules) -> String {
-    let wait = text::span(rules.replacement_wait);
-    match change {
-        RulesChange::None => "as it is".to_owned(),
-        RulesChange::New => format!("new: {}, waits {wait}", rules.display_time_zone),
-        RulesChange::From { rules: old, version: _ } => {
-            let mut said = Vec::new();
-            if old.display_time_zone != rules.display_time_zone {
-                said.push(format!("{} (was {})", rules.display_time_zone, old.display_time_zone));
-            }
-            if old.replacement_wait != rules.replacement_wait {
-                said.push(format!("waits {wait} (was {})", text::span(old.replacement_wait)));
-            }
-            said.join(", ")
+    let mut text = table::draw(&["resource", "rules", "targets", "aliases"], &rows);
+    for change in changes {
+        let new = &change.definition.rules;
+        let lines = match &change.rules {
+            RulesChange::None => continue,
+            RulesChange::New => describe::changes(new, None),
+            RulesChange::From { rules: old, version: _ } => describe::changes(new, Some(old)),
+        };
+        text.push_str(&format!("\nrules of {}\n", change.definition.id));
+        for (key, value) in lines {
+            text.push_str(&format!("  {key:<17} {value}\n"));
         }
     }
+    text
 }
 
 #[cfg(test)]
@@ -159,6 +154,8 @@ mod tests {
             resources:
               - id: anna
                 time_zone: Europe/Berlin
+                capacity: 2
+                hours: { mon-fri: ["09:00-17:00"], sat: [] }
                 aliases: { generic: [anna], calendly: [a@example.com] }
                 targets: { calendar: { address: /anna/, fields: [title] }, partner: {} }
               - id: bea
@@ -168,7 +165,7 @@ mod tests {
     }
 
     fn stored() -> BTreeMap<String, Stored> {
-        let rules = Rules { display_time_zone: "UTC".to_owned(), replacement_wait: Duration::from_secs(60) };
+        let rules = Rules { replacement_wait: Duration::from_secs(60), ..Rules::new("UTC".to_owned()) };
         let mirror = Mirror { address: "/old/".to_owned(), ..Mirror::default() };
         let alias = |alias: &str| ("generic".to_owned(), alias.to_owned());
         let anna = Stored {
@@ -183,9 +180,25 @@ mod tests {
     #[test]
     fn the_table_names_what_comes_what_goes_and_what_changes() {
         expect![[r#"
-            RESOURCE  RULES                                              TARGETS                  ALIASES
-            anna      Europe/Berlin (was UTC), waits 15 min (was 1 min)  ~calendar +partner -crm  +calendly:a@example.com -generic:ann
-            bea       new: UTC, waits 15 min                             none                     none
+            RESOURCE  RULES    TARGETS                  ALIASES
+            anna      changed  ~calendar +partner -crm  +calendly:a@example.com -generic:ann
+            bea       new      none                     none
+
+            rules of anna
+              time_zone         Europe/Berlin (was UTC)
+              replacement_wait  15m (was 1m)
+              capacity          2 (was 1)
+              hours             mon-fri 09:00-17:00 (was always)
+
+            rules of bea
+              time_zone         UTC
+              replacement_wait  15m
+              capacity          1
+              buffer_before     none
+              buffer_after      none
+              notice            none
+              window            no limit
+              hours             always
         "#]]
         .assert_eq(&render(&plan(&definitions(), &stored())));
     }

@@ -2,6 +2,8 @@
 //!
 //! Written for somebody who answers a customer and has never seen the code. No personal data: ids, times and reasons.
 
+mod open;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -9,7 +11,7 @@ use chrono_tz::Tz;
 use daybook_domain::{BookingId, Interval, Outcome, ResourceId, Timestamp};
 use daybook_wire::LoggedDecision;
 
-use crate::store::{AttemptRow, BookingRow, DeliveryRow};
+use crate::store::{AttemptRow, BookingRow, CompensationRow, DeliveryRow, ShadowRow};
 use crate::text;
 use crate::words;
 
@@ -32,6 +34,8 @@ pub struct Facts {
     pub bookings: Vec<Known>,
     /// In the order of the decisions.
     pub sightings: Vec<Sighting>,
+    /// What was promised and refused, oldest first.
+    pub compensations: Vec<CompensationRow>,
 }
 
 impl Sighting {
@@ -40,28 +44,40 @@ impl Sighting {
         self.logged.decision.booking.as_ref().map(|booking| booking.booking_id)
     }
 
-    /// Whether the booking it was about covered this moment after it.
+    /// Whether the booking it was about, or a shadow of it, covered this moment after it.
     pub fn covers(&self, at: Timestamp) -> bool {
-        let booking = self.logged.decision.booking.as_ref();
-        booking.and_then(|booking| booking.standing.interval()).is_some_and(|interval| contains(interval, at))
+        self.logged.decision.booking.as_ref().is_some_and(|booking| {
+            booking.standing.interval().into_iter().chain(booking.away()).any(|interval| contains(interval, at))
+        })
     }
 
-    /// Whether it refused something for a booking that covered this moment.
-    pub fn was_in_the_way(&self, at: Timestamp) -> bool {
-        self.logged.decision.outcome.winner().is_some_and(|winner| contains(winner.interval, at))
+    /// Whether it refused something that wanted this moment, or found something over a booking that covered it.
+    pub fn was_refused(&self, at: Timestamp) -> bool {
+        let decision = &self.logged.decision;
+        let winner = decision.outcome.winner().map(|winner| winner.interval);
+        let wanted = decision.wanted.as_ref().map(|wanted| wanted.interval);
+        winner.into_iter().chain(wanted).any(|interval| contains(interval, at))
     }
 
-    /// The version that it made; none if it changed nothing that people see.
+    /// The version that it made; none if it changed nothing that targets show.
     fn made(&self) -> Option<i64> {
         match self.logged.decision.outcome {
             Outcome::Confirmed
             | Outcome::Rescheduled
             | Outcome::Updated
             | Outcome::Cancelled
-            | Outcome::AwaitingReplacement => {
+            | Outcome::AwaitingReplacement
+            | Outcome::Moved
+            | Outcome::Redacted => {
                 self.logged.decision.booking.as_ref().and_then(|booking| i64::try_from(booking.version).ok())
             }
-            Outcome::Defined | Outcome::Rejected(_) | Outcome::Unchanged(_) => None,
+            Outcome::Held
+            | Outcome::Expired
+            | Outcome::Observed
+            | Outcome::Flagged(_)
+            | Outcome::Defined
+            | Outcome::Rejected(_)
+            | Outcome::Unchanged(_) => None,
         }
     }
 }
@@ -77,10 +93,17 @@ pub fn booking(facts: &Facts) -> String {
         line(&mut page, 0, &format!("Booking {}", known.booking.booking_id));
         line(&mut page, 1, &stands(&known.booking, facts.zone));
         line(&mut page, 1, &format!("of {}, known from {}", known.booking.resource, known.booking.source));
+        for further in further(&known.booking, facts.zone) {
+            line(&mut page, 1, &further);
+        }
+    }
+    if let (true, Some(refused)) = (facts.bookings.is_empty(), facts.compensations.first()) {
+        line(&mut page, 0, &format!("Booking {}", refused.booking_id));
+        line(&mut page, 1, &format!("of {}, known from {}: refused, and never made", refused.resource, refused.source));
     }
     history(&mut page, "What happened, in order", facts);
     rules(&mut page, facts);
-    open(&mut page, facts);
+    open::section(&mut page, facts);
     page
 }
 
@@ -96,6 +119,15 @@ pub fn slot(facts: &Facts, resource: &ResourceId, at: Timestamp) -> String {
         line(&mut page, 1, &format!("booking {} of {}", booking.booking_id, booking.source));
         line(&mut page, 2, &stands(booking, facts.zone));
     }
+    for (booking, shadow) in strays(facts, at) {
+        held = true;
+        line(
+            &mut page,
+            1,
+            &format!("booking {} of {} is shown here by {}", booking.booking_id, booking.source, shadow),
+        );
+        line(&mut page, 2, &format!("it stands elsewhere: {}", stands(booking, facts.zone)));
+    }
     if !held {
         line(&mut page, 1, "nobody: it is free as far as Daybook knows");
     }
@@ -106,7 +138,7 @@ pub fn slot(facts: &Facts, resource: &ResourceId, at: Timestamp) -> String {
     }
     history(&mut page, "What was asked for it, in order", facts);
     rules(&mut page, facts);
-    open(&mut page, facts);
+    open::section(&mut page, facts);
     page
 }
 
@@ -118,17 +150,57 @@ fn interval(booking: &BookingRow) -> Option<Interval> {
     Interval::new(booking.start?, booking.end?).ok()
 }
 
+/// Live bookings that another source shows at this moment, where they are not, each with that source.
+fn strays(facts: &Facts, at: Timestamp) -> impl Iterator<Item = (&BookingRow, &str)> {
+    let live = facts.bookings.iter().map(|known| &known.booking).filter(|booking| booking.status != "cancelled");
+    live.flat_map(move |booking| {
+        let here = booking.shadows.iter().filter(move |shadow| away(shadow).is_some_and(|it| contains(it, at)));
+        here.map(move |shadow| (booking, shadow.source.as_str()))
+    })
+}
+
+fn away(shadow: &ShadowRow) -> Option<Interval> {
+    Interval::new(shadow.away_start?, shadow.away_end?).ok()
+}
+
 /// How a booking stands, in a sentence.
 pub fn stands(booking: &BookingRow, zone: Option<Tz>) -> String {
     let when = interval(booking).map_or_else(|| "time not known".to_owned(), |it| text::interval(it, zone));
     let version = booking.version;
-    match (booking.status.as_str(), booking.awaiting_until) {
+    match (booking.status.as_str(), booking.awaiting_until.or(booking.held_until)) {
         ("awaiting", Some(until)) => {
             let until = text::moment(until);
             format!("cancelled, replacement announced (version {version}): keeps {when} until {until}")
         }
+        ("held", Some(until)) => {
+            format!("held (version {version}): keeps {when} until {}, unless it is confirmed", text::moment(until))
+        }
+        ("confirmed", _) if booking.kind == "busy" => format!("taken elsewhere (version {version}): {when}"),
+        ("cancelled", _) if booking.moved_to.is_some() => {
+            format!("moved to another resource (version {version}): had {when}")
+        }
         (status, _) => format!("{status} (version {version}): {when}"),
     }
+}
+
+/// What a booking has to do with other resources and other sources, a line each.
+pub fn further(booking: &BookingRow, zone: Option<Tz>) -> Vec<String> {
+    let moved = |lead: &str, other: &Option<(String, uuid::Uuid)>| {
+        other.as_ref().map(|(resource, id)| format!("{lead} booking {id} of {resource}"))
+    };
+    let mut lines: Vec<String> = moved("replaced", &booking.moved_from).into_iter().collect();
+    lines.extend(moved("replaced by", &booking.moved_to));
+    lines.extend(booking.shadows.iter().map(|shadow| {
+        let source = &shadow.source;
+        match (shadow.sight.as_str(), away(shadow)) {
+            ("away", Some(interval)) => {
+                format!("{source} shows it elsewhere, and blocks that time: {}", text::interval(interval, zone))
+            }
+            ("gone", _) => format!("{source} showed it and shows it no more"),
+            _ => format!("{source} shows it too"),
+        }
+    }));
+    lines
 }
 
 fn history(page: &mut String, title: &str, facts: &Facts) {
@@ -143,6 +215,9 @@ fn history(page: &mut String, title: &str, facts: &Facts) {
         let began = decision.sourced_at.unwrap_or(decision.received_at);
         line(page, 1, &format!("{}. {}  {asked}", number + 1, text::moment(began)));
         line(page, 3, &words::answered(decision, facts.zone));
+        for more in words::more(decision, facts.zone) {
+            line(page, 3, &more);
+        }
         if let (true, Some(id)) = (many, sighting.booking()) {
             line(page, 3, &format!("booking {id}"));
         }
@@ -223,56 +298,6 @@ fn rules(page: &mut String, facts: &Facts) {
     for rule in rules {
         line(page, 1, rule);
     }
-}
-
-fn open(page: &mut String, facts: &Facts) {
-    let mut open = Vec::new();
-    for known in &facts.bookings {
-        if let Some(until) = known.booking.awaiting_until {
-            let id = known.booking.booking_id;
-            open.push(format!("booking {id} waits for its replacement until {}", text::moment(until)));
-            open.push("  its time is free after that".to_owned());
-        }
-        open.extend(known.deliveries.iter().flat_map(delivery));
-    }
-    let refused = facts.sightings.iter().filter(|sighting| sighting.logged.decision.outcome.winner().is_some());
-    for Sighting { logged, .. } in refused {
-        open.push(format!("{} was refused (request {})", logged.decision.source, logged.decision.request_id));
-        open.push("  if it has told its customer otherwise, that must be put right there".to_owned());
-    }
-    head(page, "Still open");
-    if open.is_empty() {
-        line(page, 1, "nothing");
-    }
-    for item in open {
-        line(page, 1, &item);
-    }
-}
-
-/// What a target has yet to show, and how it stands with that.
-fn delivery(delivery: &DeliveryRow) -> Vec<String> {
-    let DeliveryRow { target, desired_version, applied_version, .. } = delivery;
-    if applied_version >= desired_version {
-        return Vec::new();
-    }
-    let has = if *applied_version == 0 { "nothing".to_owned() } else { format!("version {applied_version}") };
-    let mut lines = vec![format!("{target} shows {has} and should show version {desired_version}")];
-    let last = delivery.attempts.iter().rfind(|attempt| attempt.version == *desired_version);
-    lines.push(last.map_or_else(|| "  not tried yet".to_owned(), |last| format!("  last {}", attempt(last))));
-    match &delivery.parked_reason {
-        Some(reason) => {
-            lines.push(format!("  given up: {reason}; once the cause is mended, replay its dead letter:"));
-            lines.push("  daybook dlq list --queue propagator".to_owned());
-        }
-        None => lines.push(format!("  next try {}", text::moment(delivery.next_at))),
-    }
-    lines
-}
-
-fn attempt(attempt: &AttemptRow) -> String {
-    let status = attempt.http_status.map_or_else(String::new, |status| format!(", HTTP {status}"));
-    let took = text::span(Duration::from_millis(u64::try_from(attempt.duration_ms).unwrap_or(0)));
-    format!("attempt {} at {}: {}{status}, took {took}", attempt.attempt, text::moment(attempt.at), attempt.result)
 }
 
 fn head(page: &mut String, title: &str) {

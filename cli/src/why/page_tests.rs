@@ -1,21 +1,30 @@
 //! What a support person reads, word for word.
 
+use daybook_domain::{Basis, BookingKind, BookingState, OperationKind, Rejection, Rule, SourceName, Standing, Winner};
 use expect_test::expect;
+use uuid::Uuid;
 
 use super::*;
+use crate::compensations;
 use crate::sample::{self, at};
 
 fn row(status: &str, version: i64) -> BookingRow {
     BookingRow {
         booking_id: sample::booking_id(),
         resource: "anna".to_owned(),
+        kind: "booking".to_owned(),
         status: status.to_owned(),
         start: Some(at("2026-03-04T10:00:00Z")),
         end: Some(at("2026-03-04T10:30:00Z")),
         awaiting_until: (status == "awaiting").then(|| at("2026-03-01T08:15:00Z")),
+        held_until: (status == "held").then(|| at("2026-03-01T08:10:00Z")),
+        unit: 0,
         version,
         source: "calendly".to_owned(),
         source_ids: vec!["inv-1".to_owned()],
+        shadows: Vec::new(),
+        moved_from: None,
+        moved_to: None,
         title: None,
         attendees: serde_json::json!([]),
         source_time_zone: None,
@@ -50,7 +59,7 @@ fn call(version: i64, attempt: i32, result: &str, http_status: Option<i32>) -> A
 
 fn facts(logged: Vec<LoggedDecision>, bookings: Vec<Known>) -> Facts {
     let sightings = logged.into_iter().map(|logged| Sighting { logged, committed_at: at("2026-03-01T08:00:01.236Z") });
-    Facts { zone: Some(Tz::Europe__Berlin), bookings, sightings: sightings.collect() }
+    Facts { zone: Some(Tz::Europe__Berlin), bookings, sightings: sightings.collect(), compensations: Vec::new() }
 }
 
 #[test]
@@ -119,6 +128,7 @@ fn the_page_of_a_slot_names_who_has_it_and_who_was_refused() {
     };
     let facts =
         facts(vec![sample::confirmed(1), sample::refused(2)], vec![Known { booking: winner, deliveries: Vec::new() }]);
+    let facts = Facts { compensations: vec![compensations::samples::open()], ..facts };
     let resource = "anna".parse().expect("a name");
     expect![[r#"
         anna at Wed 4 Mar 2026 10:15 Europe/Berlin (09:15 UTC)
@@ -133,7 +143,10 @@ fn the_page_of_a_slot_names_who_has_it_and_who_was_refused() {
               received +1.2 s after its source's clock, decided +30 ms, written down +6 ms
               request 00000000-0000-0000-0000-000000000001, decision 3/1
           2. 2026-03-01 08:00:00 UTC  generic asked to book
-              REFUSED: booking 00000000-0000-0000-0000-00000000b00c has Wed 4 Mar 2026 10:00 to 10:30 Europe/Berlin (09:00 to 09:30 UTC)
+              REFUSED: booking 00000000-0000-0000-0000-00000000b00c of calendly has Wed 4 Mar 2026 10:00 to 10:30 Europe/Berlin (09:00 to 09:30 UTC)
+              wanted: Wed 4 Mar 2026 10:00 to 10:30 Europe/Berlin (09:00 to 09:30 UTC)
+              free instead: Wed 4 Mar 2026 10:30 to 11:00 Europe/Berlin (09:30 to 10:00 UTC)
+                       or: Wed 4 Mar 2026 11:30 to 12:00 Europe/Berlin (10:30 to 11:00 UTC)
               received +1.2 s after its source's clock, decided +30 ms, written down +6 ms
               request 00000000-0000-0000-0000-000000000002, decision 3/2
 
@@ -141,8 +154,9 @@ fn the_page_of_a_slot_names_who_has_it_and_who_was_refused() {
           the first request to be decided has the time; requests are decided in the order Kafka kept them
 
         Still open
-          generic was refused (request 00000000-0000-0000-0000-000000000002)
-            if it has told its customer otherwise, that must be put right there
+          generic has promised its customer Wed 4 Mar 2026 10:00 to 10:30 Europe/Berlin (09:00 to 09:30 UTC) (booking 00000000-0000-0000-0000-0000000105e7)
+            and was refused: the time is taken (conflict); open since 2026-03-01 08:00:01.230 UTC
+            put it right at generic: daybook compensations --resource anna
     "#]].assert_eq(&slot(&facts, &resource, at("2026-03-04T09:15:00Z")));
 }
 
@@ -176,4 +190,140 @@ fn a_booking_that_waits_says_until_when() {
           booking 00000000-0000-0000-0000-00000000b00c waits for its replacement until 2026-03-01 08:15:00 UTC
             its time is free after that
     "#]].assert_eq(&page);
+}
+
+#[test]
+fn a_hold_says_until_when_and_busy_time_whose_it_is() {
+    let held = Known { booking: row("held", 1), deliveries: Vec::new() };
+    let busy = Known { booking: BookingRow { kind: "busy".to_owned(), ..row("confirmed", 1) }, deliveries: Vec::new() };
+    let page = super::booking(&facts(Vec::new(), vec![held, busy]));
+    expect![[r#"
+        Booking 00000000-0000-0000-0000-00000000b00c
+          held (version 1): keeps Wed 4 Mar 2026 11:00 to 11:30 Europe/Berlin (10:00 to 10:30 UTC) until 2026-03-01 08:10:00 UTC, unless it is confirmed
+          of anna, known from calendly
+        Booking 00000000-0000-0000-0000-00000000b00c
+          taken elsewhere (version 1): Wed 4 Mar 2026 11:00 to 11:30 Europe/Berlin (10:00 to 10:30 UTC)
+          of anna, known from calendly
+
+        What happened, in order
+          the decisions are no longer kept
+
+        Still open
+          booking 00000000-0000-0000-0000-00000000b00c waits to be confirmed until 2026-03-01 08:10:00 UTC
+            its time is free after that
+    "#]].assert_eq(&page);
+}
+
+#[test]
+fn the_page_of_a_slot_tells_what_lies_over_a_booking_what_was_refused_by_a_rule_and_what_is_shown_there() {
+    let winner = Winner { booking_id: sample::booking_id(), interval: sample::nine(), source: source("calendly") };
+    let busy = BookingState {
+        booking_id: BookingId::from_uuid(Uuid::from_u128(0xb057)),
+        kind: BookingKind::Busy,
+        source: source("caldav"),
+        ..sample::booking(Standing::Confirmed(sample::nine()), 1)
+    };
+    let mut flagged = sample::decision(2, OperationKind::Observe, Outcome::Flagged(winner), Some(busy));
+    flagged.decision.source = source("caldav");
+    let mut late = sample::refused(3);
+    late.decision.basis = Basis::Asked;
+    late.decision.outcome = Outcome::Rejected(Rejection::Policy(Rule::Notice));
+    let shadow = |sight: &str, away: Option<(&str, &str)>| ShadowRow {
+        source: "outlook".to_owned(),
+        sight: sight.to_owned(),
+        away_start: away.map(|(start, _)| at(start)),
+        away_end: away.map(|(_, end)| at(end)),
+    };
+    let stray = BookingRow {
+        shadows: vec![
+            shadow("away", Some(("2026-03-04T09:00:00Z", "2026-03-04T09:30:00Z"))),
+            shadow("along", None),
+            shadow("gone", None),
+        ],
+        moved_from: Some(("bea".to_owned(), Uuid::from_u128(0xbea))),
+        ..row("confirmed", 2)
+    };
+    let moved = BookingRow { moved_to: Some(("bea".to_owned(), Uuid::from_u128(0xbea))), ..row("cancelled", 3) };
+    let known = |booking| Known { booking, deliveries: Vec::new() };
+    let facts = facts(vec![sample::confirmed(1), flagged, late], vec![known(stray), known(moved)]);
+    let resource = "anna".parse().expect("a name");
+    expect![[r#"
+        anna at Wed 4 Mar 2026 10:15 Europe/Berlin (09:15 UTC)
+
+        Who has this time
+          booking 00000000-0000-0000-0000-00000000b00c of calendly is shown here by outlook
+            it stands elsewhere: confirmed (version 2): Wed 4 Mar 2026 11:00 to 11:30 Europe/Berlin (10:00 to 10:30 UTC)
+
+        What was asked for it, in order
+          1. 2026-03-01 08:00:00 UTC  calendly asked to book
+              GRANTED: Wed 4 Mar 2026 10:00 to 10:30 Europe/Berlin (09:00 to 09:30 UTC)
+              booking 00000000-0000-0000-0000-00000000b00c
+              received +1.2 s after its source's clock, decided +30 ms, written down +6 ms
+              request 00000000-0000-0000-0000-000000000001, decision 3/1
+          2. 2026-03-01 08:00:00 UTC  caldav showed that the time is taken
+              TO BE SETTLED: taken elsewhere: Wed 4 Mar 2026 10:00 to 10:30 Europe/Berlin (09:00 to 09:30 UTC); booking 00000000-0000-0000-0000-00000000b00c of calendly has Wed 4 Mar 2026 10:00 to 10:30 Europe/Berlin (09:00 to 09:30 UTC)
+              booking 00000000-0000-0000-0000-00000000b057
+              received +1.2 s after its source's clock, decided +30 ms, written down +6 ms
+              request 00000000-0000-0000-0000-000000000002, decision 3/2
+          3. 2026-03-01 08:00:00 UTC  generic asked to book
+              REFUSED: the resource must be asked for longer before the start
+              wanted: Wed 4 Mar 2026 10:00 to 10:30 Europe/Berlin (09:00 to 09:30 UTC)
+              free instead: Wed 4 Mar 2026 10:30 to 11:00 Europe/Berlin (09:30 to 10:00 UTC)
+                       or: Wed 4 Mar 2026 11:30 to 12:00 Europe/Berlin (10:30 to 11:00 UTC)
+              received +1.2 s after its source's clock, decided +30 ms, written down +6 ms
+              request 00000000-0000-0000-0000-000000000003, decision 3/3
+
+        By which rule
+          a resource's rules are those of the moment of the request; what is booked already stands
+          what is taken elsewhere cannot be refused: it blocks its time, and what is booked already stands
+
+        Still open
+          caldav has something else at the time of booking 00000000-0000-0000-0000-00000000b00c (request 00000000-0000-0000-0000-000000000002)
+            both stand: somebody has to say which of them goes
+    "#]].assert_eq(&slot(&facts, &resource, at("2026-03-04T09:15:00Z")));
+    expect![[r#"
+        Booking 00000000-0000-0000-0000-00000000b00c
+          confirmed (version 2): Wed 4 Mar 2026 11:00 to 11:30 Europe/Berlin (10:00 to 10:30 UTC)
+          of anna, known from calendly
+          replaced booking 00000000-0000-0000-0000-000000000bea of bea
+          outlook shows it elsewhere, and blocks that time: Wed 4 Mar 2026 10:00 to 10:30 Europe/Berlin (09:00 to 09:30 UTC)
+          outlook shows it too
+          outlook showed it and shows it no more
+        Booking 00000000-0000-0000-0000-00000000b00c
+          moved to another resource (version 3): had Wed 4 Mar 2026 11:00 to 11:30 Europe/Berlin (10:00 to 10:30 UTC)
+          of anna, known from calendly
+          replaced by booking 00000000-0000-0000-0000-000000000bea of bea
+    "#]].assert_eq(&super::booking(&facts).lines().take(12).collect::<Vec<_>>().join("\n"));
+}
+
+fn source(name: &str) -> SourceName {
+    name.parse().expect("a name")
+}
+
+#[test]
+fn the_page_of_a_booking_that_was_refused_says_what_was_promised_until_it_is_settled() {
+    let of = |compensation| Facts { compensations: vec![compensation], ..facts(vec![sample::refused(2)], Vec::new()) };
+    expect![[r#"
+        Booking 00000000-0000-0000-0000-0000000105e7
+          of anna, known from generic: refused, and never made
+
+        What happened, in order
+          1. 2026-03-01 08:00:00 UTC  generic asked to book
+              REFUSED: booking 00000000-0000-0000-0000-00000000b00c of calendly has Wed 4 Mar 2026 10:00 to 10:30 Europe/Berlin (09:00 to 09:30 UTC)
+              wanted: Wed 4 Mar 2026 10:00 to 10:30 Europe/Berlin (09:00 to 09:30 UTC)
+              free instead: Wed 4 Mar 2026 10:30 to 11:00 Europe/Berlin (09:30 to 10:00 UTC)
+                       or: Wed 4 Mar 2026 11:30 to 12:00 Europe/Berlin (10:30 to 11:00 UTC)
+              received +1.2 s after its source's clock, decided +30 ms, written down +6 ms
+              request 00000000-0000-0000-0000-000000000002, decision 3/2
+
+        By which rule
+          the first request to be decided has the time; requests are decided in the order Kafka kept them
+
+        Still open
+          generic has promised its customer Wed 4 Mar 2026 10:00 to 10:30 Europe/Berlin (09:00 to 09:30 UTC) (booking 00000000-0000-0000-0000-0000000105e7)
+            and was refused: the time is taken (conflict); open since 2026-03-01 08:00:01.230 UTC
+            put it right at generic: daybook compensations --resource anna
+    "#]].assert_eq(&booking(&of(compensations::samples::open())));
+    let settled = booking(&of(compensations::samples::closed()));
+    assert!(settled.ends_with("Still open\n  nothing\n"), "{settled}");
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
-use crate::{ResourceId, SourceName};
+use crate::{ResourceId, SourceName, Timestamp};
 
 /// The name space of every id below: a UUID drawn once, never to be changed.
 const ROOT: Uuid = Uuid::from_u128(0x9d4b_6a2e_0c5f_5b7a_8f21_d0e3_a4c6_1b58);
@@ -68,7 +68,30 @@ id! {
     SourceKey
 }
 
+id! {
+    /// The pseudonym of what an appointment is called across systems: an iCalendar UID, a calendar entry's id.
+    Tag
+}
+
+impl Tag {
+    /// The tag of `id` in the name space `space`, such as `ical` or `google`. An instance of a series has an id of its
+    /// own there, or instances would be taken for each other.
+    pub fn derive(space: &str, id: &str) -> Self {
+        Self(derive("tag", &[space, id]))
+    }
+}
+
 impl RequestId {
+    /// The id of the request that ends the wait of `booking` at `deadline`, whoever sends it.
+    pub fn of_expiry(booking: BookingId, deadline: Timestamp) -> Self {
+        Self::derive("daybook/expire", &format!("{booking}:{}", deadline.micros()), 0)
+    }
+
+    /// The id of what follows for `booking` from the decision on `cause`: a release, or a confirmation that it stands.
+    pub fn of_follow_up(cause: Self, booking: BookingId) -> Self {
+        Self::derive("daybook/follow-up", &format!("{cause}:{booking}"), 0)
+    }
+
     /// The id of item `item` of the event that `ce_source` delivered as `ce_id`.
     pub fn derive(ce_source: &str, ce_id: &str, item: usize) -> Self {
         Self(derive("request", &[ce_source, ce_id, &item.to_string()]))
@@ -106,6 +129,11 @@ impl Identity {
     pub fn new(source: &SourceName, id: impl Into<String>) -> Self {
         let id = id.into();
         Self { key: SourceKey::derive(source, &id), id }
+    }
+
+    /// An identity of which only the pseudonym is at hand: the decision log has no more. Its text is empty.
+    pub const fn pseudonym(key: SourceKey) -> Self {
+        Self { key, id: String::new() }
     }
 
     /// The pseudonym, which is what decisions are made on.

@@ -1,5 +1,7 @@
 //! A span of a resource's time.
 
+use std::time::Duration;
+
 use crate::Timestamp;
 
 /// `[start, end)` in UTC, never empty and never reversed. Half-open, so back to back is no conflict.
@@ -28,6 +30,21 @@ impl Interval {
     /// The first instant after.
     pub const fn end(&self) -> Timestamp {
         self.end
+    }
+
+    /// How long it is.
+    pub fn length(&self) -> Duration {
+        self.end.since(self.start)
+    }
+
+    /// This span and what lies up to `before` its start and up to `after` its end.
+    pub fn widened(&self, before: Duration, after: Duration) -> Self {
+        Self { start: self.start.minus(before), end: self.end.plus(after) }
+    }
+
+    /// Whether every instant of `other` is inside.
+    pub fn contains(&self, other: &Self) -> bool {
+        self.start <= other.start && other.end <= self.end
     }
 
     /// Whether some instant is inside both.

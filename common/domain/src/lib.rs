@@ -18,12 +18,12 @@ mod time;
 pub mod topics;
 mod version;
 
-pub use booking::{Attendee, BookingState, Content, ContentDigest, Standing};
-pub use decision::{Decision, Outcome, Rejection, Unchanged, Winner};
-pub use ids::{BookingId, ContactId, Identity, RequestId, SourceKey};
+pub use booking::{Attendee, BookingKind, BookingState, Content, ContentDigest, Elsewhere, Shadow, Sight, Standing};
+pub use decision::{Decision, Outcome, Rejection, Unchanged, Wanted, Winner};
+pub use ids::{BookingId, ContactId, Identity, RequestId, SourceKey, Tag};
 pub use interval::{Interval, IntervalError};
-pub use request::{CancelKind, Claim, Operation, OperationKind, Request};
-pub use rules::Rules;
+pub use request::{Basis, CancelKind, Claim, Expected, Operation, OperationKind, Request, Subject};
+pub use rules::{Hours, Rule, Rules};
 pub use slug::{ResourceId, SlugError, SourceName, TargetName};
 pub use source_kind::{SourceKind, UnknownSourceKind};
 pub use time::{Timestamp, TimestampError};

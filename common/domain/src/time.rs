@@ -59,6 +59,12 @@ impl Timestamp {
         Self(self.0.saturating_add(micros).min(MAX))
     }
 
+    /// This instant and `span` earlier, at least [`Timestamp::EPOCH`].
+    pub fn minus(self, span: Duration) -> Self {
+        let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(micros).max(0))
+    }
+
     /// The time from `earlier` to this instant; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0 - earlier.0).unwrap_or(0))

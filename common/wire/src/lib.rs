@@ -18,7 +18,7 @@ pub mod standard_webhooks;
 
 pub use apache_avro::Schema;
 pub use avro::{Codec, WireError};
-pub use booking::{CanonicalBooking, booking_codec, decode_booking, encode_booking};
+pub use booking::{CanonicalBooking, ShadowName, booking_codec, decode_booking, encode_booking};
 pub use decision::{LoggedDecision, decision_codec, decode_decision, encode_decision};
 pub use delivery::{
     DeliveryAttempt, DeliveryFailure, DeliveryOperation, DeliveryOutcome, DeliveryResult, decode_failure,

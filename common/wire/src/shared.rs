@@ -1,9 +1,19 @@
 //! Sub-records that several schemas share, and the conversions of single fields.
 
-use daybook_domain::{Attendee, ContactId, ContentDigest, Interval, Rules, SourceVersion, Timestamp};
+use daybook_domain::{Attendee, ContentDigest, Elsewhere, Interval, SourceVersion, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::WireError;
+
+mod operation;
+mod rules;
+mod standing;
+
+pub(crate) use operation::{BasisRecord, OperationRecord};
+pub(crate) use rules::RulesRecord;
+#[cfg(test)]
+pub(crate) use rules::WeekdayRecord;
+pub(crate) use standing::{KindRecord, StandingFields, StatusRecord, read_unit};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename = "SourceVersion")]
@@ -56,30 +66,36 @@ impl AttendeeRecord {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename = "ResourceRules")]
-pub(crate) struct RulesRecord {
-    pub display_time_zone: String,
-    pub replacement_wait_ms: i64,
+#[serde(rename = "Elsewhere")]
+pub(crate) struct ElsewhereRecord {
+    pub resource_id: String,
+    pub booking_id: String,
 }
 
-impl From<&Rules> for RulesRecord {
-    fn from(rules: &Rules) -> Self {
-        Self {
-            display_time_zone: rules.display_time_zone.clone(),
-            replacement_wait_ms: i64::try_from(rules.replacement_wait.as_millis()).unwrap_or(i64::MAX),
-        }
+impl From<&Elsewhere> for ElsewhereRecord {
+    fn from(elsewhere: &Elsewhere) -> Self {
+        Self { resource_id: elsewhere.resource.to_string(), booking_id: elsewhere.booking_id.to_string() }
     }
 }
 
-impl RulesRecord {
-    pub fn read(self) -> Result<Rules, WireError> {
-        let wait = u64::try_from(self.replacement_wait_ms)
-            .map_err(|_| WireError::field("rules.replacement_wait_ms", "must not be negative"))?;
-        Ok(Rules {
-            display_time_zone: self.display_time_zone,
-            replacement_wait: std::time::Duration::from_millis(wait),
-        })
+impl ElsewhereRecord {
+    /// `field` is where it stands: both of its texts are named by it.
+    pub fn read(&self, field: &'static str) -> Result<Elsewhere, WireError> {
+        Ok(Elsewhere { resource: parse(field, &self.resource_id)?, booking_id: parse(field, &self.booking_id)? })
     }
+}
+
+pub(crate) fn elsewhere(field: &'static str, record: Option<&ElsewhereRecord>) -> Result<Option<Elsewhere>, WireError> {
+    record.map(|record| record.read(field)).transpose()
+}
+
+/// Versions count changes, one at a time from zero: they do not reach 2^63.
+pub(crate) fn count(version: u64) -> i64 {
+    i64::try_from(version).expect("a version counts changes and stays far below 2^63")
+}
+
+pub(crate) fn read_count(field: &'static str, version: i64) -> Result<u64, WireError> {
+    u64::try_from(version).map_err(|_| WireError::field(field, "must not be negative"))
 }
 
 pub(crate) fn time(field: &'static str, micros: i64) -> Result<Timestamp, WireError> {
@@ -122,6 +138,14 @@ pub(crate) fn digest(field: &'static str, text: &str) -> Result<ContentDigest, W
     Ok(ContentDigest(bytes))
 }
 
-pub(crate) fn contacts(field: &'static str, texts: &[String]) -> Result<Vec<ContactId>, WireError> {
+/// Texts that each parse as one value.
+pub(crate) fn list<T: std::str::FromStr>(field: &'static str, texts: &[String]) -> Result<Vec<T>, WireError>
+where
+    T::Err: std::fmt::Display,
+{
     texts.iter().map(|text| parse(field, text)).collect()
+}
+
+pub(crate) fn texts<T: std::fmt::Display>(values: &[T]) -> Vec<String> {
+    values.iter().map(ToString::to_string).collect()
 }

@@ -7,22 +7,27 @@
 //!   of all of them. A host is found by its user URI, else by its e-mail address.
 //! - A reschedule is two deliveries in either order: `invitee.canceled` with `rescheduled: true` for the old invitee,
 //!   which is to keep its slot until the other half is decided, and `invitee.created` with `old_invitee` for the new one.
+//!   Its hosts are all that the booking is to have: one who is not among them any more has been replaced, and where more
+//!   were than came in their place, the cancelling half ends the rest.
 //! - A cancellation is about one invitee, never about the event: cancelling one guest of a group event leaves the other
 //!   guests' bookings alone. It reaches every host, also one whose alias is gone, through the bookings that are known.
 //! - An invitee whose `status` is `canceled` is cancelled, whatever the type of its event: what is delivered late may tell
 //!   of a state that is later than its occasion.
 //!
+//! `scheduled_event.calendar_event` is the entry that Calendly wrote into a host's calendar: `{kind, external_id}`, by
+//! which the same appointment is known again where that calendar is observed.
+//!
 //! Display fields never cost a booking its slot: a time zone or a reminder number that does not read is left out and
-//! counted as drift.
+//! counted as drift. Neither does a `calendar_event` that does not read.
 //!
 //! Known limits. A group event puts several invitees into one slot of one host, and each is a booking of its own here: with
 //! a capacity of one, every invitee after the first conflicts. The shape of before 2023, without `scheduled_event`, names
 //! neither hosts nor times and would have to be fetched; its cancellations work, because their bookings are known.
 
-use daybook_domain::{CancelKind, Interval, SourceVersion};
+use daybook_domain::{Basis, CancelKind, Interval, SourceVersion, Tag};
 
 use crate::contact;
-use crate::draft::{Address, Ask, Draft, Entry, Person, Place, Scope, Wish, interval};
+use crate::draft::{Address, Ask, Draft, Entry, Person, Place, Scope, Shown, Wish, interval};
 use crate::json::{Node, Object};
 use crate::path::Drift;
 use crate::place::IgnoredReason;
@@ -76,6 +81,7 @@ const SCHEDULED_EVENT: &[&str] = &[
     "updated_at",
     "uri",
 ];
+const CALENDAR_EVENT: &[&str] = &["external_id", "kind"];
 const MEMBERSHIP: &[&str] = &["user", "user_email", "user_name", "buffered_start_time", "buffered_end_time"];
 const GUEST: &[&str] = &["email", "created_at", "updated_at"];
 
@@ -116,16 +122,20 @@ fn created(invitee: &Object<'_>, drift: &mut Drift) -> Result<Vec<Entry>, Fault>
     }
     let wish = Wish {
         interval: times(&event)?,
-        title: event.optional("name").map_or(Ok(None), |name| name.label())?,
-        people: people(invitee, &event, drift)?,
-        time_zone: time_zone(invitee, drift)?,
-        shows: true,
+        shown: Some(Shown {
+            title: event.optional("name").map_or(Ok(None), |name| name.label())?,
+            people: people(invitee, &event, drift)?,
+            time_zone: time_zone(invitee, drift)?,
+        }),
+        attending: Vec::new(),
+        tags: calendar_entry(&event, drift).into_iter().collect(),
+        mark: None,
     };
     let ask = match invitee.optional("old_invitee") {
         Some(previous) => Ask::Reschedule { previous: previous.id()?.to_owned(), wish },
         None => Ask::Book(wish),
     };
-    entries(invitee, hosts, Scope::Named, ask)
+    entries(invitee, hosts, Scope::Whole, ask)
 }
 
 fn canceled(invitee: &Object<'_>, drift: &mut Drift) -> Result<Vec<Entry>, Fault> {
@@ -150,11 +160,12 @@ fn entries(invitee: &Object<'_>, hosts: Hosts, scope: Scope, ask: Ask) -> Result
         sourced_at: Some(updated_at),
         places: hosts.places,
         scope,
+        basis: Basis::Promised,
         ask,
     };
     // Where every host is faulty, what remains names no place and would wait for a booking that nobody makes.
     let placeable = !draft.places.is_empty() || hosts.faulty.is_empty() || scope == Scope::Everywhere;
-    Ok(hosts.faulty.into_iter().chain(placeable.then_some(Entry::Draft(draft))).collect())
+    Ok(hosts.faulty.into_iter().chain(placeable.then(|| Entry::Draft(Box::new(draft)))).collect())
 }
 
 /// The hosts of an event: those that read, and a reject for each that does not.
@@ -191,6 +202,18 @@ fn aliases(member: &Node<'_>, drift: &mut Drift) -> Result<Vec<String>, Fault> {
 fn times(event: &Object<'_>) -> Result<Interval, Fault> {
     let (start, end) = (event.required("start_time")?, event.required("end_time")?);
     interval(start.time()?, end.time()?, &end)
+}
+
+/// The entry that Calendly wrote into a host's calendar.
+fn calendar_entry(event: &Object<'_>, drift: &mut Drift) -> Option<Tag> {
+    let field = event.optional("calendar_event")?;
+    let entry = field.object(CALENDAR_EVENT, drift).ok();
+    let part = |name| entry.as_ref()?.optional(name)?.id().ok();
+    let tag = part("kind").zip(part("external_id")).map(|(kind, id)| Tag::derive(kind, id));
+    if tag.is_none() {
+        drift.note(field.path());
+    }
+    tag
 }
 
 fn people(invitee: &Object<'_>, event: &Object<'_>, drift: &mut Drift) -> Result<Vec<Person>, Fault> {

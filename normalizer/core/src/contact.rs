@@ -7,7 +7,7 @@ use daybook_domain::{Attendee, ContactId, Content, ContentDigest};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::draft::{Address, Person, Wish};
+use crate::draft::{Address, Person, Shown};
 use crate::json::Node;
 use crate::reject::{Fault, RejectReason};
 
@@ -63,16 +63,25 @@ impl ContactKey {
         Attendee { contact_id: ContactId::from_bytes(code), name: person.name.clone(), email, phone }
     }
 
-    /// What people see of a wish. A person who is named twice attends once, as named first.
-    pub(crate) fn content(&self, wish: &Wish) -> Content {
-        let mut attendees: Vec<Attendee> = Vec::with_capacity(wish.people.len());
-        for attendee in wish.people.iter().map(|person| self.attendee(person)) {
+    /// What people see, with those of its people who attend. A person who is named twice attends once, as named first.
+    pub(crate) fn content(&self, shown: &Shown, attends: impl Fn(&Person) -> bool) -> Content {
+        let mut attendees: Vec<Attendee> = Vec::with_capacity(shown.people.len());
+        for attendee in shown.people.iter().filter(|person| attends(person)).map(|person| self.attendee(person)) {
             if !attendees.iter().any(|known| known.contact_id == attendee.contact_id) {
                 attendees.push(attendee);
             }
         }
-        let digest = self.digest(wish.title.as_deref(), &attendees, wish.time_zone.as_deref());
-        Content { title: wish.title.clone(), attendees, source_time_zone: wish.time_zone.clone(), digest }
+        let digest = self.digest(shown.title.as_deref(), &attendees, shown.time_zone.as_deref());
+        Content { title: shown.title.clone(), attendees, source_time_zone: shown.time_zone.clone(), digest }
+    }
+
+    /// The pseudonyms of those of `people` who attend, sorted and without repeats: nothing else is kept of them.
+    pub(crate) fn contacts(&self, people: &[Person], attends: impl Fn(&Person) -> bool) -> Vec<ContactId> {
+        let attending = people.iter().filter(|person| attends(person));
+        let mut contacts: Vec<_> = attending.map(|person| self.attendee(person).contact_id).collect();
+        contacts.sort();
+        contacts.dedup();
+        contacts
     }
 
     fn digest(&self, title: Option<&str>, attendees: &[Attendee], zone: Option<&str>) -> ContentDigest {
@@ -154,8 +163,12 @@ mod tests {
         Person { name: None, address: Address::Phone(read(text, phone).expect("a number")) }
     }
 
-    fn wish(title: Option<&str>, people: Vec<Person>, zone: Option<&str>) -> Wish {
-        Wish { title: title.map(str::to_owned), people, time_zone: zone.map(str::to_owned), ..Wish::example() }
+    fn shown(title: Option<&str>, people: Vec<Person>, zone: Option<&str>) -> Shown {
+        Shown { title: title.map(str::to_owned), people, time_zone: zone.map(str::to_owned) }
+    }
+
+    const fn everybody(_: &Person) -> bool {
+        true
     }
 
     #[test]
@@ -176,27 +189,40 @@ mod tests {
 
     #[test]
     fn a_content_digest_tells_every_field_apart_and_repeats_for_equal_content() {
-        let digest = |wish: &Wish| key(1).content(wish).digest;
+        let digest = |shown: &Shown| key(1).content(shown, everybody).digest;
         let jane = || vec![by_email("jane@example.com")];
-        let base = wish(Some("Intro"), jane(), Some("Europe/Berlin"));
-        assert_eq!(digest(&base), digest(&wish(Some("Intro"), jane(), Some("Europe/Berlin"))));
+        let base = shown(Some("Intro"), jane(), Some("Europe/Berlin"));
+        assert_eq!(digest(&base), digest(&shown(Some("Intro"), jane(), Some("Europe/Berlin"))));
         let others = [
-            wish(None, jane(), Some("Europe/Berlin")),
-            wish(Some(""), jane(), Some("Europe/Berlin")),
-            wish(Some("Intro"), vec![], Some("Europe/Berlin")),
-            wish(Some("Intro"), jane(), None),
-            wish(Some("IntroE"), jane(), Some("urope/Berlin")),
+            shown(None, jane(), Some("Europe/Berlin")),
+            shown(Some(""), jane(), Some("Europe/Berlin")),
+            shown(Some("Intro"), vec![], Some("Europe/Berlin")),
+            shown(Some("Intro"), jane(), None),
+            shown(Some("IntroE"), jane(), Some("urope/Berlin")),
         ];
         for (at, other) in others.iter().enumerate() {
             assert_ne!(digest(&base), digest(other), "{at}");
-            assert_ne!(key(2).content(other).digest, digest(other), "{at}");
+            assert_ne!(key(2).content(other, everybody).digest, digest(other), "{at}");
         }
     }
 
     #[test]
     fn a_person_who_is_named_twice_attends_once() {
-        let content = key(1).content(&wish(None, vec![by_email("a@b.c"), by_email("A@b.c"), by_email("d@b.c")], None));
+        let people = || vec![by_email("d@b.c"), by_email("a@b.c"), by_email("A@b.c")];
+        let content = key(1).content(&shown(None, people(), None), everybody);
         assert_eq!(content.attendees.len(), 2);
+        assert_eq!(key(1).contacts(&people(), everybody), content.contacts());
+    }
+
+    #[test]
+    fn whoever_does_not_attend_leaves_no_trace() {
+        let jane = |person: &Person| person.email() != Some("room7@example.com");
+        let both = vec![by_email("jane@example.com"), by_email("room7@example.com")];
+        let contacts = key(1).contacts(&both, jane);
+        let content = key(1).content(&shown(None, both, None), jane);
+        let alone = shown(None, vec![by_email("jane@example.com")], None);
+        assert_eq!(content, key(1).content(&alone, everybody));
+        assert_eq!(contacts, content.contacts());
     }
 
     #[test]

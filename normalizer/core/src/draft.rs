@@ -1,7 +1,7 @@
 //! What a vendor's payload asks for, in our words but before anything was looked up: what every vendor file makes, and
 //! what `place.rs` finishes. Personal data: nothing here has a `Debug`.
 
-use daybook_domain::{CancelKind, Interval, SourceVersion, Timestamp};
+use daybook_domain::{Basis, BookingId, CancelKind, Interval, SourceVersion, Tag, Timestamp};
 
 use crate::json::Node;
 use crate::path::{Drift, Path};
@@ -13,7 +13,7 @@ const INTERVAL_DAYS_MAX: u64 = 31;
 
 /// One thing in a payload.
 pub(crate) enum Entry {
-    Draft(Draft),
+    Draft(Box<Draft>),
     Ignored(IgnoredReason),
     Reject(Reject),
 }
@@ -31,15 +31,18 @@ pub(crate) struct Draft {
     /// Whose time it is about; empty if the payload does not say.
     pub places: Vec<Place>,
     pub scope: Scope,
+    pub basis: Basis,
     pub ask: Ask,
 }
 
 /// How far a booking's news reaches. Where a payload names no place, it always reaches everywhere.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// The places that it names.
+    /// The place that it names, which may be one of several that the booking has.
     Named,
-    /// Besides those, wherever a booking is known under this identity.
+    /// The places that it names, and these are all that the booking is to have.
+    Whole,
+    /// Besides those that it names, wherever a booking is known under this identity.
     Everywhere,
 }
 
@@ -56,7 +59,9 @@ pub(crate) struct Place {
 pub(crate) enum Ask {
     Book(Wish),
     Reschedule { previous: String, wish: Wish },
+    Update(Shown),
     Cancel { interval: Option<Interval>, kind: CancelKind },
+    Observe(Wish),
 }
 
 impl Draft {
@@ -64,30 +69,51 @@ impl Draft {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let previous = match &self.ask {
             Ask::Reschedule { previous, .. } => Some(previous.as_str()),
-            Ask::Book(_) | Ask::Cancel { .. } => None,
+            Ask::Book(_) | Ask::Update(_) | Ask::Cancel { .. } | Ask::Observe(_) => None,
         };
         previous.into_iter().chain(std::iter::once(self.identity.as_str()))
+    }
+
+    /// Whether it asks for nothing but an end, which there may be twice.
+    pub const fn ends(&self) -> bool {
+        match &self.ask {
+            Ask::Cancel { .. } => true,
+            Ask::Book(_) | Ask::Reschedule { .. } | Ask::Update(_) | Ask::Observe(_) => false,
+        }
+    }
+
+    /// Everybody in it.
+    pub fn people(&self) -> impl Iterator<Item = &Person> {
+        let (shown, attending) = match &self.ask {
+            Ask::Book(wish) | Ask::Reschedule { wish, .. } | Ask::Observe(wish) => {
+                (wish.shown.as_ref(), wish.attending.as_slice())
+            }
+            Ask::Update(shown) => (Some(shown), [].as_slice()),
+            Ask::Cancel { .. } => (None, [].as_slice()),
+        };
+        shown.into_iter().flat_map(|shown| &shown.people).chain(attending)
     }
 }
 
 /// What a booking is to be.
 pub(crate) struct Wish {
     pub interval: Interval,
+    /// What people are to see; if it does not say, what they saw stays.
+    pub shown: Option<Shown>,
+    /// Who attends, where nothing is to be seen: only to tell appointments apart.
+    pub attending: Vec<Person>,
+    /// What the appointment is called across systems.
+    pub tags: Vec<Tag>,
+    /// The booking of ours whose mark it bears.
+    pub mark: Option<BookingId>,
+}
+
+/// What people see.
+pub(crate) struct Shown {
     pub title: Option<String>,
     pub people: Vec<Person>,
     /// An IANA name, for display.
     pub time_zone: Option<String>,
-    /// Whether it says what people see; if not, what they saw stays.
-    pub shows: bool,
-}
-
-#[cfg(test)]
-impl Wish {
-    pub fn example() -> Self {
-        let at = |text: &str| text.parse().expect("a time");
-        let interval = Interval::new(at("2026-03-04T09:00:00Z"), at("2026-03-04T09:30:00Z")).expect("an interval");
-        Self { interval, title: None, people: Vec::new(), time_zone: None, shows: true }
-    }
 }
 
 /// Somebody who attends.
@@ -100,6 +126,15 @@ pub(crate) struct Person {
 pub(crate) enum Address {
     Email { email: String, phone: Option<String> },
     Phone(String),
+}
+
+impl Person {
+    pub fn email(&self) -> Option<&str> {
+        match &self.address {
+            Address::Email { email, .. } => Some(email),
+            Address::Phone(_) => None,
+        }
+    }
 }
 
 /// The interval from `start` to `end`, judged at the field of the end.

@@ -150,6 +150,11 @@ impl<'a> Node<'a> {
         Ok(array.iter().enumerate().map(node).collect())
     }
 
+    /// The items of the array here, at most `max`; or the one object here.
+    pub fn items_or_one(&self, max: usize) -> Result<Vec<Node<'a>>, Fault> {
+        if self.value.is_object() { Ok(vec![self.clone()]) } else { self.items(max) }
+    }
+
     pub fn text(&self) -> Result<&'a str, Fault> {
         self.value.as_str().ok_or_else(|| self.wrong_type("a string"))
     }

@@ -24,6 +24,6 @@ mod source;
 mod zone;
 
 pub use contact::{ContactKey, ContactKeyError};
-pub use place::{IgnoredReason, Item, Known, KnownBooking, Normalized, normal_alias, normalize};
+pub use place::{Fate, IgnoredReason, Item, Known, KnownBooking, Normalized, normal_alias, normalize};
 pub use reject::{Reject, RejectReason};
 pub use source::{Parsed, Questions, RawEvent, parse};

@@ -3,21 +3,36 @@
 //! Owns: "the same event makes the same request ids", also when more has become known in between. A request whose
 //! resource the payload names has the id of its item. One whose resource was only looked up has it too, if it is the
 //! only one; several such are told apart by their resource, not by a position that the next look-up may shift.
+//!
+//! And "a booking that changes its resource is moved, not doubled". A reschedule that names resources *leaves* those on
+//! which its booking stands and which it does not name, and *enters* those that it names and on which it does not stand.
+//! One left (by resource id) and one entered (in the payload's order) make a pair: the claim on the entered resource says
+//! what it is to replace, and the arbiter gives that up once the claim is granted. What is entered without a partner is a
+//! plain claim; what is left without one is for the source to cancel. Whether a claim is a move changes nothing of its
+//! request's id: that is its item's.
+//!
+//! What stands where is what the store says, which may be a moment behind. Where the booking is not known yet, the claim
+//! is plain: on the same resource the arbiter's chain of names finds out what it replaces, and for another one the
+//! vendor's cancelling half ends it; the generic format has none, so a booking that moves twice within that moment stays
+//! where it was between. Where one event names one place of perhaps several ([`Scope::Named`]) and the booking stands on
+//! more than one, nobody can tell which of them is left, so none is: time that is kept too long is the smaller fault.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use daybook_domain::{BookingId, Claim, Identity, Operation, Request, RequestId, ResourceId};
+use daybook_domain::{
+    BookingId, Claim, Elsewhere, Expected, Identity, Operation, Request, RequestId, ResourceId, Subject,
+};
 
 use crate::contact::ContactKey;
-use crate::draft::{Ask, Draft, Entry, Place, Scope, Wish};
+use crate::draft::{Ask, Draft, Entry, Person, Place, Scope, Wish};
 use crate::reject::{Fault, Reject, RejectReason};
 use crate::source::Parsed;
 
 /// The answers to [`Questions`](crate::Questions); what is not in them is not known. The `Debug` counts only.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Known {
-    /// The resource of each alias.
+    /// The resource of each alias, and of each attendee who is one.
     pub aliases: BTreeMap<String, ResourceId>,
     /// The bookings that the source has ever called so: one for each resource that they are about.
     pub bookings: BTreeMap<String, Vec<KnownBooking>>,
@@ -36,6 +51,19 @@ pub struct KnownBooking {
     pub resource: ResourceId,
     /// Its id.
     pub booking_id: BookingId,
+    /// What has become of it.
+    pub fate: Fate,
+}
+
+/// What has become of a booking, as far as it matters here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fate {
+    /// It occupies its time.
+    Stands,
+    /// It is cancelled, and may come back.
+    Gone,
+    /// It is on another resource now.
+    Moved,
 }
 
 /// What an event came to.
@@ -104,26 +132,37 @@ struct Placing<'a> {
 impl Placing<'_> {
     /// First the resources that the payload names, then those where the booking is known to be.
     fn place(&self, draft: &Draft, items: &mut Vec<(usize, Item)>) {
-        let mut named = BTreeSet::new();
+        let mut named: Vec<(usize, &ResourceId)> = Vec::with_capacity(draft.places.len());
         let mut unknown = Vec::new();
         for place in &draft.places {
-            match place.aliases.iter().find_map(|alias| self.known.aliases.get(alias)) {
-                Some(resource) if named.insert(resource) => {
-                    let id = self.request_id(place.item);
-                    items.push((place.item, self.request(id, resource, draft)));
+            match self.resource_of(place) {
+                Some(resource) if named.iter().any(|(_, other)| *other == resource) => {
+                    items.push((place.item, Item::Ignored(IgnoredReason::SameResource)));
                 }
-                Some(_) => items.push((place.item, Item::Ignored(IgnoredReason::SameResource))),
+                Some(resource) => named.push((place.item, resource)),
                 None => unknown.push(place),
             }
         }
-        let elsewhere = match draft.scope {
-            Scope::Named if !draft.places.is_empty() => BTreeSet::new(),
-            Scope::Named | Scope::Everywhere => self.resources(draft).difference(&named).copied().collect(),
+        let mut moves = self.moves(draft, &named);
+        for (item, resource) in &named {
+            items.push((*item, self.request(self.request_id(*item), resource, moves.remove(resource), draft)));
+        }
+        let elsewhere = match (draft.scope, draft.places.is_empty()) {
+            (Scope::Named | Scope::Whole, false) => BTreeMap::new(),
+            (Scope::Named | Scope::Whole | Scope::Everywhere, _) => {
+                let mut known = self.fates(draft);
+                known.retain(|resource, _| !named.iter().any(|(_, other)| other == resource));
+                known
+            }
         };
+        // Ids go by everything that is known, whatever has become of it: a fate may change between two readings.
         let alone = draft.places.is_empty() && elsewhere.len() == 1;
-        for resource in &elsewhere {
+        let somewhere = elsewhere.values().any(|fate| *fate != Fate::Moved);
+        for (resource, fate) in &elsewhere {
             let id = if alone { self.request_id(draft.item) } else { self.request_id_on(draft.item, resource) };
-            items.push((draft.item, self.request(id, resource, draft)));
+            if *fate != Fate::Moved || !somewhere || draft.ends() {
+                items.push((draft.item, self.request(id, resource, None, draft)));
+            }
         }
         // A booking that was found without its alias stands for one host that was not.
         if unknown.len() > elsewhere.len() {
@@ -134,6 +173,33 @@ impl Placing<'_> {
         }
     }
 
+    fn resource_of(&self, place: &Place) -> Option<&ResourceId> {
+        place.aliases.iter().find_map(|alias| self.known.aliases.get(alias))
+    }
+
+    /// What the claim on each entered resource is to replace.
+    fn moves<'r>(&self, draft: &Draft, named: &[(usize, &'r ResourceId)]) -> BTreeMap<&'r ResourceId, Elsewhere> {
+        let previous = match &draft.ask {
+            Ask::Reschedule { previous, .. } => previous,
+            Ask::Book(_) | Ask::Update(_) | Ask::Cancel { .. } | Ask::Observe(_) => return BTreeMap::new(),
+        };
+        let standing: BTreeMap<_, _> =
+            self.standing(previous).map(|booking| (&booking.resource, booking.booking_id)).collect();
+        match draft.scope {
+            Scope::Whole => {}
+            Scope::Named if standing.len() <= 1 => {}
+            Scope::Named | Scope::Everywhere => return BTreeMap::new(),
+        }
+        let entered = named.iter().map(|(_, resource)| *resource).filter(|resource| {
+            !draft.names().flat_map(|name| self.standing(name)).any(|booking| booking.resource == **resource)
+        });
+        let left = standing.into_iter().filter(|(resource, _)| !named.iter().any(|(_, other)| other == resource));
+        let pair = |(entered, (resource, booking_id)): (_, (&ResourceId, _))| {
+            (entered, Elsewhere { resource: resource.clone(), booking_id })
+        };
+        entered.zip(left).map(pair).collect()
+    }
+
     fn request_id(&self, item: usize) -> RequestId {
         RequestId::derive(&self.parsed.event_source, &self.parsed.event_id, item)
     }
@@ -142,29 +208,56 @@ impl Placing<'_> {
         RequestId::derive(&self.parsed.event_source, &format!("{} {resource}", self.parsed.event_id), item)
     }
 
+    fn named(&self, name: &str) -> impl Iterator<Item = &KnownBooking> {
+        self.known.bookings.get(name).into_iter().flatten()
+    }
+
+    fn standing(&self, name: &str) -> impl Iterator<Item = &KnownBooking> {
+        self.named(name).filter(|booking| booking.fate == Fate::Stands)
+    }
+
     /// The bookings that are known under any name of the draft's.
     fn bookings(&self, draft: &Draft) -> impl Iterator<Item = &KnownBooking> {
-        draft.names().filter_map(|name| self.known.bookings.get(name)).flatten()
+        draft.names().flat_map(|name| self.named(name))
     }
 
-    fn resources(&self, draft: &Draft) -> BTreeSet<&ResourceId> {
-        self.bookings(draft).map(|booking| &booking.resource).collect()
+    /// Every resource on which the booking is known, and what has become of it there; the best, if it has two names.
+    fn fates(&self, draft: &Draft) -> BTreeMap<&ResourceId, Fate> {
+        let mut fates = BTreeMap::new();
+        for booking in self.bookings(draft) {
+            let fate = fates.entry(&booking.resource).or_insert(booking.fate);
+            *fate = booking.fate.min(*fate);
+        }
+        fates
     }
 
-    fn request(&self, request_id: RequestId, resource: &ResourceId, draft: &Draft) -> Item {
+    fn request(
+        &self,
+        request_id: RequestId,
+        resource: &ResourceId,
+        moved_from: Option<Elsewhere>,
+        draft: &Draft,
+    ) -> Item {
         let source = &self.parsed.source;
         let identity = Identity::new(source, draft.identity.as_str());
-        let known = self.bookings(draft).find(|booking| booking.resource == *resource);
+        let known = self.bookings(draft).filter(|booking| booking.resource == *resource).min_by_key(|it| it.fate);
         let booking_id = match known {
             Some(booking) => booking.booking_id,
             None => BookingId::derive(source, &draft.identity, resource),
         };
+        let version = draft.version;
+        let own = self.own_addresses(draft, resource);
+        let attends = |person: &Person| !person.email().is_some_and(|email| own.contains(email));
         let claim = |wish: &Wish, identity| Claim {
             booking_id,
             identity,
-            version: draft.version,
+            version,
             interval: wish.interval,
-            content: wish.shows.then(|| self.key.content(wish)),
+            content: wish.shown.as_ref().map(|shown| self.key.content(shown, attends)),
+            contacts: self.key.contacts(&wish.attending, attends),
+            tags: wish.tags.iter().copied().collect::<BTreeSet<_>>().into_iter().collect(),
+            mark: wish.mark,
+            moved_from,
         };
         let operation = match &draft.ask {
             Ask::Book(wish) => Operation::Book(claim(wish, identity)),
@@ -172,19 +265,36 @@ impl Placing<'_> {
                 previous: Identity::new(source, previous.as_str()),
                 claim: claim(wish, identity),
             },
-            Ask::Cancel { interval, kind } => {
-                Operation::Cancel { booking_id, identity, version: draft.version, interval: *interval, kind: *kind }
-            }
+            Ask::Update(shown) => Operation::Update {
+                subject: Subject { booking_id, identity, version },
+                content: self.key.content(shown, attends),
+            },
+            Ask::Cancel { interval, kind } => Operation::Cancel {
+                subject: Subject { booking_id, identity, version },
+                interval: *interval,
+                kind: *kind,
+            },
+            Ask::Observe(wish) => Operation::Observe(claim(wish, identity)),
         };
         Item::Request(Box::new(Request {
             request_id,
             resource: resource.clone(),
             source: source.clone(),
             event_id: self.parsed.event_id.clone(),
+            basis: draft.basis,
+            expected: Expected::default(),
             sourced_at: draft.sourced_at,
             received_at: self.parsed.received_at,
             operation,
         }))
+    }
+
+    /// The addresses by which the source calls the resource itself: whoever has one of them does not attend.
+    fn own_addresses<'d>(&self, draft: &'d Draft, resource: &ResourceId) -> BTreeSet<&'d str> {
+        let own = |place: &&Place| self.resource_of(place) == Some(resource);
+        let named = draft.places.iter().filter(own).flat_map(|place| &place.aliases).map(String::as_str);
+        let entered = |email: &&str| self.known.aliases.get(*email) == Some(resource);
+        named.chain(draft.people().filter_map(Person::email).filter(entered)).collect()
     }
 }
 

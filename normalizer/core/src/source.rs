@@ -6,7 +6,7 @@ use std::fmt;
 use daybook_domain::{SourceKind, SourceName, Timestamp};
 use daybook_wire::{SourceEvent, header};
 
-use crate::draft::{Entry, Reader};
+use crate::draft::{Entry, Person, Reader};
 use crate::json::{self, ID_LENGTH_MAX, Node};
 use crate::path::Drift;
 use crate::reject::{Fault, RejectReason};
@@ -59,13 +59,17 @@ impl fmt::Debug for Parsed {
 pub struct Questions {
     /// Which resource has this alias at the event's source?
     pub aliases: BTreeSet<String>,
+    /// The same of an attendee's address: who attends may be the resource itself. Answered among the aliases.
+    pub attendees: BTreeSet<String>,
     /// Which bookings does the event's source know by this id?
     pub bookings: BTreeSet<String>,
 }
 
 impl fmt::Debug for Questions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Questions({} aliases, {} bookings)", self.aliases.len(), self.bookings.len())
+        let Self { aliases, attendees, bookings } = self;
+        let (aliases, attendees, bookings) = (aliases.len(), attendees.len(), bookings.len());
+        write!(f, "Questions({aliases} aliases, {attendees} attendees, {bookings} bookings)")
     }
 }
 
@@ -113,6 +117,7 @@ impl Parsed {
                 Entry::Draft(draft) => {
                     questions.bookings.extend(draft.names().map(str::to_owned));
                     questions.aliases.extend(draft.places.iter().flat_map(|place| place.aliases.iter().cloned()));
+                    questions.attendees.extend(draft.people().filter_map(Person::email).map(str::to_owned));
                 }
                 Entry::Ignored(_) | Entry::Reject(_) => {}
             }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use daybook_domain::{Attendee, BookingId, Interval, ResourceId, Standing, Timestamp};
+use daybook_domain::{Attendee, BookingId, BookingKind, Interval, ResourceId, Standing, Timestamp};
 
 use crate::{Fields, Removal, Visible, VisibleStatus};
 
@@ -16,6 +16,8 @@ pub struct BookingView {
     pub booking_id: BookingId,
     /// Whose time.
     pub resource: ResourceId,
+    /// What it is.
+    pub kind: BookingKind,
     /// Where it stands.
     pub standing: Standing,
     /// Rises with every change.
@@ -86,7 +88,7 @@ pub enum Action {
     Put(Visible),
     /// Show it no more.
     Remove(Removal),
-    /// It was created and cancelled before the target was told of it: no call.
+    /// There is nothing of it that the target is to be told of, and it was told of nothing: no call.
     NothingToShow,
     /// The target holds this version, or a newer one, already: no call.
     UpToDate,
@@ -101,21 +103,35 @@ pub fn plan(booking: &BookingView, fields: Fields, known: &Known) -> Action {
     if version_known.is_some_and(|version| version >= booking.version) {
         return Action::UpToDate;
     }
-    match booking.standing {
-        Standing::Confirmed(interval) => Action::Put(visible(booking, fields, VisibleStatus::Confirmed, interval)),
-        Standing::Awaiting { interval, .. } => Action::Put(visible(booking, fields, VisibleStatus::Awaiting, interval)),
-        Standing::Cancelled { last } => match known {
+    match showable(booking) {
+        Some((status, interval)) => Action::Put(visible(booking, fields, status, interval)),
+        None => match known {
             Known::Nothing => Action::NothingToShow,
             Known::Removed { .. } => Action::UpToDate,
             Known::Entry { .. } | Known::Unsure { .. } => Action::Remove(Removal {
                 booking_id: booking.booking_id,
                 resource: booking.resource.clone(),
                 version: booking.version,
-                last,
+                last: booking.standing.interval(),
                 decided_at: booking.decided_at,
                 resource_time_zone: booking.resource_time_zone.clone(),
             }),
         },
+    }
+}
+
+/// How and when a target is to show it, if it is.
+const fn showable(booking: &BookingView) -> Option<(VisibleStatus, Interval)> {
+    match (booking.kind, booking.standing) {
+        (BookingKind::Booking, Standing::Confirmed(interval)) => Some((VisibleStatus::Confirmed, interval)),
+        (BookingKind::Booking, Standing::Awaiting { interval, .. }) => Some((VisibleStatus::Awaiting, interval)),
+        // A hold is nobody's business until it is confirmed: most of them never are.
+        (BookingKind::Booking, Standing::Held { .. } | Standing::Cancelled { .. }) => None,
+        // It was seen in somebody's calendar: to show it again would be to double it there.
+        (
+            BookingKind::Busy,
+            Standing::Held { .. } | Standing::Confirmed(_) | Standing::Awaiting { .. } | Standing::Cancelled { .. },
+        ) => None,
     }
 }
 
@@ -152,6 +168,7 @@ mod tests {
         BookingView {
             booking_id: "4acc2233-7ebf-5ca1-aa36-48892920231a".parse().expect("an id"),
             resource: "anna".parse().expect("a name"),
+            kind: BookingKind::Booking,
             standing,
             version,
             decided_at: at("2026-03-01T00:00:00Z"),
@@ -221,6 +238,34 @@ mod tests {
     fn a_booking_that_awaits_its_replacement_still_shows() {
         let waiting = booking(2, Standing::Awaiting { interval: interval(), until: at("2026-03-01T00:15:00Z") });
         assert_eq!(put(plan(&waiting, Fields::default(), &entry(1))).status, VisibleStatus::Awaiting);
+    }
+
+    #[test]
+    fn a_hold_is_shown_to_nobody_until_it_is_confirmed() {
+        let held = booking(1, Standing::Held { interval: interval(), until: at("2026-03-01T00:10:00Z") });
+        assert_eq!(plan(&held, Fields::default(), &Known::Nothing), Action::NothingToShow);
+        let told_of_nothing = Known::from_row(1, None, None, false);
+        assert_eq!(put(plan(&confirmed(2), Fields::default(), &told_of_nothing)).version, 2);
+        let again = BookingView { version: 3, ..held };
+        assert!(matches!(
+            plan(&again, Fields::default(), &entry(2)),
+            Action::Remove(removal) if removal.last == Some(interval())
+        ));
+    }
+
+    #[test]
+    fn time_that_is_taken_elsewhere_is_shown_to_nobody() {
+        let until = at("2026-03-01T00:15:00Z");
+        for standing in [
+            Standing::Confirmed(interval()),
+            Standing::Held { interval: interval(), until },
+            Standing::Awaiting { interval: interval(), until },
+            Standing::Cancelled { last: Some(interval()) },
+        ] {
+            let busy = BookingView { kind: BookingKind::Busy, ..booking(2, standing) };
+            assert_eq!(plan(&busy, Fields::default(), &Known::Nothing), Action::NothingToShow);
+            assert!(matches!(plan(&busy, Fields::default(), &entry(1)), Action::Remove(_)));
+        }
     }
 
     #[test]

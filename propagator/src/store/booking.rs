@@ -1,7 +1,7 @@
 //! A booking's row, as the propagator reads it. The arbiter writes it; what it never should hold is named, not trusted.
 
 use chrono::{DateTime, Utc};
-use daybook_domain::{Attendee, BookingId, Interval, ResourceId, Standing, Timestamp};
+use daybook_domain::{Attendee, BookingId, BookingKind, Interval, ResourceId, Standing, Timestamp};
 use daybook_propagator_core::BookingView;
 use serde::Deserialize;
 use sqlx::FromRow;
@@ -9,10 +9,12 @@ use sqlx::types::Json;
 
 #[derive(FromRow)]
 pub(super) struct BookingRow {
+    kind: String,
     status: String,
     start_time: Option<DateTime<Utc>>,
     end_time: Option<DateTime<Utc>>,
     awaiting_until: Option<DateTime<Utc>>,
+    held_until: Option<DateTime<Utc>>,
     version: i64,
     decided_at: DateTime<Utc>,
     title: Option<String>,
@@ -42,7 +44,16 @@ impl BookingRow {
             (None, None) => None,
             (Some(_), None) | (None, Some(_)) => return Err("end_time"),
         };
+        let kind = match self.kind.as_str() {
+            "booking" => BookingKind::Booking,
+            "busy" => BookingKind::Busy,
+            _ => return Err("kind"),
+        };
         let standing = match self.status.as_str() {
+            "held" => Standing::Held {
+                interval: interval.ok_or("start_time")?,
+                until: time("held_until", self.held_until.ok_or("held_until")?)?,
+            },
             "confirmed" => Standing::Confirmed(interval.ok_or("start_time")?),
             "awaiting" => Standing::Awaiting {
                 interval: interval.ok_or("start_time")?,
@@ -59,6 +70,7 @@ impl BookingRow {
         Ok(BookingView {
             booking_id,
             resource: resource.clone(),
+            kind,
             standing,
             version: u64::try_from(self.version).map_err(|_| "version")?,
             decided_at: time("decided_at", self.decided_at)?,
@@ -83,10 +95,12 @@ mod tests {
     fn row(status: &str) -> BookingRow {
         let at = |text: &str| text.parse::<DateTime<Utc>>().ok();
         BookingRow {
+            kind: "booking".to_owned(),
             status: status.to_owned(),
             start_time: at("2026-03-04T09:00:00Z"),
             end_time: at("2026-03-04T09:30:00Z"),
             awaiting_until: None,
+            held_until: None,
             version: 1,
             decided_at: DateTime::UNIX_EPOCH,
             title: None,
@@ -104,7 +118,9 @@ mod tests {
     fn a_row_that_holds_what_it_never_should_is_named_by_its_column() {
         assert!(view(row("confirmed")).is_ok());
         assert_eq!(view(row("maybe")), Err("status"));
+        assert_eq!(view(BookingRow { kind: "maybe".to_owned(), ..row("confirmed") }), Err("kind"));
         assert_eq!(view(row("awaiting")), Err("awaiting_until"));
+        assert_eq!(view(row("held")), Err("held_until"));
         assert_eq!(view(BookingRow { end_time: None, ..row("confirmed") }), Err("end_time"));
         let reversed = row("confirmed").start_time;
         assert_eq!(view(BookingRow { end_time: reversed, ..row("cancelled") }), Err("end_time"));

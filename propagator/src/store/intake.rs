@@ -32,7 +32,8 @@ pub(crate) struct Slice {
 
 impl Store {
     /// Raises what is desired to each booking's newest version, for every target of its resource. The targets for which
-    /// that was news. The bookings must differ from each other.
+    /// that was news. The bookings must differ from each other. No row is begun for what no target is to be told of, a
+    /// hold or time that is taken elsewhere; one that is there already is raised all the same.
     pub async fn raise(&self, seen: &[Seen]) -> Result<BTreeSet<String>, StoreError> {
         let ids: Vec<Uuid> = seen.iter().map(|seen| seen.booking_id.uuid()).collect();
         let versions: Vec<i64> = seen.iter().map(|seen| stored(seen.version)).collect();
@@ -49,6 +50,8 @@ impl Store {
                       AS s (booking_id, version, record_offset, traceparent)
              JOIN booking b ON b.booking_id = s.booking_id
              JOIN resource_target t ON t.resource_id = b.resource_id
+             WHERE (b.kind = 'booking' AND b.status <> 'held')
+                OR EXISTS (SELECT FROM delivery known WHERE known.booking_id = b.booking_id AND known.target = t.target)
              ORDER BY b.booking_id, t.target
              ON CONFLICT (booking_id, target) DO UPDATE SET
                  desired_version = EXCLUDED.desired_version, decided_at = EXCLUDED.decided_at,
@@ -72,7 +75,7 @@ impl Store {
     pub async fn sweep(&self, after: Uuid, limit: u32) -> Result<Slice, StoreError> {
         let row = sqlx::query(
             "WITH slice AS (
-                 SELECT booking_id, resource_id, version, decided_at, status, end_time
+                 SELECT booking_id, resource_id, version, decided_at, kind, status, end_time
                  FROM booking WHERE booking_id > $1 ORDER BY booking_id LIMIT $2
              ), raised AS (
                  INSERT INTO delivery AS d (booking_id, target, resource_id, desired_version, decided_at)
@@ -81,7 +84,8 @@ impl Store {
                  JOIN resource_target t ON t.resource_id = s.resource_id
                  LEFT JOIN delivery known ON known.booking_id = s.booking_id AND known.target = t.target
                  WHERE CASE WHEN known.booking_id IS NULL
-                            THEN s.status <> 'cancelled' AND s.end_time > clock_timestamp()
+                            THEN s.kind = 'booking' AND s.status IN ('confirmed', 'awaiting')
+                                 AND s.end_time > clock_timestamp()
                             ELSE known.desired_version < s.version OR known.parked_reason = 'withdrawn' END
                  ORDER BY s.booking_id, t.target
                  ON CONFLICT (booking_id, target) DO UPDATE SET

@@ -91,9 +91,9 @@ impl Store {
                  RETURNING d.booking_id, d.target, d.desired_version, d.applied_version, d.external_id, d.etag, d.attempt,
                            d.decision_offset, d.traceparent, d.lease, due.in_doubt
              )
-             SELECT l.*, b.resource_id, b.partition, b.status, b.start_time, b.end_time, b.awaiting_until, b.version,
-                    b.decided_at, b.title, b.attendee_details, b.source_time_zone, r.display_time_zone,
-                    t.address, t.fields
+             SELECT l.*, b.resource_id, b.partition, b.kind, b.status, b.start_time, b.end_time, b.awaiting_until,
+                    b.held_until, b.version, b.decided_at, b.title, b.attendee_details, b.source_time_zone,
+                    r.display_time_zone, t.address, t.fields
              FROM leased l
              JOIN booking b ON b.booking_id = l.booking_id
              LEFT JOIN resource r ON r.resource_id = b.resource_id

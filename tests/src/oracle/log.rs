@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use daybook_domain::{BookingId, BookingState, Interval, Outcome, Rejection, RequestId, ResourceId};
+use daybook_domain::{
+    BookingId, BookingKind, BookingState, Decision, Interval, Outcome, RequestId, ResourceId, Standing, Winner,
+};
 use daybook_wire::LoggedDecision;
 use sha2::{Digest as _, Sha256};
 
@@ -86,14 +88,28 @@ impl Log {
 
     /// The bookings that the decisions make, each with its resource.
     pub fn fold(&self) -> BTreeMap<BookingId, (ResourceId, BookingState)> {
-        let mut bookings = BTreeMap::new();
+        let mut bookings: BTreeMap<BookingId, (ResourceId, BookingState)> = BTreeMap::new();
         for entry in self.entries() {
             let decision = &entry.logged.decision;
+            for id in &decision.absorbed {
+                if let Some((_, busy)) = bookings.get_mut(id) {
+                    absorb(busy);
+                }
+            }
             if let Some(booking) = &decision.booking {
                 bookings.insert(booking.booking_id, (decision.resource.clone(), booking.clone()));
             }
         }
         bookings
+    }
+
+    /// The requests that may end a wait: one for each deadline that a decision has set. The arbiter decides such a
+    /// request without having been sent it, when something else wants the time.
+    pub fn deadlines(&self) -> impl Iterator<Item = RequestId> {
+        self.entries().filter_map(|entry| {
+            let booking = entry.logged.decision.booking.as_ref()?;
+            Some(RequestId::of_expiry(booking.booking_id, booking.standing.deadline()?))
+        })
     }
 
     /// Every broken law of the log.
@@ -129,50 +145,105 @@ fn chain(entries: &[Entry]) -> Vec<String> {
     broken
 }
 
-/// At no prefix do two live bookings of a resource overlap; versions never fall; a winner stands where it is said to.
+/// Busy time that a booking has taken in: its names are that booking's now.
+fn absorb(busy: &mut BookingState) {
+    busy.standing = Standing::Cancelled { last: busy.standing.interval() };
+    busy.version += 1;
+    busy.keys.clear();
+    busy.tags.clear();
+    busy.shadows.clear();
+}
+
+/// At no prefix do two live bookings of a resource have the same unit at the same time, and none is given time that is
+/// taken elsewhere; versions never fall; a winner stands where it is said to; what is absorbed is busy time.
 fn timelines(entries: &[Entry]) -> Vec<String> {
     let mut broken = Vec::new();
     let mut resources: BTreeMap<&ResourceId, Timeline> = BTreeMap::new();
     for Entry { logged, .. } in entries {
-        let decision = &logged.decision;
-        let timeline = resources.entry(&decision.resource).or_default();
-        let mut say = |why: String| broken.push(format!("seq {}: {why}", logged.seq));
-        if let Outcome::Rejected(Rejection::Conflict(winner)) = decision.outcome
-            && timeline.live(winner.booking_id) != Some(winner.interval)
-        {
-            say(format!("names {} as the winner, which does not stand there", winner.booking_id));
-        }
-        let Some(booking) = &decision.booking else { continue };
-        if timeline.versions.get(&booking.booking_id).is_some_and(|version| booking.version < *version) {
-            say(format!("the version of {} falls", booking.booking_id));
-        }
-        timeline.versions.insert(booking.booking_id, booking.version);
-        for other in timeline.put(booking.booking_id, booking.standing.live()) {
-            say(format!("{} overlaps {other} on {}", booking.booking_id, decision.resource));
-        }
+        let timeline = resources.entry(&logged.decision.resource).or_default();
+        broken.extend(timeline.take(&logged.decision).into_iter().map(|why| format!("seq {}: {why}", logged.seq)));
     }
     broken
 }
 
+/// What stands on a resource. One by one and without any index, because what is judged may well be clever.
 #[derive(Debug, Default)]
 struct Timeline {
-    live: BTreeMap<BookingId, Interval>,
-    versions: BTreeMap<BookingId, u64>,
+    bookings: BTreeMap<BookingId, BookingState>,
 }
 
 impl Timeline {
-    fn live(&self, booking: BookingId) -> Option<Interval> {
-        self.live.get(&booking).copied()
+    /// Takes the next decision in. What is wrong with it.
+    fn take(&mut self, decision: &Decision) -> Vec<String> {
+        let mut broken = Vec::new();
+        if let Some(winner) = decision.outcome.winner()
+            && !self.stands(winner)
+        {
+            broken.push(format!("names {} as the winner, which does not stand there", winner.booking_id));
+        }
+        for id in &decision.absorbed {
+            match self.bookings.get_mut(id).filter(|busy| busy.kind == BookingKind::Busy) {
+                Some(busy) => absorb(busy),
+                None => broken.push(format!("absorbs {id}, which is no busy time")),
+            }
+        }
+        let Some(booking) = &decision.booking else { return broken };
+        let id = booking.booking_id;
+        let before = self.bookings.remove(&id);
+        if before.as_ref().is_some_and(|before| booking.version < before.version) {
+            broken.push(format!("the version of {id} falls"));
+        }
+        if let (BookingKind::Booking, Some(interval)) = (booking.kind, booking.standing.live()) {
+            let had = before.filter(|before| before.kind == BookingKind::Booking);
+            let is_news = had.and_then(|before| before.standing.live()) != Some(interval);
+            for other in self.bookings.values() {
+                if other.kind == BookingKind::Booking && other.unit == booking.unit && has(other, interval) {
+                    broken.push(format!("{id} overlaps {} on {}", other.booking_id, decision.resource));
+                }
+                // What is observed later may lie over a booking; a booking may not be laid over it.
+                if is_news && blocks(other, interval) && grants(&decision.outcome) {
+                    broken.push(format!("{id} is given time that {} has elsewhere", other.booking_id));
+                }
+            }
+        }
+        self.bookings.insert(id, booking.clone());
+        broken
     }
 
-    /// Sets what a booking occupies. Whom it overlaps.
-    fn put(&mut self, booking: BookingId, interval: Option<Interval>) -> Vec<BookingId> {
-        self.live.remove(&booking);
-        let Some(interval) = interval else { return Vec::new() };
-        // One by one, because what is judged may well be clever.
-        let others = self.live.iter().filter(|(_, other)| other.overlaps(&interval)).map(|(id, _)| *id).collect();
-        self.live.insert(booking, interval);
-        others
+    /// Whether the winner has what it is said to have: its own time, or that of a shadow which is not along with it.
+    fn stands(&self, winner: &Winner) -> bool {
+        self.bookings.get(&winner.booking_id).is_some_and(|booking| {
+            booking.source == winner.source
+                && booking.standing.live().into_iter().chain(booking.away()).any(|interval| interval == winner.interval)
+        })
+    }
+}
+
+/// Whether a booking has a part of this time itself.
+fn has(booking: &BookingState, interval: Interval) -> bool {
+    booking.standing.live().is_some_and(|live| live.overlaps(&interval))
+}
+
+/// Whether what is known of other systems keeps this time from everybody else.
+fn blocks(booking: &BookingState, interval: Interval) -> bool {
+    (booking.kind == BookingKind::Busy && has(booking, interval)) || booking.away().any(|away| away.overlaps(&interval))
+}
+
+/// Whether somebody is given time by it.
+const fn grants(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Confirmed | Outcome::Held | Outcome::Rescheduled => true,
+        Outcome::Updated
+        | Outcome::Cancelled
+        | Outcome::AwaitingReplacement
+        | Outcome::Expired
+        | Outcome::Observed
+        | Outcome::Moved
+        | Outcome::Defined
+        | Outcome::Redacted
+        | Outcome::Flagged(_)
+        | Outcome::Rejected(_)
+        | Outcome::Unchanged(_) => false,
     }
 }
 

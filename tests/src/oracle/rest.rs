@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use daybook_domain::{BookingId, RequestId, Standing, Timestamp};
+use daybook_domain::{BookingId, BookingKind, Elsewhere, RequestId, Standing, Timestamp};
 use daybook_runtime::kafka::Record;
 use daybook_wire::CanonicalBooking;
 use sha2::{Digest as _, Sha256};
@@ -66,7 +66,14 @@ pub fn the_store_is_the_fold(rows: &[BookingRow], log: &Log) -> Vec<String> {
             continue;
         };
         let stored = Stated::of_row(row);
-        let decided = Stated::of(&state.standing, state.version);
+        let decided = Stated {
+            kind: kind(state.kind),
+            status: status(&state.standing),
+            interval: times(&state.standing),
+            unit: state.unit,
+            version: state.version,
+            moved: moved(state.moved_from.as_ref(), state.moved_to.as_ref()),
+        };
         if stored != decided || row.resource_id != resource.as_str() {
             broken.push(format!("booking {}: the store says {stored:?}, the log {decided:?}", row.booking_id));
         }
@@ -75,9 +82,10 @@ pub fn the_store_is_the_fold(rows: &[BookingRow], log: &Log) -> Vec<String> {
     broken
 }
 
-/// Every decision answers a request that is on the topic (or a record on it that could not be read).
+/// Every decision answers a request that is on the topic (or a record on it that could not be read), or ends a wait
+/// whose deadline an earlier decision set.
 pub fn nothing_is_invented(log: &Log, requests: impl Iterator<Item = RequestId>) -> Vec<String> {
-    let known: BTreeSet<RequestId> = requests.collect();
+    let known: BTreeSet<RequestId> = requests.chain(log.deadlines()).collect();
     let invented = log.entries().filter(|entry| !known.contains(&entry.logged.decision.request_id));
     invented.map(|entry| format!("{} is decided and was never asked", entry.logged.decision.request_id)).collect()
 }
@@ -102,7 +110,15 @@ pub fn canonical_is_the_store(newest: &BTreeMap<Uuid, &CanonicalBooking>, rows: 
             broken.push(format!("booking {} is not on booking.canonical", row.booking_id));
             continue;
         };
-        let (published, stored) = (Stated::of(&state.standing, state.version), Stated::of_row(row));
+        let published = Stated {
+            kind: kind(state.kind),
+            status: status(&state.standing),
+            interval: times(&state.standing),
+            unit: state.unit,
+            version: state.version,
+            moved: moved(state.moved_from.as_ref(), state.moved_to.as_ref()),
+        };
+        let stored = Stated::of_row(row);
         if published != stored || state.title != row.title || state.source_ids != row.source_ids {
             broken.push(format!(
                 "booking {}: booking.canonical ends with {published:?}, the store with {stored:?}",
@@ -123,12 +139,12 @@ pub fn is_keyed(record: &Record, state: &CanonicalBooking) -> Option<String> {
         .then(|| format!("{record:?} has another key than its booking {}", state.booking_id))
 }
 
-/// A calendar shows the live bookings of its resource, and nothing else.
+/// A calendar shows the bookings of its resource that are confirmed, and nothing else.
 pub fn the_calendar_shows(target: &TargetRow, rows: &[BookingRow], held: &BTreeMap<String, Entry>) -> Vec<String> {
     let resource = &target.resource_id;
     let mut broken = Vec::new();
     let mut left: BTreeMap<&str, &Entry> = held.iter().map(|(uid, entry)| (uid.as_str(), entry)).collect();
-    for row in rows.iter().filter(|row| row.resource_id == *resource && row.is_live()) {
+    for row in rows.iter().filter(|row| row.resource_id == *resource && row.is_shown()) {
         let uid = row.booking_id.to_string();
         let Some(entry) = left.remove(uid.as_str()) else {
             broken.push(format!("{resource}'s calendar lacks booking {uid}"));
@@ -145,7 +161,8 @@ pub fn the_calendar_shows(target: &TargetRow, rows: &[BookingRow], held: &BTreeM
             broken.push(format!("{resource}'s calendar shows who attends {uid}, and may not"));
         }
     }
-    broken.extend(left.keys().map(|uid| format!("{resource}'s calendar shows {uid}, which is no live booking")));
+    broken
+        .extend(left.keys().map(|uid| format!("{resource}'s calendar shows {uid}, which is none that it is to show")));
     broken
 }
 
@@ -174,8 +191,9 @@ impl Shown {
     }
 }
 
-/// The receiver knows every live booking of the resources it hears of, in its newest version, and was never told an
-/// older one after a newer. Of a booking that was over before it was told, it need not know.
+/// The receiver knows every booking that is to be shown of the resources it hears of, in its newest version, and was
+/// never told an older one after a newer. Of a booking that was over before it was told, it need not know; nor of what
+/// became of one after it was told that it is over.
 pub fn the_receiver_believes(targets: &[TargetRow], rows: &[BookingRow], shown: &Shown) -> Vec<String> {
     let mut broken = shown.faults.clone();
     let heard: BTreeSet<&str> =
@@ -184,9 +202,11 @@ pub fn the_receiver_believes(targets: &[TargetRow], rows: &[BookingRow], shown: 
         let id = row.booking_id;
         match (shown.bookings.get(&id.to_string()), heard.contains(row.resource_id.as_str())) {
             (Some(_), false) => broken.push(format!("the receiver knows {id}, which is not its to know")),
-            (None, true) if row.is_live() => broken.push(format!("the receiver does not know {id}")),
+            (None, true) if row.is_shown() => broken.push(format!("the receiver does not know {id}")),
             (Some((version, status)), true) => {
-                if u64::try_from(row.version) != Ok(*version) || status != told_status(row) {
+                let newest = u64::try_from(row.version).unwrap_or(u64::MAX);
+                let is_newest = *version == newest || (*version < newest && !row.is_shown());
+                if !is_newest || status != told_status(row) {
                     let (wanted, is) = (row.version, told_status(row));
                     broken.push(format!("the receiver believes {id} {status} at {version}; it is {is} at {wanted}"));
                 }
@@ -198,8 +218,12 @@ pub fn the_receiver_believes(targets: &[TargetRow], rows: &[BookingRow], shown: 
 }
 
 /// What a receiver is told of where a booking stands.
-fn told_status(row: &BookingRow) -> &str {
-    if row.status == "awaiting" { "awaiting_replacement" } else { &row.status }
+fn told_status(row: &BookingRow) -> &'static str {
+    match (row.is_shown(), row.status.as_str()) {
+        (true, "awaiting") => "awaiting_replacement",
+        (true, _) => "confirmed",
+        (false, _) => "cancelled",
+    }
 }
 
 /// Nothing waits, and what was settled is published.
@@ -215,30 +239,53 @@ pub fn is_settled(row: &DeliveryRow) -> Option<String> {
 /// What can be said of a booking in every place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stated {
+    kind: &'static str,
     status: &'static str,
     interval: Option<(Timestamp, Timestamp)>,
+    unit: u16,
     version: u64,
+    /// The bookings on other resources that it replaced and that replaced it.
+    moved: (Option<Uuid>, Option<Uuid>),
 }
 
 impl Stated {
-    fn of(standing: &Standing, version: u64) -> Self {
-        let status = match standing {
-            Standing::Confirmed(_) => "confirmed",
-            Standing::Awaiting { .. } => "awaiting",
-            Standing::Cancelled { .. } => "cancelled",
-        };
-        Self { status, interval: standing.interval().map(|interval| (interval.start(), interval.end())), version }
-    }
-
     fn of_row(row: &BookingRow) -> Self {
         let time = |time: DateTime<Utc>| Timestamp::try_from(time).unwrap_or(Timestamp::MAX);
-        let status = ["confirmed", "awaiting", "cancelled"].into_iter().find(|status| row.status == *status);
+        let word = |words: &[&'static str], text: &str| words.iter().copied().find(|word| *word == text);
         Self {
-            status: status.unwrap_or("unknown"),
+            kind: word(&["booking", "busy"], &row.kind).unwrap_or("unknown"),
+            status: word(&["held", "confirmed", "awaiting", "cancelled"], &row.status).unwrap_or("unknown"),
             interval: row.start_time.map(time).zip(row.end_time.map(time)),
+            unit: u16::try_from(row.unit).unwrap_or(u16::MAX),
             version: u64::try_from(row.version).unwrap_or(u64::MAX),
+            moved: (row.moved_from_booking, row.moved_to_booking),
         }
     }
+}
+
+const fn kind(kind: BookingKind) -> &'static str {
+    match kind {
+        BookingKind::Booking => "booking",
+        BookingKind::Busy => "busy",
+    }
+}
+
+const fn status(standing: &Standing) -> &'static str {
+    match standing {
+        Standing::Held { .. } => "held",
+        Standing::Confirmed(_) => "confirmed",
+        Standing::Awaiting { .. } => "awaiting",
+        Standing::Cancelled { .. } => "cancelled",
+    }
+}
+
+fn times(standing: &Standing) -> Option<(Timestamp, Timestamp)> {
+    standing.interval().map(|interval| (interval.start(), interval.end()))
+}
+
+fn moved(from: Option<&Elsewhere>, to: Option<&Elsewhere>) -> (Option<Uuid>, Option<Uuid>) {
+    let id = |elsewhere: &Elsewhere| elsewhere.booking_id.uuid();
+    (from.map(id), to.map(id))
 }
 
 /// iCalendar knows whole seconds: a start is rounded down.

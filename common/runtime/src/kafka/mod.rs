@@ -2,6 +2,7 @@
 
 mod client;
 mod consumer;
+mod follower;
 mod lanes;
 mod producer;
 mod tail;
@@ -11,7 +12,8 @@ pub use rdkafka::error::KafkaError;
 
 pub use client::{KafkaConfig, SaslMechanism, SecurityConfig};
 pub use consumer::{Claimed, Consumer, ConsumerSpec, FromGroup, Ownership, Start, TopicPartition};
+pub use follower::Follower;
 pub use lanes::{Partition, Progress, Record};
 pub use producer::{Outgoing, Producer, ProducerError, ProducerSpec, Receipt, Sending};
-pub use tail::{TailError, TailFrom, bounds, follow, last_records, read_all, read_one};
+pub use tail::{TailError, TailFrom, bounds, follow, last_records, read_all, read_one, read_span};
 pub use topics::{RECORD_BYTES_MAX, TopicError, TopicsConfig, apply_topics};

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, ClientContext, Message, Offset, TopicPartitionList};
 
 use super::client::KafkaConfig;
 use super::consumer::{TopicPartition, record};
@@ -42,13 +42,30 @@ pub enum TailError {
 }
 
 fn open(kafka: &KafkaConfig, topic: &str) -> Result<BaseConsumer, TailError> {
-    let mut options: ClientConfig = kafka.client();
+    options(kafka).create().map_err(|source| TailError::Kafka { topic: topic.to_owned(), source })
+}
+
+pub(super) fn options(kafka: &KafkaConfig) -> ClientConfig {
+    let mut options = kafka.client();
     // librdkafka wants a group's name even of a consumer that joins none.
     options.set("group.id", "daybook-tail");
     options.set("enable.auto.commit", "false");
     options.set("auto.offset.reset", "earliest");
     options.set("fetch.wait.max.ms", "50");
-    options.create().map_err(|source| TailError::Kafka { topic: topic.to_owned(), source })
+    options
+}
+
+/// Whether librdkafka mends it by itself, by connecting again.
+fn is_passing(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::Resolve
+        )
+    )
 }
 
 /// The first offset of each partition, and one past its last record.
@@ -115,6 +132,62 @@ pub fn read_all(
     read(&consumer, topic, &from, timeout, each)
 }
 
+/// Logs no error beside those that are returned: rdkafka takes the end of a partition for one.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, _: KafkaError, _: &str) {}
+}
+
+impl ConsumerContext for Quiet {}
+
+/// Hands on the records of one partition from the first of `span` to before its end, until `each` breaks off. Offsets
+/// without a record are passed over. `timeout` is the longest silence. A record of the span that the broker has deleted
+/// before it could be read is an error: nothing is skipped unnoticed.
+pub fn read_span(
+    kafka: &KafkaConfig,
+    topic: &str,
+    partition: i32,
+    (begin, end): (i64, i64),
+    timeout: Duration,
+    mut each: impl FnMut(Record) -> ControlFlow<()>,
+) -> Result<(), TailError> {
+    let fail = |source| TailError::Kafka { topic: topic.to_owned(), source };
+    if begin >= end {
+        return Ok(());
+    }
+    let mut options = options(kafka);
+    options.set("auto.offset.reset", "error");
+    // The last offsets before the end may have no record: then only this says that there is no more to come.
+    options.set("enable.partition.eof", "true");
+    let consumer: BaseConsumer<Quiet> = options.create_with_context(Quiet).map_err(fail)?;
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, partition, Offset::Offset(begin)).map_err(fail)?;
+    consumer.assign(&list).map_err(fail)?;
+    let at = TopicPartition::new(topic, partition);
+    let mut heard = Instant::now();
+    loop {
+        match consumer.poll(Duration::from_millis(200)) {
+            None if heard.elapsed() > timeout => {
+                return Err(TailError::Timeout { topic: topic.to_owned(), seconds: timeout.as_secs() });
+            }
+            None => {}
+            Some(Ok(message)) => {
+                let offset = message.offset();
+                if offset >= end || each(record(&at, &message)).is_break() || offset + 1 == end {
+                    return Ok(());
+                }
+                // After `each`, which may take its time.
+                heard = Instant::now();
+            }
+            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
+            // librdkafka connects again by itself; if it cannot, the silence is too long.
+            Some(Err(error)) if is_passing(&error) => {}
+            Some(Err(error)) => return Err(fail(error)),
+        }
+    }
+}
+
 /// The record at `offset` of a topic that is not compacted; none if it is not there, yet or any more.
 pub fn read_one(
     kafka: &KafkaConfig,
@@ -177,16 +250,8 @@ pub fn follow(
                     return Ok(());
                 }
             }
-            Some(Err(error)) => match error.rdkafka_error_code() {
-                // librdkafka connects again by itself.
-                Some(
-                    RDKafkaErrorCode::BrokerTransportFailure
-                    | RDKafkaErrorCode::AllBrokersDown
-                    | RDKafkaErrorCode::OperationTimedOut
-                    | RDKafkaErrorCode::Resolve,
-                ) => {}
-                _ => return Err(fail(error)),
-            },
+            Some(Err(error)) if is_passing(&error) => {}
+            Some(Err(error)) => return Err(fail(error)),
         }
     }
 }

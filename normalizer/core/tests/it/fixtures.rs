@@ -42,7 +42,7 @@ fn the_examples_in_the_generic_formats_definition_are_accepted() {
     let doc: Vec<_> = source.lines().map_while(|line| line.strip_prefix("//!")).collect();
     let doc = doc.join("\n");
     let examples: Vec<_> = doc.split("```json").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 3);
     for example in examples {
         let normalized = normalize(SourceKind::Generic, example.as_bytes());
         assert!(normalized.items.iter().all(|item| matches!(item, Item::Request(_))), "{normalized:?}");

@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 
 use daybook_domain::{Request, RequestId, SourceKind};
-use daybook_normalizer_core::{Item, Known, KnownBooking, RejectReason, normalize};
+use daybook_normalizer_core::{Fate, Item, Known, KnownBooking, RejectReason, normalize};
 
 use crate::world::{booking_id, key, known, parse, resource};
 
 const CANCEL: &[u8] = br#"{"events":[{"type":"booking.cancelled","id":"x","version":2}]}"#;
 
 fn knowing(resources: &[&str]) -> Known {
-    let booking =
-        |on: &&str| KnownBooking { resource: resource(on), booking_id: booking_id(SourceKind::Generic, "x", on) };
+    let booking = |on: &&str| KnownBooking {
+        resource: resource(on),
+        booking_id: booking_id(SourceKind::Generic, "x", on),
+        fate: Fate::Stands,
+    };
     let bookings = BTreeMap::from([("x".to_owned(), resources.iter().map(booking).collect())]);
     Known { bookings, ..known(SourceKind::Generic) }
 }

@@ -2,6 +2,8 @@
 
 mod fixtures;
 mod identity;
+mod moves;
 mod questions;
 mod robustness;
+mod tags;
 mod world;

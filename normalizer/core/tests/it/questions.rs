@@ -34,9 +34,33 @@ fn a_generic_event_asks_for_its_alias_as_written() {
 }
 
 #[test]
+fn the_previous_name_is_asked_for_also_where_a_resource_is_named() {
+    let body = r#"{"events":[{"type":"booking.rescheduled","id":"new","previous_id":"old","version":2,
+        "resource":"Room 7","start":"2026-03-04T09:00:00Z","end":"2026-03-04T09:30:00Z"}]}"#;
+    let (aliases, bookings) = questions(SourceKind::Generic, body);
+    assert_eq!(aliases, ["Room 7"]);
+    assert_eq!(bookings, ["new", "old"]);
+}
+
+#[test]
+fn everybody_who_may_be_the_resource_itself_is_asked_for_apart_from_the_aliases() {
+    let attendees = r#"[{"email":"Mara.Quinn@example.org"},{"email":"Room7@clinic.example"},{"phone":"15550100199"}]"#;
+    for kind in ["booking.created", "booking.rescheduled", "booking.updated", "busy.observed"] {
+        let body = format!(
+            r#"{{"events":[{{"type":"{kind}","id":"1","version":1,"resource":"Room 7","attendees":{attendees},
+                "start":"2026-03-04T09:00:00Z","end":"2026-03-04T09:30:00Z"}}]}}"#
+        );
+        let questions = parse(SourceKind::Generic, body.as_bytes()).questions();
+        assert_eq!(questions.aliases.into_iter().collect::<Vec<_>>(), ["Room 7"], "{kind}");
+        let attendees: Vec<_> = questions.attendees.into_iter().collect();
+        assert_eq!(attendees, ["mara.quinn@example.org", "room7@clinic.example"], "{kind}");
+    }
+}
+
+#[test]
 fn nothing_that_waits_shows_personal_data_in_its_debug_text() {
     let body = include_bytes!("../fixtures/calendly/created.json");
     let parsed = parse(SourceKind::Calendly, body);
     assert_eq!(format!("{parsed:?}"), "Parsed(calendly, 1 entries)");
-    assert_eq!(format!("{:?}", parsed.questions()), "Questions(2 aliases, 1 bookings)");
+    assert_eq!(format!("{:?}", parsed.questions()), "Questions(2 aliases, 1 attendees, 1 bookings)");
 }

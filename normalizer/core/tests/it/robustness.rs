@@ -136,6 +136,12 @@ fn replacement() -> impl Strategy<Value = Value> {
         Just(json!("9999-12-31T23:59:59.999999999Z")),
         Just(json!("2026-03-08T02:30")),
         Just(json!("booking.rescheduled")),
+        Just(json!("booking.updated")),
+        Just(json!("busy.observed")),
+        Just(json!("busy.gone")),
+        Just(json!({"system": "mara.quinn@example.org", "id": "knee"})),
+        Just(json!([{"system": "google", "id": "mara.quinn@example.org"}])),
+        Just(json!({"kind": "google", "external_id": "mara.quinn@example.org"})),
         Just(json!("invitee.canceled")),
         ".{0,20}".prop_map(Value::String),
     ]

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use daybook_domain::{BookingId, Claim, Content, Operation, ResourceId, SourceKind, SourceName};
-use daybook_normalizer_core::{ContactKey, Item, Known, KnownBooking, Normalized, Parsed, RawEvent};
+use daybook_domain::{
+    Basis, BookingId, Claim, Content, Elsewhere, Operation, Request, ResourceId, SourceKind, SourceName, Subject,
+};
+use daybook_normalizer_core::{ContactKey, Fate, Item, Known, KnownBooking, Normalized, Parsed, RawEvent};
 use daybook_wire::SourceEvent;
 
 pub fn source(kind: SourceKind) -> SourceName {
@@ -39,8 +41,10 @@ pub fn normalize(kind: SourceKind, body: &[u8]) -> Normalized {
     daybook_normalizer_core::normalize(&parse(kind, body), &known(kind), &key())
 }
 
-/// Anna and Bert are entered (Bert by e-mail address only), Carl's alias was removed, and some bookings are there.
+/// Anna and Bert are entered (Bert by e-mail address only), Carl's alias was removed, and some bookings are there; one
+/// has moved from Anna to Bert, or from the room to Anna.
 pub fn known(kind: SourceKind) -> Known {
+    use Fate::{Gone, Moved, Stands};
     let (aliases, bookings): (&[_], &[_]) = match kind {
         SourceKind::Calendly => (
             &[
@@ -49,21 +53,47 @@ pub fn known(kind: SourceKind) -> Known {
                 ("bert@clinic.example", "bert"),
             ],
             &[
-                ("https://api.calendly.com/scheduled_events/EVT0/invitees/OLD", "first-name-of-old", "anna"),
-                ("https://api.calendly.com/scheduled_events/EVT7/invitees/KNOWN_ON_CARL", "on-carl", "carl"),
-                ("https://api.calendly.com/scheduled_events/EVT8/invitees/KNOWN_ON_ANNA_AND_CARL", "both", "carl"),
-                ("https://api.calendly.com/scheduled_events/EVT8/invitees/KNOWN_ON_ANNA_AND_CARL", "both", "anna"),
+                ("https://api.calendly.com/scheduled_events/EVT0/invitees/OLD", "first-name-of-old", "anna", Stands),
+                ("https://api.calendly.com/scheduled_events/EVT7/invitees/KNOWN_ON_CARL", "on-carl", "carl", Stands),
+                (
+                    "https://api.calendly.com/scheduled_events/EVT8/invitees/KNOWN_ON_ANNA_AND_CARL",
+                    "both",
+                    "carl",
+                    Stands,
+                ),
+                (
+                    "https://api.calendly.com/scheduled_events/EVT8/invitees/KNOWN_ON_ANNA_AND_CARL",
+                    "both",
+                    "anna",
+                    Stands,
+                ),
+                ("https://api.calendly.com/scheduled_events/EVT9/invitees/MOVED", "first-name-of-moved", "anna", Moved),
+                (
+                    "https://api.calendly.com/scheduled_events/EVT9/invitees/MOVED",
+                    "first-name-of-moved",
+                    "bert",
+                    Stands,
+                ),
             ],
         ),
         SourceKind::Generic => (
-            &[("Room 7", "room-7"), ("desk-anna", "anna")],
-            &[("4711", "first-name-of-4711", "room-7"), ("both", "both", "room-7"), ("both", "both", "anna")],
+            &[("Room 7", "room-7"), ("room7@clinic.example", "room-7"), ("desk-anna", "anna"), ("desk-bert", "bert")],
+            &[
+                ("4711", "first-name-of-4711", "room-7", Stands),
+                ("both", "both", "room-7", Stands),
+                ("both", "both", "anna", Stands),
+                ("moved", "first-name-of-moved", "room-7", Moved),
+                ("moved", "first-name-of-moved", "anna", Stands),
+                ("gone", "first-name-of-gone", "room-7", Gone),
+                ("busy-1", "first-name-of-busy", "room-7", Stands),
+            ],
         ),
     };
     let aliases = aliases.iter().map(|(alias, name)| ((*alias).to_owned(), resource(name))).collect();
     let mut known = Known { aliases, bookings: BTreeMap::new() };
-    for (name, first_name, on) in bookings {
-        let booking = KnownBooking { resource: resource(on), booking_id: booking_id(kind, first_name, on) };
+    for (name, first_name, on, fate) in bookings {
+        let booking =
+            KnownBooking { resource: resource(on), booking_id: booking_id(kind, first_name, on), fate: *fate };
         known.bookings.entry((*name).to_owned()).or_default().push(booking);
     }
     known
@@ -78,14 +108,7 @@ pub fn render(kind: SourceKind, normalized: &Normalized) -> String {
     let mut text = String::new();
     for item in &normalized.items {
         match item {
-            Item::Request(request) => {
-                let _ = writeln!(text, "request {}", request.operation.kind().as_str());
-                let _ = writeln!(text, "  request_id  {}", request.request_id);
-                let _ = writeln!(text, "  resource    {}", request.resource);
-                let sourced = request.sourced_at.map_or("-".to_owned(), |time| time.to_string());
-                let _ = writeln!(text, "  sourced_at  {sourced}");
-                operation(&mut text, kind, &request.operation);
-            }
+            Item::Request(request) => self::request(&mut text, kind, request),
             Item::Ignored(reason) => {
                 let _ = writeln!(text, "ignored {}", reason.as_str());
             }
@@ -105,25 +128,52 @@ pub fn render(kind: SourceKind, normalized: &Normalized) -> String {
     text
 }
 
+fn request(text: &mut String, kind: SourceKind, request: &Request) {
+    let _ = writeln!(text, "request {}", request.operation.kind().as_str());
+    let _ = writeln!(text, "  request_id  {}", request.request_id);
+    let _ = writeln!(text, "  resource    {}", request.resource);
+    let _ = match request.basis {
+        Basis::Promised => Ok(()),
+        Basis::Asked => writeln!(text, "  basis       asked"),
+    };
+    let sourced = request.sourced_at.map_or("-".to_owned(), |time| time.to_string());
+    let _ = writeln!(text, "  sourced_at  {sourced}");
+    operation(text, kind, &request.operation);
+}
+
 fn operation(text: &mut String, kind: SourceKind, operation: &Operation) {
     match operation {
-        Operation::Book(claim) => self::claim(text, kind, claim),
+        Operation::Book(claim) | Operation::Observe(claim) => self::claim(text, kind, claim),
         Operation::Reschedule { previous, claim } => {
             let _ = writeln!(text, "  previous    {}", previous.id());
             self::claim(text, kind, claim);
         }
-        Operation::Cancel { booking_id, identity, version, interval, kind: cancel } => {
-            let _ = writeln!(text, "  identity    {}", identity.id());
-            let _ = writeln!(text, "  booking_id  {}", named(kind, *booking_id, identity.id()));
-            let _ = writeln!(text, "  version     {} {}", version.sequence, version.updated_at);
+        Operation::Update { subject, content } => {
+            self::subject(text, kind, subject);
+            self::content(text, content);
+        }
+        Operation::Cancel { subject, interval, kind: cancel } => {
+            self::subject(text, kind, subject);
             let _ = match interval {
                 Some(interval) => writeln!(text, "  interval    {} .. {}", interval.start(), interval.end()),
                 None => writeln!(text, "  interval    -"),
             };
             let _ = writeln!(text, "  kind        {cancel:?}");
         }
-        Operation::Define(_) | Operation::Expire { .. } => panic!("no vendor asks for this"),
+        Operation::Hold { .. }
+        | Operation::Confirm { .. }
+        | Operation::Release { .. }
+        | Operation::Define(_)
+        | Operation::Redact { .. }
+        | Operation::Expire { .. } => panic!("no vendor asks for this"),
     }
+}
+
+fn subject(text: &mut String, kind: SourceKind, subject: &Subject) {
+    let Subject { booking_id, identity, version } = subject;
+    let _ = writeln!(text, "  identity    {}", identity.id());
+    let _ = writeln!(text, "  booking_id  {}", named(kind, *booking_id, identity.id()));
+    let _ = writeln!(text, "  version     {} {}", version.sequence, version.updated_at);
 }
 
 fn claim(text: &mut String, kind: SourceKind, claim: &Claim) {
@@ -131,10 +181,28 @@ fn claim(text: &mut String, kind: SourceKind, claim: &Claim) {
     let _ = writeln!(text, "  booking_id  {}", named(kind, claim.booking_id, claim.identity.id()));
     let _ = writeln!(text, "  version     {} {}", claim.version.sequence, claim.version.updated_at);
     let _ = writeln!(text, "  interval    {} .. {}", claim.interval.start(), claim.interval.end());
-    let Some(Content { title, attendees, source_time_zone, digest }) = &claim.content else {
-        let _ = writeln!(text, "  content     as it was");
-        return;
-    };
+    if let Some(Elsewhere { resource, booking_id }) = &claim.moved_from {
+        let _ = writeln!(text, "  moved_from  {resource}: {}", named(kind, *booking_id, claim.identity.id()));
+    }
+    for tag in &claim.tags {
+        let _ = writeln!(text, "  tag         {tag}");
+    }
+    if let Some(mark) = claim.mark {
+        let _ = writeln!(text, "  mark        {mark}");
+    }
+    for contact in &claim.contacts {
+        let _ = writeln!(text, "  contact     {contact}");
+    }
+    match &claim.content {
+        Some(content) => self::content(text, content),
+        None => {
+            let _ = writeln!(text, "  content     as it was");
+        }
+    }
+}
+
+fn content(text: &mut String, content: &Content) {
+    let Content { title, attendees, source_time_zone, digest } = content;
     let show = |text: &Option<String>| text.clone().unwrap_or("-".to_owned());
     let _ = writeln!(text, "  title       {}", show(title));
     let _ = writeln!(text, "  zone        {}", show(source_time_zone));
@@ -146,11 +214,22 @@ fn claim(text: &mut String, kind: SourceKind, claim: &Claim) {
     let _ = writeln!(text, "  digest      {code}");
 }
 
+/// What bookings were first called that are called something else now.
+const FIRST_NAMES: [&str; 7] = [
+    "first-name-of-old",
+    "on-carl",
+    "both",
+    "first-name-of-4711",
+    "first-name-of-moved",
+    "first-name-of-gone",
+    "first-name-of-busy",
+];
+
 /// A booking id, and what it was derived from: the identity in hand, or one that was known.
 fn named(kind: SourceKind, id: BookingId, identity: &str) -> String {
     let mut names: BTreeMap<BookingId, String> = BTreeMap::new();
     for on in ["anna", "bert", "carl", "room-7"] {
-        for name in ["first-name-of-old", "on-carl", "both", "first-name-of-4711"] {
+        for name in FIRST_NAMES {
             names.insert(booking_id(kind, name, on), format!("known ({name} on {on})"));
         }
         names.insert(booking_id(kind, identity, on), format!("{id}, new on {on}"));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use daybook_domain::{BookingId, Interval, Standing, Timestamp};
+use daybook_domain::{BookingId, BookingKind, Interval, Standing, Timestamp};
 use proptest::prelude::*;
 
 use super::*;
@@ -428,6 +428,7 @@ proptest! {
             let booking = BookingView {
                 booking_id: id(),
                 resource: "anna".parse().expect("a name"),
+                kind: BookingKind::Booking,
                 standing: if live {
                     Standing::Confirmed(interval())
                 } else {

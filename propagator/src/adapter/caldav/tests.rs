@@ -10,7 +10,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use daybook_domain::{BookingId, Interval, Standing, Timestamp};
+use daybook_domain::{BookingId, BookingKind, Interval, Standing, Timestamp};
 use daybook_propagator_core::{BookingView, Fields, Known, plan};
 use tokio::time::Instant;
 
@@ -80,6 +80,7 @@ fn booking(version: u64, is_live: bool) -> BookingView {
     BookingView {
         booking_id: "4acc2233-7ebf-5ca1-aa36-48892920231a".parse::<BookingId>().expect("an id"),
         resource: "anna".parse().expect("a name"),
+        kind: BookingKind::Booking,
         standing: if is_live { Standing::Confirmed(interval) } else { Standing::Cancelled { last: Some(interval) } },
         version,
         decided_at: at("2026-03-01T00:00:00Z"),

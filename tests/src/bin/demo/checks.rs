@@ -59,7 +59,7 @@ impl Checks {
 
         let winner = told.acts.get(1).and_then(|act| {
             let row = act.decision.as_ref()?;
-            found.decisions.get(&row.request_id)?.1.decision.outcome.winner().copied()
+            found.decisions.get(&row.request_id)?.1.decision.outcome.winner()
         });
         let first = told.acts.first().and_then(|act| {
             let row = act.decision.as_ref()?;

@@ -147,7 +147,7 @@ impl Found {
     fn why(&self, story: &Story, told: &Told, act: &ActTold, request: Uuid) -> String {
         let Some((_, logged)) = self.decisions.get(&request) else { return "not on the topic".to_owned() };
         let decision = &logged.decision;
-        match decision.outcome {
+        match &decision.outcome {
             Outcome::Confirmed if act.times > 1 => "the time was free; twice more is still one booking".to_owned(),
             Outcome::Confirmed => "the time was free".to_owned(),
             Outcome::Rescheduled => "the new time was free; the old one is free now, and not before".to_owned(),
@@ -165,7 +165,15 @@ impl Found {
                 }
                 None => "it names no winner".to_owned(),
             },
-            Outcome::Updated | Outcome::Defined | Outcome::Unchanged(_) => "not expected here".to_owned(),
+            Outcome::Held
+            | Outcome::Updated
+            | Outcome::Expired
+            | Outcome::Observed
+            | Outcome::Moved
+            | Outcome::Defined
+            | Outcome::Redacted
+            | Outcome::Flagged(_)
+            | Outcome::Unchanged(_) => "not expected here".to_owned(),
         }
     }
 

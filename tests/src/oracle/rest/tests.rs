@@ -9,17 +9,25 @@ fn row(status: &str, version: i64) -> BookingRow {
     BookingRow {
         booking_id: Uuid::from_u128(7),
         resource_id: "anna".to_owned(),
+        kind: "booking".to_owned(),
         status: status.to_owned(),
         start_time: time(9),
         end_time: time(10),
+        unit: 0,
         version,
         source_system: "generic".to_owned(),
         source_ids: vec!["b-1".to_owned()],
         title: Some("Surgery".to_owned()),
         attendee_details: serde_json::Value::Null,
+        moved_from_booking: None,
+        moved_to_booking: None,
         partition: 0,
         seq: 1,
     }
+}
+
+fn taken(version: i64) -> BookingRow {
+    BookingRow { kind: "busy".to_owned(), ..row("confirmed", version) }
 }
 
 fn target(name: &str, fields: &[&str]) -> TargetRow {
@@ -45,7 +53,7 @@ fn entry(version: u64, summary: &str) -> BTreeMap<String, Entry> {
 }
 
 #[test]
-fn a_calendar_shows_live_bookings_in_their_newest_version_and_nothing_else() {
+fn a_calendar_shows_confirmed_bookings_in_their_newest_version_and_nothing_else() {
     let (open, busy) = (target("calendar", &["title"]), target("calendar", &[]));
     assert_eq!(the_calendar_shows(&open, &[row("confirmed", 2)], &entry(2, "Surgery")), Vec::<String>::new());
     assert_eq!(the_calendar_shows(&busy, &[row("awaiting", 2)], &entry(2, "Busy")), Vec::<String>::new());
@@ -54,6 +62,8 @@ fn a_calendar_shows_live_bookings_in_their_newest_version_and_nothing_else() {
         (&busy, row("confirmed", 2), entry(2, "Surgery")),
         (&open, row("cancelled", 2), entry(2, "Surgery")),
         (&open, row("confirmed", 2), BTreeMap::new()),
+        (&open, row("held", 2), entry(2, "Surgery")),
+        (&open, taken(2), entry(2, "Surgery")),
     ] {
         assert_eq!(the_calendar_shows(target, &[row], &held).len(), 1);
     }
@@ -71,6 +81,12 @@ fn the_receiver_knows_what_it_hears_of_and_no_more() {
     assert_eq!(the_receiver_believes(&partner, &[row("confirmed", 2)], &knows(2, "confirmed")), sound);
     assert_eq!(the_receiver_believes(&partner, &[row("cancelled", 2)], &nothing), sound);
     assert_eq!(the_receiver_believes(&[], &[row("confirmed", 2)], &nothing), sound);
+    for not_shown in [row("held", 2), taken(2)] {
+        assert_eq!(the_receiver_believes(&partner, std::slice::from_ref(&not_shown), &nothing), sound);
+        assert_eq!(the_receiver_believes(&partner, &[not_shown], &knows(2, "confirmed")).len(), 1);
+    }
+    // What became of it after it was over is nobody's to know.
+    assert_eq!(the_receiver_believes(&partner, &[row("cancelled", 3)], &knows(2, "cancelled")), sound);
     for (targets, row, shown) in [
         (&partner[..], row("confirmed", 2), nothing),
         (&partner[..], row("confirmed", 2), knows(1, "confirmed")),

@@ -1,0 +1,177 @@
+//! Resources, their aliases and their targets.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chrono::Weekday;
+use daybook_domain::{Hours, RequestId, Rules};
+use daybook_runtime::postgres::StoreError;
+use serde::Deserialize;
+use sqlx::postgres::PgRow;
+use sqlx::types::Json;
+use sqlx::{PgConnection, PgPool, Row};
+
+use super::Result;
+use crate::resources::{Definition, Mirror, Stored, sorted};
+
+/// The resources of these ids, as far as they exist.
+pub async fn resources(pool: &PgPool, ids: &[String]) -> Result<BTreeMap<String, Stored>> {
+    let rows = sqlx::query(
+        "SELECT resource_id, version, display_time_zone, replacement_wait_ms, capacity, buffer_before_ms, buffer_after_ms,
+                notice_ms, window_ms, hours
+         FROM resource WHERE resource_id = ANY($1)",
+    )
+    .bind(ids)
+    .fetch_all(pool)
+    .await?;
+    let mut found = BTreeMap::new();
+    for row in &rows {
+        let rules = rules(row)?;
+        let stored =
+            Stored { version: row.try_get("version")?, rules, aliases: BTreeSet::new(), targets: BTreeMap::new() };
+        found.insert(row.try_get("resource_id")?, stored);
+    }
+    let aliases = sqlx::query("SELECT resource_id, source, alias FROM resource_alias WHERE resource_id = ANY($1)");
+    for row in &aliases.bind(ids).fetch_all(pool).await? {
+        if let Some(stored) = found.get_mut(row.try_get::<&str, _>("resource_id")?) {
+            stored.aliases.insert((row.try_get("source")?, row.try_get("alias")?));
+        }
+    }
+    let targets =
+        sqlx::query("SELECT resource_id, target, address, fields FROM resource_target WHERE resource_id = ANY($1)");
+    for row in &targets.bind(ids).fetch_all(pool).await? {
+        if let Some(stored) = found.get_mut(row.try_get::<&str, _>("resource_id")?) {
+            let fields: Vec<String> = row.try_get("fields")?;
+            let mirror = Mirror { address: row.try_get("address")?, fields: fields.into_iter().collect() };
+            stored.targets.insert(row.try_get("target")?, mirror);
+        }
+    }
+    Ok(found)
+}
+
+/// The rules in force.
+fn rules(row: &PgRow) -> Result<Rules> {
+    let span = |millis: i64| Duration::from_millis(u64::try_from(millis).unwrap_or(0));
+    let capacity: i32 = row.try_get("capacity")?;
+    let hours: Json<Vec<HoursColumn>> = row.try_get("hours")?;
+    Ok(Rules {
+        display_time_zone: row.try_get("display_time_zone")?,
+        replacement_wait: span(row.try_get("replacement_wait_ms")?),
+        capacity: u16::try_from(capacity).map_err(|_| StoreError::Corrupt("resource.capacity".to_owned()))?,
+        buffer_before: span(row.try_get("buffer_before_ms")?),
+        buffer_after: span(row.try_get("buffer_after_ms")?),
+        notice: span(row.try_get("notice_ms")?),
+        window: row.try_get::<Option<i64>, _>("window_ms")?.map(span),
+        hours: sorted(hours.0.into_iter().map(HoursColumn::read).collect::<Result<_>>()?),
+    })
+}
+
+/// One of the stretches in the column `hours`.
+#[derive(Debug, Deserialize)]
+struct HoursColumn {
+    day: String,
+    from_minute: u16,
+    to_minute: u16,
+}
+
+impl HoursColumn {
+    fn read(self) -> Result<Hours> {
+        // chrono knows the days by their English names, in any case.
+        let day: Weekday = self.day.parse().map_err(|_| StoreError::Corrupt("resource.hours".to_owned()))?;
+        Ok(Hours { day, from: self.from_minute, to: self.to_minute })
+    }
+}
+
+/// How many resources there are besides these.
+pub async fn resources_besides(pool: &PgPool, ids: &[String]) -> Result<i64> {
+    let count = sqlx::query_scalar("SELECT count(*) FROM resource WHERE resource_id <> ALL($1)");
+    Ok(count.bind(ids).fetch_one(pool).await?)
+}
+
+/// Whose alias each of these is, as far as they are anybody's.
+pub async fn alias_owners(pool: &PgPool, aliases: &[(String, String)]) -> Result<BTreeMap<(String, String), String>> {
+    let (sources, texts): (Vec<_>, Vec<_>) = aliases.iter().cloned().unzip();
+    let rows = sqlx::query(
+        "SELECT source, alias, resource_id FROM resource_alias
+         WHERE (source, alias) IN (SELECT * FROM unnest($1::text[], $2::text[]))",
+    )
+    .bind(sources)
+    .bind(texts)
+    .fetch_all(pool)
+    .await?;
+    rows.iter().map(|row| Ok(((row.try_get("source")?, row.try_get("alias")?), row.try_get("resource_id")?))).collect()
+}
+
+/// Outcome and reason of the decision on a request, once there is one.
+pub async fn decided(pool: &PgPool, request: RequestId) -> Result<Option<(String, Option<String>)>> {
+    let row = sqlx::query_as("SELECT outcome, reason FROM decision WHERE request_id = $1 ORDER BY seq LIMIT 1");
+    Ok(row.bind(request.uuid()).fetch_optional(pool).await?)
+}
+
+/// Makes the aliases and targets of these resources what the file says; all of them or none.
+pub async fn replace_aliases_and_targets(pool: &PgPool, definitions: &[&Definition]) -> Result<()> {
+    let mut transaction = pool.begin().await?;
+    // First everything goes that is to go, so that an alias can move from one resource of the file to another.
+    for definition in definitions {
+        delete_what_is_not_wanted(&mut transaction, definition).await?;
+    }
+    for definition in definitions {
+        put_what_is_wanted(&mut transaction, definition).await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+async fn delete_what_is_not_wanted(connection: &mut PgConnection, definition: &Definition) -> Result<()> {
+    let (sources, texts) = aliases(definition);
+    sqlx::query(
+        "DELETE FROM resource_alias WHERE resource_id = $1
+         AND (source, alias) NOT IN (SELECT * FROM unnest($2::text[], $3::text[]))",
+    )
+    .bind(definition.id.as_str())
+    .bind(sources)
+    .bind(texts)
+    .execute(&mut *connection)
+    .await?;
+    let targets: Vec<&str> = definition.targets.keys().map(|target| target.as_str()).collect();
+    sqlx::query("DELETE FROM resource_target WHERE resource_id = $1 AND target <> ALL($2)")
+        .bind(definition.id.as_str())
+        .bind(targets)
+        .execute(&mut *connection)
+        .await?;
+    Ok(())
+}
+
+async fn put_what_is_wanted(connection: &mut PgConnection, definition: &Definition) -> Result<()> {
+    let (sources, texts) = aliases(definition);
+    // An alias that somebody else has given to another resource meanwhile is a conflict, and undoes everything.
+    sqlx::query(
+        "INSERT INTO resource_alias (source, alias, resource_id)
+         SELECT source, alias, $1 FROM unnest($2::text[], $3::text[]) AS wanted (source, alias)
+         WHERE NOT EXISTS (SELECT FROM resource_alias known
+             WHERE known.source = wanted.source AND known.alias = wanted.alias AND known.resource_id = $1)",
+    )
+    .bind(definition.id.as_str())
+    .bind(sources)
+    .bind(texts)
+    .execute(&mut *connection)
+    .await?;
+    for (target, mirror) in &definition.targets {
+        let fields: Vec<&str> = mirror.fields.iter().map(String::as_str).collect();
+        sqlx::query(
+            "INSERT INTO resource_target (resource_id, target, address, fields) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (resource_id, target) DO UPDATE SET address = excluded.address, fields = excluded.fields",
+        )
+        .bind(definition.id.as_str())
+        .bind(target.as_str())
+        .bind(&mirror.address)
+        .bind(fields)
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+fn aliases(definition: &Definition) -> (Vec<&str>, Vec<&str>) {
+    definition.aliases.keys().map(|(source, alias)| (source.as_str(), alias.as_str())).unzip()
+}
