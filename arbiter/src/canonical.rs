@@ -71,6 +71,13 @@ impl Watch {
         }
     }
 
+    /// Something that is no version of this booking has landed under its key: whatever it is, the current row is the better
+    /// last word.
+    pub fn defaced(&self, booking: BookingId) {
+        self.seen().suspects.insert(booking, 0);
+        self.0.suspected.notify_one();
+    }
+
     /// Comes back once there are suspects.
     pub async fn suspected(&self) {
         self.0.suspected.notified().await;
@@ -160,6 +167,17 @@ mod tests {
         watch.publishing(booking(1), 9);
         watch.landed(booking(1), 7);
         assert_eq!(watch.take(), BTreeMap::from([(booking(1), 7)]));
+    }
+
+    #[test]
+    fn what_nobody_can_read_is_a_suspect_until_the_current_row_lands() {
+        let watch = Watch::default();
+        watch.defaced(booking(1));
+        assert_eq!(watch.take(), BTreeMap::from([(booking(1), 0)]));
+        watch.defaced(booking(1));
+        watch.publishing(booking(1), 3);
+        watch.landed(booking(1), 3);
+        assert!(watch.take().is_empty());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use daybook_domain::{
-    BookingId, Decision, Interval, Outcome, Rejection, Request, RequestId, ResourceId, Rule, SourceKey, SourceName,
+    BookingId, BookingState, Decision, Interval, Operation, Outcome, Rejection, Request, RequestId, ResourceId, Rule, SourceKey, SourceName,
     Timestamp, Unchanged, Winner,
 };
 
@@ -68,17 +68,34 @@ impl Ledger {
     pub fn note(&mut self, request: &Request, decision: &Decision) {
         if decision.opens_compensation() {
             self.open(request, decision);
-        } else if request.source != SourceName::daybook() && settles(&decision.outcome) {
+        } else if request.source != SourceName::daybook() && settles(&request.operation, &decision.outcome) {
             for identity in request.operation.identities() {
-                // The first word settles it, whichever batch the second is in.
-                self.at(&decision.resource, identity.key()).closed_at.get_or_insert(decision.decided_at);
+                self.close(decision, identity.key());
             }
+            // What its own source says of a booking now supersedes what it has said of it under older names.
+            self.close_names(decision, |booking| booking.source == request.source);
+        } else if matches!(request.operation, Operation::Expire { .. }) && decision.outcome == Outcome::Cancelled {
+            // The source has taken the booking back, and the replacement that it announced never came.
+            self.close_names(decision, |_| true);
         }
     }
 
     /// What came of it.
     pub fn into_changes(self) -> Vec<Compensation> {
         self.0.into_values().collect()
+    }
+
+    fn close_names(&mut self, decision: &Decision, is_spoken_of: impl Fn(&BookingState) -> bool) {
+        for booking in decision.booking.iter().filter(|booking| is_spoken_of(booking)) {
+            for key in &booking.keys {
+                self.close(decision, *key);
+            }
+        }
+    }
+
+    /// The first word settles it, whichever batch the second is in.
+    fn close(&mut self, decision: &Decision, key: SourceKey) {
+        self.at(&decision.resource, key).closed_at.get_or_insert(decision.decided_at);
     }
 
     fn at(&mut self, resource: &ResourceId, key: SourceKey) -> &mut Compensation {
@@ -112,16 +129,30 @@ impl Ledger {
     }
 }
 
-/// Whether a source's word about a booking means that what it shows is what stands.
-const fn settles(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Rejected(_) | Outcome::Unchanged(Unchanged::Stale) => false,
+/// Whether a source's word about a booking means that what it shows is what stands: it has said when the booking is and
+/// was granted, or it has taken it back. A word about something else says nothing of the time that was promised, nor does
+/// half of a reschedule.
+const fn settles(operation: &Operation, outcome: &Outcome) -> bool {
+    let states_all = match operation {
+        Operation::Book(_)
+        | Operation::Hold { .. }
+        | Operation::Reschedule { .. }
+        | Operation::Observe(_)
+        | Operation::Release { .. }
+        | Operation::Cancel { .. } => true,
+        Operation::Confirm { .. }
+        | Operation::Update { .. }
+        | Operation::Define(_)
+        | Operation::Redact { .. }
+        | Operation::Expire { .. } => false,
+    };
+    let holds = match outcome {
+        Outcome::Rejected(_) | Outcome::AwaitingReplacement | Outcome::Unchanged(Unchanged::Stale) => false,
         Outcome::Confirmed
         | Outcome::Held
         | Outcome::Rescheduled
         | Outcome::Updated
         | Outcome::Cancelled
-        | Outcome::AwaitingReplacement
         | Outcome::Expired
         | Outcome::Observed
         | Outcome::Moved
@@ -129,5 +160,6 @@ const fn settles(outcome: &Outcome) -> bool {
         | Outcome::Redacted
         | Outcome::Flagged(_)
         | Outcome::Unchanged(Unchanged::Duplicate | Unchanged::Echo | Unchanged::Shadow) => true,
-    }
+    };
+    states_all && holds
 }

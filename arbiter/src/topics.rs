@@ -208,8 +208,7 @@ impl Landing {
                 None => {
                     let key = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
                     if let Some(booking) = key.and_then(|key| key.parse().ok()) {
-                        // Whatever it is, the current row is the better last word.
-                        watch.landed(booking, 0);
+                        watch.defaced(booking);
                     }
                 }
             }

@@ -19,6 +19,10 @@ const KNOWN: &str = "
         UNION
         SELECT k.source_key, s.booking_id FROM unnest($3::uuid[]) AS k(source_key),
             LATERAL (SELECT booking_id FROM booking_source s WHERE s.source_key = k.source_key OFFSET 0) AS s
+    ), refused AS (
+        SELECT k.source_key, c.resource_id, c.booking_id FROM unnest($3::uuid[]) AS k(source_key),
+            LATERAL (SELECT resource_id, booking_id FROM compensation c
+                     WHERE c.source_key = k.source_key AND c.closed_at IS NULL OFFSET 0) AS c
     )
     SELECT k.alias, NULL::uuid AS source_key, a.resource_id, NULL::uuid AS booking_id,
         NULL::boolean AS stands, NULL::boolean AS moved
@@ -28,7 +32,11 @@ const KNOWN: &str = "
     SELECT NULL, n.source_key, b.resource_id, n.booking_id, b.stands, b.moved
     FROM named n,
         LATERAL (SELECT resource_id, status <> 'cancelled' AS stands, moved_to_resource IS NOT NULL AS moved
-                 FROM booking b WHERE b.booking_id = n.booking_id OFFSET 0) AS b";
+                 FROM booking b WHERE b.booking_id = n.booking_id OFFSET 0) AS b
+    UNION ALL
+    SELECT NULL, r.source_key, r.resource_id, r.booking_id, false, false FROM refused r
+    WHERE NOT EXISTS (SELECT FROM named n, booking b
+                      WHERE n.source_key = r.source_key AND b.booking_id = n.booking_id AND b.resource_id = r.resource_id)";
 
 /// The store, as far as it is asked.
 #[derive(Debug, Clone)]

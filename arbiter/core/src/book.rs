@@ -16,7 +16,9 @@ pub(crate) fn claimed(case: Case<'_>, claim: &Claim, making: Making) -> Ruling {
     let key = claim.identity.key();
     match case.state.by_key(key) {
         None => fresh(case, claim, vec![key], making),
-        Some(known) if known.shadow(key).is_some() => shadow::seen(known, key, claim.version, Some(claim.interval)),
+        Some(known) if known.shadow(key).is_some() => {
+            shadow::seen(case, known, key, claim.version, Some(claim.interval))
+        }
         Some(known) => restated(case, known, claim, making),
     }
 }

@@ -14,7 +14,7 @@ pub(crate) fn decide(case: Case<'_>, subject: &Subject, interval: Option<Interva
     let key = subject.identity.key();
     let Some(known) = case.state.by_key(key) else { return tombstone(case, subject, interval) };
     if known.shadow(key).is_some() {
-        return shadow::seen(known, key, subject.version, None);
+        return shadow::seen(case, known, key, subject.version, None);
     }
     if known.current_key() != Some(key) || subject.version < known.source_version {
         return stale(known);

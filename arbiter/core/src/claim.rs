@@ -164,8 +164,8 @@ pub(crate) fn change(
     if outcome == Outcome::Confirmed {
         // It may have moved away before, and come back from there.
         after.moved_from.clone_from(&claim.moved_from);
-        after.moved_to = None;
     }
+    after.moved_to = None;
     if outcome != Outcome::Unchanged(Unchanged::Duplicate) {
         after.version += 1;
     }
@@ -198,9 +198,9 @@ fn admit(case: Case<'_>, wanted: Interval, own: Own<'_>) -> Result<u16, Rejectio
 
 /// Makes busy time that is the same appointment a part of its booking.
 fn take_in(case: Case<'_>, booking: &mut BookingState, absorbed: &[BookingId]) {
-    let Some(interval) = booking.standing.live() else { return };
+    let own = booking.standing.live();
     for busy in absorbed.iter().filter_map(|id| case.state.booking(*id)) {
-        booking.shadows.extend(shadows_of(busy, interval));
+        booking.shadows.extend(shadows_of(busy, own));
         merge(&mut booking.tags, busy.tags.clone());
     }
 }

@@ -17,7 +17,10 @@ pub(crate) fn decide(case: Case<'_>, subject: &Subject, content: Option<&Content
         return Ruling::rejected(Rejection::InvalidTransition, Some(known.clone()));
     };
     let mut after = known.clone();
-    after.standing = Standing::Confirmed(interval);
+    let is_hold = matches!(known.standing, Standing::Held { .. });
+    if !(case.is_own() && is_hold) {
+        after.standing = Standing::Confirmed(interval);
+    }
     if case.is_own() {
         // Under the name of the move from now on, unless that is another booking's by now.
         let name = subject.identity.key();

@@ -4,7 +4,7 @@
 
 use daybook_domain::{
     Basis, Decision, Elsewhere, Expected, Identity, Operation, OperationKind, Outcome, Request, RequestId, SourceKey,
-    SourceName, SourceVersion, Subject, Timestamp,
+    SourceName, SourceVersion, Subject, Timestamp, Unchanged,
 };
 
 /// The request to send through the log once the decision is committed, before it is published.
@@ -21,6 +21,13 @@ pub fn follow_up(decision: &Decision) -> Option<Request> {
             let here = Elsewhere { resource: decision.resource.clone(), booking_id: booking.booking_id };
             let (from, key) = (booking.moved_from.as_ref()?, booking.current_key()?);
             let subject = subject(from, key);
+            Some(request(decision, from, Operation::Release { subject, moved_to: Some(here) }))
+        }
+        // The same appointment stands here already: what it was there goes, too.
+        (Outcome::Unchanged(Unchanged::Shadow | Unchanged::Echo), Some(booking), Some(wanted)) => {
+            let here = Elsewhere { resource: decision.resource.clone(), booking_id: booking.booking_id };
+            let from = wanted.moved_from.as_ref()?;
+            let subject = subject(from, wanted.key);
             Some(request(decision, from, Operation::Release { subject, moved_to: Some(here) }))
         }
         (Outcome::Rejected(_), _, Some(wanted)) if decision.basis == Basis::Promised => {

@@ -36,7 +36,7 @@ mod update;
 
 use daybook_domain::{
     BookingId, BookingState, Decision, Interval, Operation, Outcome, Rejection, Request, Rule, Rules, SourceName,
-    Timestamp, Wanted,
+    Timestamp, Unchanged, Wanted,
 };
 
 pub use follow_up::follow_up;
@@ -149,6 +149,10 @@ impl Ruling {
 
 /// The refusal of a request whose asker believed what is no longer true.
 fn unexpected(state: &State, seen: u64, request: &Request) -> Option<Ruling> {
+    if matches!(request.operation, Operation::Observe(_)) {
+        // It has happened, whatever anybody believes.
+        return None;
+    }
     let expected = request.expected;
     let known = || named(state, request).next();
     let stale_resource = expected.resource_version.is_some_and(|version| version != seen);
@@ -164,10 +168,10 @@ fn named<'a>(state: &'a State, request: &'a Request) -> impl Iterator<Item = &'a
 }
 
 fn complete(state: &State, now: Timestamp, request: &Request, ruling: Ruling) -> Decision {
-    let claim = match (&request.operation, &ruling.outcome) {
-        (operation, Outcome::Rejected(_)) => operation.claim(),
-        _ => None,
-    };
+    let is_refused = matches!(ruling.outcome, Outcome::Rejected(_));
+    // What it was to replace elsewhere has to hear of it, although nothing is made of the claim here.
+    let is_shadow = matches!(ruling.outcome, Outcome::Unchanged(Unchanged::Shadow | Unchanged::Echo));
+    let claim = request.operation.claim().filter(|claim| is_refused || (is_shadow && claim.moved_from.is_some()));
     let wanted = claim.map(|claim| Wanted {
         booking_id: claim.booking_id,
         key: claim.identity.key(),
@@ -209,6 +213,7 @@ const fn is_about_time(outcome: &Outcome) -> bool {
         outcome,
         Outcome::Rejected(
             Rejection::Conflict(_)
+                | Rejection::ConflictByStore
                 | Rejection::Past
                 | Rejection::StaleVersion
                 | Rejection::Policy(Rule::Notice | Rule::Window | Rule::Hours)

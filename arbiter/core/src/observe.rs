@@ -5,9 +5,7 @@
 
 use std::cmp::Ordering;
 
-use daybook_domain::{
-    BookingId, BookingKind, BookingState, Claim, Outcome, Rejection, SourceKey, Standing, Unchanged, Winner,
-};
+use daybook_domain::{BookingId, BookingKind, BookingState, Claim, Outcome, Rejection, SourceKey, Standing, Unchanged};
 
 use crate::claim::{merge, stale};
 use crate::{Case, Ruling, shadow};
@@ -16,7 +14,9 @@ pub(crate) fn decide(case: Case<'_>, claim: &Claim) -> Ruling {
     let key = claim.identity.key();
     match case.state.by_key(key) {
         None => unknown(case, claim, key),
-        Some(known) if known.shadow(key).is_some() => shadow::seen(known, key, claim.version, Some(claim.interval)),
+        Some(known) if known.shadow(key).is_some() => {
+            shadow::seen(case, known, key, claim.version, Some(claim.interval))
+        }
         Some(known) if known.kind == BookingKind::Booking && known.standing.live().is_some() => {
             Ruling::of(Outcome::Unchanged(Unchanged::Shadow), Some(known.clone()))
         }
@@ -67,6 +67,12 @@ fn again(case: Case<'_>, known: &BookingState, claim: &Claim) -> Ruling {
     after.source_version = claim.version;
     after.contacts = claim.contacts();
     merge(&mut after.tags, claim.tags());
+    if known.kind == BookingKind::Busy
+        && claim.version > known.source_version
+        && let Some(standing) = shadow::standing(case, claim)
+    {
+        return shadow::taken_in(case, standing, &after, claim.interval);
+    }
     if is_so {
         return Ruling::of(Outcome::Unchanged(Unchanged::Duplicate), Some(after));
     }
@@ -76,14 +82,7 @@ fn again(case: Case<'_>, known: &BookingState, claim: &Claim) -> Ruling {
 
 /// Flagged for the earliest booking that it lies over.
 fn outcome(case: Case<'_>, claim: &Claim, own: BookingId) -> Outcome {
-    let over = case.state.booked.over(claim.interval).find(|(id, _)| *id != own);
-    match over.and_then(|(id, interval)| Some((case.state.booking(id)?, interval))) {
-        Some((booking, interval)) => {
-            let source = booking.source.clone();
-            Outcome::Flagged(Winner { booking_id: booking.booking_id, interval, source })
-        }
-        None => Outcome::Observed,
-    }
+    shadow::over(case, claim.interval, own).map_or(Outcome::Observed, Outcome::Flagged)
 }
 
 #[cfg(test)]

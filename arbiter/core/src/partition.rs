@@ -118,7 +118,9 @@ pub fn rule(
             vec![(decision, None)]
         }
     };
-    decided.extend(decisions.iter().map(|(decision, _): &(Decision, _)| decision.request_id));
+    // One that failed inside us is asked again when its dead letter is replayed, under the same id.
+    let done = decisions.iter().filter(|(decision, _)| decision.outcome != Outcome::Rejected(Rejection::Internal));
+    decided.extend(done.map(|(decision, _): &(Decision, _)| decision.request_id));
     let place = |(decision, subject)| place(position, record.offset, decision, subject, schema_id);
     Ruled::Decided(decisions.into_iter().map(place).collect())
 }

@@ -15,7 +15,9 @@ pub(crate) fn decide(case: Case<'_>, subject: &Subject, moved_to: Option<&Elsewh
     let mut after = known.clone();
     after.standing = Standing::Cancelled { last: known.standing.interval() };
     let outcome = match (moved_to, known.standing) {
-        (Some(to), _) if known.moved_to.as_ref() == Some(to) => Outcome::Unchanged(Unchanged::Duplicate),
+        (Some(to), Standing::Cancelled { .. }) if known.moved_to.as_ref() == Some(to) => {
+            Outcome::Unchanged(Unchanged::Duplicate)
+        }
         (Some(to), _) => {
             after.moved_to = Some(to.clone());
             Outcome::Moved

@@ -17,7 +17,7 @@ pub(crate) fn decide(case: Case<'_>, previous: SourceKey, claim: &Claim) -> Ruli
     let shown = |key| by_key(key).filter(|known| known.shadow(key).is_some());
     match (shown(previous), by_key(key)) {
         (_, Some(known)) if known.shadow(key).is_some() => {
-            return shadow::seen(known, key, claim.version, Some(claim.interval));
+            return shadow::seen(case, known, key, claim.version, Some(claim.interval));
         }
         (Some(known), None) => return shadow::renamed(case, known, previous, claim),
         (Some(_), Some(new)) => return newer(case, new, claim),

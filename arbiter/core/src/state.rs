@@ -263,9 +263,9 @@ pub fn absorbed(busy: &BookingState) -> BookingState {
 }
 
 /// What a booking knows of busy time that it has taken in: a shadow under each of its names.
-pub(crate) fn shadows_of(busy: &BookingState, own: Interval) -> impl Iterator<Item = Shadow> + '_ {
+pub(crate) fn shadows_of(busy: &BookingState, own: Option<Interval>) -> impl Iterator<Item = Shadow> + '_ {
     let seen = busy.standing.live();
-    let sight = if seen == Some(own) { Sight::Along } else { seen.map_or(Sight::Gone, Sight::Away) };
+    let sight = if seen == own { Sight::Along } else { seen.map_or(Sight::Gone, Sight::Away) };
     let newest = busy.keys.last().copied();
     let named = busy.keys.iter().map(move |key| Shadow {
         source: busy.source.clone(),

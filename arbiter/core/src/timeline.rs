@@ -9,44 +9,28 @@ use daybook_domain::{BookingId, Interval, Timestamp};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Timeline {
     spans: BTreeMap<(Timestamp, BookingId, Timestamp), u32>,
-    /// At least the length of the longest span: how far back one must look for what reaches into a window. It never
-    /// falls, and answers do not depend on it.
-    reach: Reach,
+    /// How many spans have each length. The longest says how far back one must look for what reaches into a window.
+    lengths: BTreeMap<Duration, u32>,
 }
-
-/// Equal to every other: two timelines with the same spans give the same answers.
-#[derive(Debug, Clone, Copy, Default)]
-struct Reach(Duration);
-
-impl PartialEq for Reach {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Reach {}
 
 impl Timeline {
     /// A booking may have the same span twice: two shadows of it in one place.
     pub fn add(&mut self, id: BookingId, span: Interval) {
         *self.spans.entry((span.start(), id, span.end())).or_default() += 1;
-        self.reach.0 = self.reach.0.max(span.length());
+        *self.lengths.entry(span.length()).or_default() += 1;
     }
 
     pub fn remove(&mut self, id: BookingId, span: Interval) {
-        let key = (span.start(), id, span.end());
-        if let Some(count) = self.spans.get_mut(&key) {
-            *count -= 1;
-            if *count == 0 {
-                self.spans.remove(&key);
-            }
+        if take_one(&mut self.spans, (span.start(), id, span.end())) {
+            take_one(&mut self.lengths, span.length());
         }
     }
 
     /// Everything that has a part of the window, by start, then by booking.
     pub fn over(&self, window: Interval) -> impl Iterator<Item = (BookingId, Interval)> + '_ {
         let nobody = BookingId::from_uuid(uuid::Uuid::nil());
-        let from = (window.start().minus(self.reach.0), nobody, Timestamp::EPOCH);
+        let longest = self.lengths.keys().next_back().copied().unwrap_or_default();
+        let from = (window.start().minus(longest), nobody, Timestamp::EPOCH);
         let until = (window.end(), nobody, Timestamp::EPOCH);
         self.all_in(from..until).filter(move |(_, span)| span.overlaps(&window))
     }
@@ -64,4 +48,14 @@ impl Timeline {
             (*id, Interval::new(*start, *end).expect("it was an interval when it was added"))
         })
     }
+}
+
+/// Whether there was one.
+fn take_one<K: Ord>(counts: &mut BTreeMap<K, u32>, key: K) -> bool {
+    let Some(count) = counts.get_mut(&key) else { return false };
+    *count -= 1;
+    if *count == 0 {
+        counts.remove(&key);
+    }
+    true
 }

@@ -340,6 +340,27 @@ fn a_refusal_of_what_was_promised_opens_a_compensation_and_the_sources_next_word
 }
 
 #[test]
+fn a_word_that_says_nothing_of_the_time_leaves_a_compensation_open() {
+    let moved = Operation::Reschedule { previous: claim("a", 1, 60, "").identity, claim: claim("b", 2, 90, "x") };
+    let first = run(&[
+        entry(100, 1, "a", Operation::Book(claim("a", 1, 60, "x"))),
+        entry(101, 1, "c", Operation::Book(claim("c", 1, 90, "z"))),
+        entry(102, 2, "m", moved),
+    ]);
+    assert_eq!(outcomes(&first), ["confirmed", "confirmed", "rejected"]);
+    let Claim { booking_id, identity, content, .. } = claim("b", 3, 60, "other");
+    let subject = Subject { booking_id, identity, version: claim("b", 3, 60, "").version };
+    let shelf = Shelf::defined().after(&first);
+    let words = [
+        entry(103, 3, "u", Operation::Update { subject, content: content.expect("content") }),
+        entry(104, 4, "h", cancel("b", 4, CancelKind::AwaitingReplacement)),
+    ];
+    let decided = shelf.run(&words);
+    assert_eq!(outcomes(&decided), ["updated", "awaiting_replacement"]);
+    assert_eq!(decided.compensations, []);
+}
+
+#[test]
 fn a_compensation_that_is_opened_closed_and_opened_again_in_one_batch_begins_anew() {
     let refused =
         |offset, minute, event: &str, v| entry(offset, minute, event, Operation::Book(claim("b", v, 70, "y")));

@@ -124,7 +124,8 @@ async fn whole(
                      AND booking_box(b.resource_no, b.unit, b.start_time, b.end_time)
                          && resource_box(r.resource_no, $2, NULL)
                  UNION SELECT b.booking_id FROM booking b WHERE b.kind = 'busy' AND {LIVE}
-                     AND b.resource_no = r.resource_no AND b.end_time > $2
+                     AND booking_box(b.resource_no, b.unit, b.start_time, b.end_time)
+                         && resource_box(r.resource_no, $2, NULL)
                  UNION SELECT b.booking_id FROM booking b
                      WHERE b.resource_no = r.resource_no AND b.away_until IS NOT NULL AND b.away_until > $2
                  OFFSET 0) AS n,
@@ -153,7 +154,8 @@ async fn probes(
                          AND booking_box(b.resource_no, b.unit, b.start_time, b.end_time)
                              && resource_box(r.resource_no, w.s, w.e)
                      UNION SELECT b.booking_id FROM booking b WHERE b.kind = 'busy' AND {LIVE}
-                         AND b.resource_no = r.resource_no AND b.end_time > w.s AND b.start_time < w.e
+                         AND booking_box(b.resource_no, b.unit, b.start_time, b.end_time)
+                             && resource_box(r.resource_no, w.s, w.e)
                      UNION SELECT b.booking_id FROM booking b
                          WHERE b.resource_no = r.resource_no AND b.away_until IS NOT NULL AND b.away_until > w.s
                      OFFSET 0) AS n

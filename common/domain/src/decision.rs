@@ -27,7 +27,8 @@ pub struct Decision {
     pub booking: Option<BookingState>,
     /// Busy time that turned out to be this booking's own, and has become its shadow.
     pub absorbed: Vec<BookingId>,
-    /// What was wanted, where the answer is no.
+    /// What was wanted, where the answer is no; and where the claim was to replace a booking on another resource, and the
+    /// same appointment stands here already.
     pub wanted: Option<Wanted>,
     /// Where a claim of the same length would have been free, soonest first; at most three, only where the answer is
     /// no.
@@ -233,6 +234,9 @@ impl Decision {
     /// they do not have. It stays so until the source shows the booking gone or granted, or a person says why it is
     /// settled.
     pub const fn opens_compensation(&self) -> bool {
-        matches!(self.basis, Basis::Promised) && matches!(self.outcome, Outcome::Rejected(_)) && self.wanted.is_some()
+        matches!(self.basis, Basis::Promised)
+            && matches!(self.outcome, Outcome::Rejected(_))
+            && !matches!(self.operation, OperationKind::Observe)
+            && self.wanted.is_some()
     }
 }

@@ -17,6 +17,9 @@ pub struct Interval {
 pub struct IntervalError;
 
 impl Interval {
+    /// How long a claim may be: a year, which is longer than any appointment and most absences.
+    pub const CLAIM_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
     /// The span from `start` up to, not including, `end`.
     pub fn new(start: Timestamp, end: Timestamp) -> Result<Self, IntervalError> {
         if start < end { Ok(Self { start, end }) } else { Err(IntervalError) }

@@ -9,6 +9,8 @@ ALTER TABLE resource
     ADD COLUMN window_ms        bigint,                -- none for no limit
     ADD COLUMN hours            jsonb   NOT NULL DEFAULT '[]'; -- [{day: 'MONDAY', from_minute, to_minute}], empty for always
 
+-- First, because the new columns rewrite the table, and with it every index that it still has.
+ALTER TABLE booking DROP CONSTRAINT booking_no_overlap;
 ALTER TABLE booking
     ADD COLUMN kind                text        NOT NULL DEFAULT 'booking' CHECK (kind IN ('booking', 'busy')),
     ADD COLUMN held_until          timestamptz,
@@ -53,7 +55,6 @@ ALTER TABLE booking
     ADD CONSTRAINT booking_held_check CHECK ((status = 'held') = (held_until IS NOT NULL)),
     ADD CONSTRAINT booking_moved_from_check CHECK ((moved_from_resource IS NULL) = (moved_from_booking IS NULL)),
     ADD CONSTRAINT booking_moved_to_check CHECK ((moved_to_resource IS NULL) = (moved_to_booking IS NULL)),
-    DROP CONSTRAINT booking_no_overlap,
     -- The last line of defence, never the method. Busy time is outside: it has happened, whatever lies there.
     ADD CONSTRAINT booking_no_overlap EXCLUDE USING gist (
         booking_box(resource_no, unit, start_time, end_time) WITH &&
@@ -62,7 +63,7 @@ ALTER TABLE booking
 CREATE INDEX booking_source_key ON booking (source_key);
 CREATE INDEX booking_held ON booking (partition, held_until) WHERE status = 'held';
 -- What the constraint's index leaves out and still blocks others: live busy time, and shadows that have strayed.
-CREATE INDEX booking_busy ON booking (resource_no, end_time)
+CREATE INDEX booking_busy ON booking USING gist (booking_box(resource_no, unit, start_time, end_time))
     WHERE kind = 'busy' AND status IN ('held', 'confirmed', 'awaiting');
 CREATE INDEX booking_away ON booking (resource_no, away_until) WHERE away_until IS NOT NULL;
 
@@ -106,6 +107,8 @@ CREATE TABLE compensation (
     CHECK ((closed_at IS NULL) = (closed_by IS NULL))
 );
 CREATE INDEX compensation_open ON compensation (source_system, opened_at) WHERE closed_at IS NULL;
+-- For the source that takes back what was refused, and names no resource.
+CREATE INDEX compensation_name ON compensation (source_key) WHERE closed_at IS NULL;
 CREATE INDEX compensation_booking ON compensation (booking_id);
 
 CREATE TRIGGER booking_tag_epoch_insert AFTER INSERT ON booking_tag REFERENCING NEW TABLE AS fresh

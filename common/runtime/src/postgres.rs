@@ -143,7 +143,8 @@ impl StoreError {
             "42501" => Sort::Forbidden,
             "40001" | "40P01" => Sort::Serialization,
             "23P01" => Sort::Exclusion,
-            code if code.starts_with("22") || code.starts_with("23") => Sort::Refused,
+            // Data, constraints, and more of it than the server takes at once.
+            code if ["22", "23", "54"].iter().any(|class| code.starts_with(class)) => Sort::Refused,
             // Timeouts of ours, and "cannot connect now".
             "57014" | "55P03" | "25P03" | "57P03" => Sort::Away,
             // A password that is being rotated: the server or this process has the new one first.
@@ -207,6 +208,8 @@ pub async fn migrate(
     passwords: &BTreeMap<String, SecretString>,
 ) -> Result<(), MigrationError> {
     let options = config.options("daybook migrate").map_err(MigrationError::Connect)?;
+    // A table that has grown takes as long to change as it takes. (How long a lock is waited for stays bounded.)
+    let options = options.options([("statement_timeout", "0")]);
     // A role's password is part of its statement, and slow statements are logged.
     let mut connection = PgConnection::connect_with(&options.disable_statement_logging())
         .await

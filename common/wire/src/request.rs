@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use apache_avro::Schema;
 use daybook_domain::{
-    BookingId, CancelKind, Claim, Content, Expected, Identity, Operation, Request, SourceName, SourceVersion, Subject,
-    Timestamp,
+    BookingId, CancelKind, Claim, Content, Expected, Identity, Interval, Operation, Request, SourceName, SourceVersion,
+    Subject, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -202,6 +202,7 @@ fn put_claim(record: &mut RequestRecord, claim: &Claim) {
 }
 
 fn read(record: RequestRecord) -> Result<Request, WireError> {
+    no_nul(&record)?;
     let source: SourceName = parse("source", &record.source)?;
     let version = |field, version: Option<i64>| version.map(|version| read_count(field, version)).transpose();
     Ok(Request {
@@ -218,6 +219,29 @@ fn read(record: RequestRecord) -> Result<Request, WireError> {
         operation: read_operation(&source, record)?,
         source,
     })
+}
+
+/// PostgreSQL's `text` cannot hold U+0000: a request with one could be decided and never written down.
+fn no_nul(record: &RequestRecord) -> Result<(), WireError> {
+    let content = record.content.as_ref();
+    let attendees = content.into_iter().flat_map(|content| &content.attendees);
+    let people = attendees.flat_map(|attendee| {
+        [
+            ("attendees.name", attendee.name.as_deref()),
+            ("attendees.email", attendee.email.as_deref()),
+            ("attendees.phone", attendee.phone.as_deref()),
+        ]
+    });
+    let texts = [
+        ("event_id", Some(record.event_id.as_str())),
+        ("source_booking_id", record.source_booking_id.as_deref()),
+        ("previous_source_booking_id", record.previous_source_booking_id.as_deref()),
+        ("content.title", content.and_then(|content| content.title.as_deref())),
+        ("content.source_time_zone", content.and_then(|content| content.source_time_zone.as_deref())),
+        ("rules.display_time_zone", record.rules.as_ref().map(|rules| rules.display_time_zone.as_str())),
+    ];
+    let found = texts.into_iter().chain(people).find(|(_, text)| text.is_some_and(|text| text.contains('\0')));
+    found.map_or(Ok(()), |(field, _)| Err(WireError::field(field, "must not contain U+0000")))
 }
 
 fn read_operation(source: &SourceName, record: RequestRecord) -> Result<Operation, WireError> {
@@ -295,13 +319,21 @@ fn read_identity(source: &SourceName, record: &RequestRecord) -> Result<Identity
     }
 }
 
+fn read_span(record: &RequestRecord) -> Result<Interval, WireError> {
+    let interval = required("start_time", optional_interval(record.start_time, record.end_time)?)?;
+    if interval.length() > Interval::CLAIM_MAX {
+        return Err(WireError::field("end_time", "must be at most 366 days after start_time"));
+    }
+    Ok(interval)
+}
+
 fn read_claim(source: &SourceName, record: RequestRecord) -> Result<Claim, WireError> {
     let Subject { booking_id, identity, version } = read_subject(source, &record)?;
     Ok(Claim {
         booking_id,
         identity,
         version,
-        interval: required("start_time", optional_interval(record.start_time, record.end_time)?)?,
+        interval: read_span(&record)?,
         content: record.content.map(ContentRecord::read).transpose()?,
         contacts: list("contact_ids", &record.contact_ids)?,
         tags: list("tags", &record.tags)?,

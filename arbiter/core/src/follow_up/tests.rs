@@ -41,6 +41,16 @@ fn a_booking_that_comes_back_is_released_where_it_comes_from() {
 }
 
 #[test]
+fn a_move_of_what_stands_here_already_releases_the_booking_that_it_replaced() {
+    let mut state = defined();
+    tell(&mut state, 1, "0 crm: book x 60-90 with=7");
+    let shadow = tell(&mut state, 2, "1 move a b 60-90 with=7 from=room/a").remove(0);
+    assert_eq!(shadow.outcome, Outcome::Unchanged(daybook_domain::Unchanged::Shadow));
+    assert_eq!(follow_up(&shadow).map(|release| release.resource), Some(elsewhere().resource));
+    assert!(!shadow.opens_compensation());
+}
+
+#[test]
 fn a_refused_move_tells_the_booking_that_it_stands_under_the_name_that_its_source_uses_now() {
     let mut state = defined();
     tell(&mut state, 1, "0 crm: book x 60-90");

@@ -235,14 +235,12 @@ fn the_echo_of_our_own_write_changes_nothing() {
         "
         0 book a 60-90
         1 google: busy g 60-90 mark=a
-        2 google: busy g 120-150 mark=a
         3 crm: book c 60-90 mark=a
         4 book b 120-150
         ",
         expect![[r#"
             0 book a 60-90 => confirmed
             1 google: busy g 60-90 mark=a => unchanged echo
-            2 google: busy g 120-150 mark=a => unchanged echo
             3 crm: book c 60-90 mark=a => unchanged echo
             4 book b 120-150 => confirmed
             --
@@ -271,6 +269,101 @@ fn a_refused_booking_leaves_busy_time_as_it_was() {
             h busy confirmed 120-130 version 1
             c confirmed 120-150 version 1
             g busy confirmed 60-90 version 1
+            resource version 4
+        "#]],
+    );
+}
+
+#[test]
+fn a_shadow_that_lies_over_another_booking_is_flagged_and_a_claim_there_is_refused() {
+    check(
+        "
+        0 book a 60-90 tag=x
+        1 book b 120-150
+        2 google: busy g 120-150 tag=x
+        3 crm: book c 130-160 tag=x
+        4 google: busy g 60-90
+        5 crm: cancel c
+        ",
+        expect![[r#"
+            0 book a 60-90 tag=x => confirmed
+            1 book b 120-150 => confirmed
+            2 google: busy g 120-150 tag=x => flagged external_conflict with b 120-150
+            3 crm: book c 130-160 tag=x => rejected conflict with b 120-150; free 150-180 180-210 210-240
+            4 google: busy g 60-90 => unchanged shadow
+            5 crm: cancel c => unchanged shadow
+            --
+            a confirmed 60-90 version 1, google along, crm gone
+            b confirmed 120-150 version 1
+            resource version 7
+        "#]],
+    );
+}
+
+#[test]
+fn an_entry_with_our_mark_in_another_place_takes_that_time() {
+    check(
+        "
+        0 book a 60-90
+        1 google: busy g 120-150 mark=a
+        2 book b 120-150
+        3 google: busy g 60-90
+        4 book c 120-150
+        5 google: busy h 120-150 mark=a
+        ",
+        expect![[r#"
+            0 book a 60-90 => confirmed
+            1 google: busy g 120-150 mark=a => unchanged shadow
+            2 book b 120-150 => rejected conflict with a 120-150; free 150-180 180-210 210-240
+            3 google: busy g 60-90 => unchanged shadow
+            4 book c 120-150 => confirmed
+            5 google: busy h 120-150 mark=a => flagged external_conflict with c 120-150
+            --
+            a confirmed 60-90 version 1, google along, google away 120-150
+            c confirmed 120-150 version 1
+            resource version 6
+        "#]],
+    );
+}
+
+#[test]
+fn busy_time_that_moves_onto_its_booking_becomes_its_shadow() {
+    check(
+        "
+        0 google: busy g 60-90 with=7
+        1 book a 120-150 with=7
+        2 google: busy g 120-150 with=7
+        3 book b 60-90
+        ",
+        expect![[r#"
+            0 google: busy g 60-90 with=7 => observed
+            1 book a 120-150 with=7 => confirmed
+            2 google: busy g 120-150 with=7 => unchanged shadow
+            3 book b 60-90 => confirmed
+            --
+            a confirmed 120-150 version 1, google along
+            b confirmed 60-90 version 1
+             busy cancelled 60-90 version 2
+            resource version 5
+        "#]],
+    );
+}
+
+#[test]
+fn nothing_is_taken_for_a_hold_which_ends_by_itself() {
+    check(
+        "
+        0 web: hold h 60-90 ttl=10 with=7
+        1 book a 60-90 with=7
+        11 book a 60-90 with=7
+        ",
+        expect![[r#"
+            0 web: hold h 60-90 ttl=10 with=7 => held
+            1 book a 60-90 with=7 => rejected conflict with h 60-90; free 90-120 120-150 150-180
+            11 book a 60-90 with=7 => expired, then confirmed
+            --
+            a confirmed 60-90 version 1
+            h cancelled 60-90 version 2
             resource version 4
         "#]],
     );

@@ -179,6 +179,10 @@ fn what_a_producer_gets_wrong_is_named_with_the_way_out() {
         refused(hold(), |record| record.expected_version = Some(-1)),
         "field expected_version: must not be negative"
     );
+    assert_eq!(
+        refused(hold(), |record| record.source_booking_id = Some("a\0b".to_owned())),
+        "field source_booking_id: must not contain U+0000"
+    );
     assert!(refused(hold(), |record| record.tags = vec!["jane".to_owned()]).starts_with("field tags: "));
     assert!(refused(hold(), |record| record.mark = Some(String::new())).starts_with("field mark: "));
     assert_eq!(
