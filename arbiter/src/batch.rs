@@ -6,7 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arbiter_core::partition::{self, Content as Logged, Entry as Placed, Position, Record};
+#[cfg(not(test))]
+use arbiter_core::partition::rule as rule_one;
+use arbiter_core::partition::{Content as Logged, Entry as Placed, Position, Record, Ruled as RuledOne};
 use arbiter_core::{State, absorbed};
 use daybook_domain::{
     BookingId, BookingState, Content as Shown, Operation, Outcome, Rejection, Request, RequestId, ResourceId, Rules,
@@ -18,6 +20,8 @@ use daybook_wire::LoggedDecision;
 use crate::compensation::{Compensation, Ledger};
 use crate::intake::{Content, Entry};
 use crate::rows::BookingRow;
+#[cfg(test)]
+use crate::simulation::bug::rule as rule_one;
 
 /// A decision, ready to be stored and published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,11 +153,11 @@ pub fn rule(
         };
         let record = Record { offset: entry.offset, timestamp: entry.timestamp, content };
         let verdict = verdicts.get(&entry.offset).cloned();
-        match partition::rule(&mut ruled.after, states, &mut decided, &record, verdict, schema_id) {
-            partition::Ruled::Decided(placed) => {
+        match rule_one(&mut ruled.after, states, &mut decided, &record, verdict, schema_id) {
+            RuledOne::Decided(placed) => {
                 ruled.decisions.extend(placed.into_iter().map(|placed| (index, placed)));
             }
-            partition::Ruled::Repeated => ruled.repeats += 1,
+            RuledOne::Repeated => ruled.repeats += 1,
         }
     }
     ruled

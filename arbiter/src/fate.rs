@@ -22,9 +22,9 @@ use crate::worker::{COMPONENT, Run, Worker};
 /// How long to wait after a commit that was not done.
 const COMMIT_AGAIN: Duration = Duration::from_millis(500);
 
-/// What became of a commit.
+/// What became of a try.
 enum Fate {
-    Committed,
+    Committed(Box<Decided>),
     NotCommitted,
     /// An earlier try of the same records was, and put the partition here.
     Earlier(Position),
@@ -39,25 +39,18 @@ impl<B: Books, T: Topics> Worker<B, T> {
         verdicts: &BTreeMap<i64, Rejection>,
     ) -> Result<(), Error> {
         let began = Instant::now();
-        loop {
-            let decided = self.decide(run, entries, verdicts).await?;
-            let fate = match self.books.commit(&run.position, &decided).await {
-                Ok(()) => {
-                    run.cache.settle(decided.after.now);
-                    Fate::Committed
-                }
-                Err(error) if in_doubt(&error) => self.resolve(&run.position, &decided, run.revoked, &error).await?,
-                Err(error) => return Err(error),
-            };
-            match fate {
-                Fate::Committed => {}
+        let mut tried = false;
+        let decided = loop {
+            match self.once(run, entries, verdicts, tried).await? {
+                Fate::Committed(decided) => break decided,
                 Fate::NotCommitted => {
                     // Reads work and commits do not: a server that is shutting down, read-only or full.
                     self.health.waiting(COMPONENT, "PostgreSQL");
+                    tried = true;
                     tokio::select! {
                         biased;
                         () = run.revoked.cancelled() => return Err(Error::Cancelled),
-                        () = tokio::time::sleep(COMMIT_AGAIN) => continue,
+                        () = tokio::time::sleep(COMMIT_AGAIN) => {}
                     }
                 }
                 Fate::Earlier(found) => {
@@ -71,16 +64,43 @@ impl<B: Books, T: Topics> Worker<B, T> {
                     return self.recover(partition, published, next_seq, run.groups, run.revoked).await;
                 }
             }
-            self.health.ready(COMPONENT);
-            fault::after_commit();
-            self.note(&decided, began);
-            self.metrics.cache_bookings.set(i64::try_from(self.budget.held()).unwrap_or(i64::MAX));
-            run.position = decided.after.clone();
-            self.owned.stands(&run.position);
-            let group = Group::of(&decided, run.again.last(), self.ids);
-            let again = run.again.done_below(run.position.next_seq);
-            self.metrics.decided_again_total.inc_by(u64::try_from(again).unwrap_or(u64::MAX));
-            return send(run.groups, group, run.revoked).await;
+        };
+        self.health.ready(COMPONENT);
+        fault::after_commit();
+        self.note(&decided, began);
+        self.metrics.cache_bookings.set(i64::try_from(self.budget.held()).unwrap_or(i64::MAX));
+        run.position = decided.after.clone();
+        self.owned.stands(&run.position);
+        let group = Group::of(&decided, run.again.last(), self.ids);
+        let again = run.again.done_below(run.position.next_seq);
+        self.metrics.decided_again_total.inc_by(u64::try_from(again).unwrap_or(u64::MAX));
+        send(run.groups, group, run.revoked).await
+    }
+
+    /// One try. `tried` if the COMMIT of an earlier one may still be on its way.
+    async fn once(
+        &self,
+        run: &mut Run<'_>,
+        entries: &[Entry],
+        verdicts: &BTreeMap<i64, Rejection>,
+        tried: bool,
+    ) -> Result<Fate, Error> {
+        let decided = match self.decide(run, entries, verdicts).await {
+            // What was read half before and half after an earlier try was carried out, or the store was put back, says
+            // nothing.
+            Err(error) if tried || matches!(error, Error::Disagreement(_)) => {
+                let moved = self.moved(&run.position, run.revoked).await?;
+                return moved.map(Fate::Earlier).ok_or(error);
+            }
+            decided => decided?,
+        };
+        match self.books.commit(&run.position, &decided).await {
+            Ok(()) => {
+                run.cache.settle(decided.after.now);
+                Ok(Fate::Committed(Box::new(decided)))
+            }
+            Err(error) if in_doubt(&error) => self.resolve(run, decided, tried, &error).await,
+            Err(error) => Err(error),
         }
     }
 
@@ -113,28 +133,38 @@ impl<B: Books, T: Topics> Worker<B, T> {
     }
 
     /// Reads what became of a commit whose answer was lost, or that somebody was faster than: ours, if the partition
-    /// stands exactly where it would have put it; not done, if it stands where it stood. If it has moved in our epoch, it
-    /// was an earlier try of the same records, whose COMMIT was still on its way when we looked. Earlier than where it stood
-    /// is where nobody can have put it but a restore. Else it is another's.
-    async fn resolve(
+    /// stands exactly where it would have put it; not done, if it stands where it stood. Else it was an earlier try of the
+    /// same records, whose COMMIT was still on its way when we looked. So may the first be, where there was one: then some
+    /// of the rows that this one was decided on may be that one's already, and it cannot tell what it has changed.
+    async fn resolve(&self, run: &Run<'_>, decided: Decided, tried: bool, cause: &Error) -> Result<Fate, Error> {
+        #[cfg(test)]
+        if crate::simulation::bug::is(crate::simulation::bug::Bug::BlindRetry) {
+            return if matches!(cause, Error::Fenced) { Err(Error::Fenced) } else { Ok(Fate::NotCommitted) };
+        }
+        if !matches!(cause, Error::Fenced) {
+            tracing::warn!(error = %cause, kafka.partition = run.position.partition, "reading what became of a commit");
+        }
+        Ok(match self.moved(&run.position, run.revoked).await? {
+            None => Fate::NotCommitted,
+            Some(found) if found == decided.after && !tried => Fate::Committed(Box::new(decided)),
+            Some(found) => Fate::Earlier(found),
+        })
+    }
+
+    /// Where the partition has moved to since it stood here, if it has, in our epoch. [`Error::Fenced`] if it is another's.
+    /// [`Error::PutBack`] if it stands earlier, where nobody can have put it but a restore.
+    pub(crate) async fn moved(
         &self,
         position: &Position,
-        decided: &Decided,
         revoked: &CancellationToken,
-        cause: &Error,
-    ) -> Result<Fate, Error> {
-        if !matches!(cause, Error::Fenced) {
-            tracing::warn!(error = %cause, kafka.partition = position.partition, "reading what became of a commit");
-        }
+    ) -> Result<Option<Position>, Error> {
         let found = self.patiently(revoked, async || Ok(self.books.position(position.partition).await?)).await?;
-        if found == decided.after {
-            Ok(Fate::Committed)
-        } else if found == *position {
-            Ok(Fate::NotCommitted)
+        if found == *position {
+            Ok(None)
         } else if found.epoch > position.epoch {
             Err(Error::Fenced)
         } else if found.epoch == position.epoch && found.next_offset > position.next_offset {
-            Ok(Fate::Earlier(found))
+            Ok(Some(found))
         } else {
             Err(Error::PutBack)
         }

@@ -25,6 +25,8 @@ mod ports;
 mod publish;
 mod recover;
 mod rows;
+#[cfg(test)]
+mod simulation;
 mod store;
 mod topics;
 mod worker;
@@ -100,6 +102,7 @@ pub async fn start(config: Config, service: &Service) -> Result<(), Box<dyn std:
             topics,
             ids,
             batch_max: config.arbiter.batch_max,
+            together: publish::TOGETHER,
             budget: Budget::new(config.arbiter.cache_bookings),
             owned,
             life: life.clone(),

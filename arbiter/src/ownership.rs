@@ -28,6 +28,11 @@ use crate::worker::COMPONENT;
 /// How long the topic's last records may take to come.
 const TAIL: Duration = Duration::from_secs(10);
 
+/// Records of `booking.canonical` before its end that a successor looks at, too: an older version may have landed last while
+/// nobody followed, or just before whoever followed was gone. At 10,000 a second it is the last second, in an hour of 3 a
+/// second all of it; each booking among them is one look-up.
+pub const FOLLOW_BACK: i64 = 10_000;
+
 /// What a claimed partition begins with.
 #[derive(Debug)]
 pub struct Claim {
@@ -37,8 +42,8 @@ pub struct Claim {
     pub published: LastPublished,
     /// The first offset on `booking.requests`, and one past the last.
     pub log: (i64, i64),
-    /// One past the last offset on `booking.canonical`.
-    pub canonical_end: i64,
+    /// Where to begin to follow `booking.canonical`.
+    pub canonical_from: i64,
 }
 
 /// The last record of a partition of `booking.decisions`.
@@ -115,7 +120,7 @@ impl Epochs {
             .map(|position| Claim {
                 published: published.remove(&position.partition).unwrap_or(LastPublished::Nothing),
                 log: logs.get(&position.partition).copied().unwrap_or_default(),
-                canonical_end: canonical.get(&position.partition).map_or(0, |(_, end)| *end),
+                canonical_from: canonical.get(&position.partition).map_or(0, |(begin, end)| (end - FOLLOW_BACK).max(*begin)),
                 position,
             })
             .collect())

@@ -2,7 +2,7 @@
 //! current row.
 //!
 //! One loop a partition. It sends a group and waits until the brokers have all of it before the next, so that after a
-//! crash no more than one group can be in doubt; a successor sends that again, byte for byte. Its producer never gives
+//! crash no more than one group, or [`TOGETHER`] decisions of it, can be in doubt; a successor sends that again, byte for byte. Its producer never gives
 //! a record up, because a record that is given up and followed by another would be a gap. What follows from a decision is
 //! acknowledged before the decision is sent: a decision that is on the topic has had its consequence.
 
@@ -22,6 +22,9 @@ use crate::metrics::Metrics;
 use crate::ports::{Books, Post, StoredDecision, Topics};
 use crate::topics::Ids;
 
+/// Decisions that are sent together at most, with the bookings of all of their group before them: what a successor goes back
+/// by. The same in every process and at every setting, since nobody knows who published last, and in batches of which size.
+pub const TOGETHER: usize = 1_000;
 /// How long to wait after something was not acknowledged.
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -135,6 +138,8 @@ pub struct Publisher<'a, B, T> {
     pub topics: &'a T,
     /// The partition.
     pub partition: i32,
+    /// See [`TOGETHER`].
+    pub together: usize,
     /// The schemas' ids.
     pub ids: Ids,
     /// What lands on `booking.canonical`.
@@ -176,8 +181,13 @@ impl<B: Books, T: Topics> Publisher<'_, B, T> {
             self.watch.publishing(current.booking, current.version);
             posts.push(current.post.clone());
         }
-        posts.extend(group.decisions.iter().cloned());
-        self.insistently(&posts).await
+        let (first, rest) = group.decisions.split_at(self.together.min(group.decisions.len()));
+        posts.extend(first.iter().cloned());
+        self.insistently(&posts).await?;
+        for next in rest.chunks(self.together) {
+            self.insistently(next).await?;
+        }
+        Ok(())
     }
 
     async fn insistently(&self, posts: &[Post]) -> Result<(), ProducerError> {

@@ -98,6 +98,17 @@ impl<B: Books, T: Topics> Worker<B, T> {
     /// back to an earlier time, or the topic is not this store's, and publishing on would contradict what others have
     /// read. What the topic has beyond the store is to be decided again.
     pub(crate) async fn compare(&self, claim: &Claim, revoked: &CancellationToken) -> Result<Again, Error> {
+        match self.compare_with_claim(claim, revoked).await {
+            Err(error @ Error::Disagreement(_)) => {
+                // Unless the store was put back since the claim, and another claim would find no contradiction.
+                self.moved(&claim.position, revoked).await?;
+                Err(error)
+            }
+            result => result,
+        }
+    }
+
+    async fn compare_with_claim(&self, claim: &Claim, revoked: &CancellationToken) -> Result<Again, Error> {
         let Claim { position, published, log: (begin, end), .. } = claim;
         let disagree = |why: String| Err(Error::Disagreement(why));
         if !(*begin..=*end).contains(&position.next_offset) {
@@ -173,8 +184,8 @@ impl<B: Books, T: Topics> Worker<B, T> {
         self.metrics.partitions_stopped.dec();
     }
 
-    /// Publishes what the store has and the topic lacks. The bookings go back one group further than the decisions: a
-    /// group's decisions may have been acknowledged while its bookings were not.
+    /// Publishes what the store has and the topic lacks. The bookings go back further than the decisions, by as many as are
+    /// sent together: those may have been acknowledged while the bookings that are sent with them were not.
     pub(crate) async fn recover(
         &self,
         partition: i32,
@@ -183,7 +194,7 @@ impl<B: Books, T: Topics> Worker<B, T> {
         groups: &mpsc::Sender<Group>,
         revoked: &CancellationToken,
     ) -> Result<(), Error> {
-        let back = i64::try_from(self.batch_max).unwrap_or(i64::MAX);
+        let back = i64::try_from(self.together).unwrap_or(i64::MAX);
         let mut after = published.saturating_sub(back).max(0);
         while after + 1 < next_seq {
             let stored =

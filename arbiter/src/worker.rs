@@ -50,6 +50,8 @@ pub struct Worker<B, T> {
     pub ids: Ids,
     /// Requests in one transaction at most.
     pub batch_max: usize,
+    /// Decisions that are sent together at most: see [`TOGETHER`](crate::publish::TOGETHER).
+    pub together: usize,
     /// What all caches may hold.
     pub budget: Budget,
     /// Which partitions are ours.
@@ -85,22 +87,10 @@ impl<B: Books, T: Topics> Worker<B, T> {
     /// Works until the partition is revoked. `done_below` is told how far it has come.
     pub async fn run(&self, claim: &Claim, feed: Feed<'_>, done_below: impl Fn(i64) + Send) -> Result<(), Error> {
         let (id, revoked) = (claim.position.partition, feed.revoked);
-        let again = match self.compare(claim, revoked).await {
-            Ok(again) => again,
-            Err(Error::Disagreement(why)) => {
-                self.stand_still(id, &why, revoked).await;
-                return Ok(());
-            }
-            Err(Error::Cancelled) => return Ok(()),
-            Err(error) => return Err(error),
+        let result = match self.compare(claim, revoked).await {
+            Ok(again) => self.own(claim, again, feed, done_below).await,
+            Err(error) => Err(error),
         };
-        self.owned.gain(&claim.position);
-        let result = self.work_and_publish(claim, again, feed, done_below).await;
-        self.owned.lose(id);
-        for gauge in [&self.metrics.unpublished, &self.metrics.epoch] {
-            // Gone already, if nothing was ever counted.
-            let _ = gauge.remove_label_values(&[&id.to_string()]);
-        }
         match result {
             Ok(()) | Err(Error::Cancelled) => Ok(()),
             Err(Error::Disagreement(why)) => {
@@ -119,6 +109,24 @@ impl<B: Books, T: Topics> Worker<B, T> {
         }
     }
 
+    async fn own(
+        &self,
+        claim: &Claim,
+        again: Again,
+        feed: Feed<'_>,
+        done_below: impl Fn(i64) + Send,
+    ) -> Result<(), Error> {
+        let id = claim.position.partition;
+        self.owned.gain(&claim.position);
+        let result = self.work_and_publish(claim, again, feed, done_below).await;
+        self.owned.lose(id);
+        for gauge in [&self.metrics.unpublished, &self.metrics.epoch] {
+            // Gone already, if nothing was ever counted.
+            let _ = gauge.remove_label_values(&[&id.to_string()]);
+        }
+        result
+    }
+
     /// Two halves of one future: dropped, both are gone.
     async fn work_and_publish(
         &self,
@@ -128,12 +136,13 @@ impl<B: Books, T: Topics> Worker<B, T> {
         done_below: impl Fn(i64) + Send,
     ) -> Result<(), Error> {
         let watch = Watch::default();
-        self.topics.watch_canonical(claim.position.partition, claim.canonical_end, &watch);
+        self.topics.watch_canonical(claim.position.partition, claim.canonical_from, &watch);
         let (groups, receiver) = mpsc::channel(GROUPS);
         let publisher = Publisher {
             books: &self.books,
             topics: &self.topics,
             partition: claim.position.partition,
+            together: self.together,
             ids: self.ids,
             watch: &watch,
             life: &self.life,

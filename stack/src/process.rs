@@ -147,8 +147,12 @@ impl Supervisor {
         let Some(identity) = self.running(part) else { return Ok(()) };
         let orphans = descendants(identity.pid);
         send(&identity, Signal::SIGKILL);
-        wait::until(BURIAL, || self.running(part).is_none().then_some(()))
-            .ok_or(Error::Unstoppable { part: part.to_string(), pid: identity.pid })?;
+        // This very process: somebody may have started another by now.
+        let buried = || {
+            self.reap(part);
+            (!identity.lives()).then_some(())
+        };
+        wait::until(BURIAL, buried).ok_or(Error::Unstoppable { part: part.to_string(), pid: identity.pid })?;
         for orphan in orphans {
             let gone = || (!orphan.lives()).then_some(());
             if wait::until(Duration::from_secs(3), gone).is_none() {

@@ -33,7 +33,7 @@ const IMPATIENT: [(Service, &str, &str); 6] = [
 ];
 
 /// One runtime for all tests: their clients outlive each of them.
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime starts"));
+pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime starts"));
 
 /// A stack of the tests' own, with clients.
 pub struct Instance {

@@ -1,23 +1,30 @@
 //! The pipeline ring: the real services, against a real broker, registry, store and calendar server.
 //!
 //! One binary, so that one stack is started, once ([`instance::shared`]); the tests on it have resources of their own and
-//! run side by side. Those that stop, kill or starve something take turns on two others ([`instance::rough`]). Each ends
-//! with a search for people in all logs and metrics. Rules: no sleep, no retry of a test, none left out; a wait has a
-//! condition and a deadline. `SEED=…` plays a run's random choices again. `make
-//! test` builds the services first; by itself, `cargo test` runs them as they were last built.
+//! run side by side. Those that stop, kill or starve something take turns on two others ([`instance::rough`]), those of
+//! deciding alone on one of three arbiters ([`arbiters::arbiters`]). Each ends with a search for people in all logs and
+//! metrics. Rules: no sleep, no retry of a test, none left out; a wait has a condition and a deadline. `SEED=…` plays a
+//! run's random choices again. `make test` builds the services first; by itself, `cargo test` runs them as they were last
+//! built.
 
+mod arbiters;
 mod instance;
 
 mod bypass;
+mod contention;
 mod crashes;
 mod demo;
 mod duplicates;
+mod frozen;
 mod layers;
 mod outages;
 mod partitioner;
 mod poison;
 mod privacy;
+mod proxy;
 mod reader;
 mod restart;
+mod restored;
 mod rivals;
+mod rogue;
 mod rubbish;

@@ -53,7 +53,9 @@
 //!   that is known already, by pseudonym, and no name or title of it is kept.
 //! - *An attendee who is the resource*, by one of its aliases for your source, is not an attendee.
 //! - *Versions*: the higher `version` is the newer state, and where it is equal or left out, the later `updated_at`. The order
-//!   of arrival means nothing. Send the same of the two with every event of a booking.
+//!   of arrival means nothing. Send the same of the two with every event of a booking. A version is of the whole booking: an
+//!   event that says a part of it and is overtaken by a newer one is out of date with all that it says. `booking.created`
+//!   again, in full, is right in every order.
 //! - *Times* are RFC 3339 with an offset or `Z`, or local, `YYYY-MM-DDTHH:MM[:SS]`, beside `time_zone`. A local time that occurs
 //!   twice (clocks set back) is its first occurrence; one that does not occur (clocks set forward) is read with the
 //!   offset before the change. A zone that is not known is refused, never guessed; Windows names are not known.

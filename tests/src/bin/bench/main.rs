@@ -1,85 +1,95 @@
 //! `bench`: what Daybook costs, as ratios against bare Kafka and bare PostgreSQL on the same machine in the same run.
 //!
-//! Each figure is the median of three turns, and each pair is measured turn by turn (A, B, A, B, …), so that a machine
-//! whose speed drifts moves both sides. Whole services of the release build, real servers, everything on this machine:
-//! the load generator's share is in the figures.
+//! Each figure is the median of some turns, and each pair is measured turn by turn (A, B, A, B, …) within a minute, so
+//! that a machine whose speed drifts moves both sides; `flat`, which cannot, says so. Whole services of the release
+//! build, real servers, everything on this machine: the load generator's share is in the figures, and the reader's.
+//!
+//! `bench decisions latency` measures these parts alone; without names it measures all.
 
+mod baseline;
 mod decisions;
+mod flat;
+mod flat_store;
+mod floor;
+mod hot;
+mod installation;
 mod kafka;
-mod postgres;
+mod latency;
+mod limit;
+mod load;
 mod report;
+mod rows;
+mod takeover;
+mod topic;
 mod webhooks;
 
-use anyhow::{Context, Result};
-use daybook_stack::{Engine, Service, Stack, Until};
-use daybook_tests::resources::Resource;
-use daybook_tests::world::World;
+use anyhow::Result;
+use clap::{Parser, ValueEnum};
 
-use report::{Report, Row};
+use installation::Installation;
+use report::Report;
 
-/// How often each pair is measured.
-const TURNS: usize = 3;
-/// Resources that decisions are spread over.
-const RESOURCES: usize = 1_000;
+/// Measures what Daybook costs, against bare Kafka and bare PostgreSQL.
+#[derive(Debug, Parser)]
+struct Args {
+    /// What to measure; all of it without this.
+    #[arg(value_enum)]
+    parts: Vec<Part>,
+    /// Bookings that `flat` stores; a hundred for each resource.
+    #[arg(long, value_name = "BOOKINGS", default_value_t = 1_000_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(100_000..))]
+    flat: u32,
+    /// How often each pair is measured.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=9))]
+    turns: u8,
+}
+
+/// A part that can be measured alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Webhooks acknowledged, and the memory of each service after that.
+    Webhooks,
+    /// Decisions over many resources.
+    Decisions,
+    /// Decisions about one resource.
+    Hot,
+    /// From a request to its decision.
+    Latency,
+    /// From the end of one arbiter to the first decision of the next.
+    Takeover,
+    /// Decisions on a store that is full.
+    Flat,
+}
 
 fn main() -> Result<()> {
-    let bin_dir = std::env::current_exe()?.parent().context("a directory")?.to_owned();
-    // Blocking, and so outside the runtime.
-    let mut stack =
-        Stack::builder().instance("bench").engine(Engine::Native).until(Until::Services).bin_dir(bin_dir).ephemeral();
-    for service in [Service::Ingest, Service::Normalizer, Service::Arbiter, Service::Propagator] {
-        // A line for each decision is a choice of the operator, not a part of deciding.
-        stack = stack.env(service, "DAYBOOK__LOG__FILTER", "warn");
-    }
-    let stack = stack.up()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let world = runtime.block_on(async { World::new(stack.endpoints().clone()) })?;
-    let resources: Vec<Resource> = (0..RESOURCES).map(|n| Resource::unseen(format!("bench-{n}"))).collect();
-    runtime.block_on(world.load(&resources))?;
-
+    let args = Args::parse();
+    let parts = if args.parts.is_empty() { Part::value_variants() } else { &args.parts };
+    let wanted = |part| parts.contains(&part);
+    let turns = usize::from(args.turns);
     let mut report = Report::default();
-    let pipeline = [Service::Normalizer, Service::Arbiter, Service::Propagator];
-    // Ingest alone against the bare producer; what comes behind it has its own row.
-    for service in pipeline {
-        stack.service(service).stop()?;
+    if wanted(Part::Webhooks) {
+        webhooks::measure(&mut report, turns)?;
     }
-    let mut pairs = Vec::new();
-    for turn in 0..TURNS {
-        let bare = runtime.block_on(kafka::acknowledged_per_second(&world, turn))?;
-        pairs.push((runtime.block_on(webhooks::acknowledged_per_second(&world, &resources))?, bare));
-    }
-    report.pair(Row::new("webhooks acknowledged", "bare producer, acks=all, same bytes"), &pairs);
-
-    // What was just acknowledged goes through the rest: each service's memory is read after it has worked.
-    for service in pipeline {
-        stack.service(service).start_ready()?;
-    }
-    runtime.block_on(webhooks::drained(&world))?;
-    for service in [Service::Ingest, Service::Normalizer, Service::Propagator] {
-        report.memory(service.name(), stack.service(service).pid())?;
-    }
-    stack.service(Service::Normalizer).stop()?;
-    stack.service(Service::Propagator).stop()?;
-    let (mut locked, mut limit) = (Vec::new(), Vec::new());
-    runtime.block_on(postgres::prepare(&world))?;
-    for turn in 0..TURNS {
-        let decided = runtime.block_on(decisions::decided_per_second(&world, RESOURCES, turn))?;
-        if turn + 1 == TURNS {
-            report.memory(Service::Arbiter.name(), stack.service(Service::Arbiter).pid())?;
+    if [Part::Decisions, Part::Hot, Part::Latency, Part::Takeover].into_iter().any(wanted) {
+        let mut installation = Installation::arbiter()?;
+        let mut spread = None;
+        if wanted(Part::Decisions) {
+            spread = Some(decisions::measure(&mut installation, &mut report, turns)?);
         }
-        // It polls for new requests, and its sessions would share the server.
-        stack.service(Service::Arbiter).stop()?;
-        locked.push((decided, postgres::locked_per_second(&world)?));
-        limit.push((decided, runtime.block_on(postgres::batched_per_second(&world, turn))?));
-        if turn + 1 < TURNS {
-            stack.service(Service::Arbiter).start_ready()?;
+        if wanted(Part::Hot) {
+            hot::measure(&mut installation, &mut report, turns)?;
+        }
+        if wanted(Part::Latency) {
+            latency::measure(&mut installation, &mut report, turns, spread)?;
+        }
+        if wanted(Part::Takeover) {
+            takeover::measure(&mut installation, &mut report, turns)?;
         }
     }
-    report.pair(Row::new("decisions committed", "pgbench, SELECT … FOR UPDATE, 16 clients"), &locked);
-    report.pair(
-        Row::new("decisions committed", "limit: 1,000-row batches, same rows and indexes, one connection"),
-        &limit,
-    );
+    if wanted(Part::Flat) {
+        // On a stack of its own, which is empty.
+        flat::measure(&mut Installation::arbiter()?, &mut report, turns, usize::try_from(args.flat)?)?;
+    }
     report.print();
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use daybook_domain::Timestamp;
 use daybook_runtime::clock;
+use daybook_stack::Service;
 use daybook_tests::calendly::{Host, Invitee};
 use daybook_tests::people::Person;
 use daybook_tests::resources::Resource;
@@ -14,10 +15,41 @@ use daybook_tests::sender::{Sender, Webhook};
 use daybook_tests::wait::{not_yet, wait_until};
 use daybook_tests::world::World;
 
+use crate::installation::Installation;
+use crate::kafka;
+use crate::report::{Report, Row, Unit};
+
 /// How long one turn sends.
 pub const SPAN: Duration = Duration::from_secs(5);
 /// Requests without an answer at any moment.
 pub const IN_FLIGHT: usize = 64;
+
+/// Measures ingest against the bare producer, and the memory of each service after it has worked.
+pub fn measure(report: &mut Report, turns: usize) -> Result<()> {
+    let installation = Installation::whole()?;
+    let Installation { stack, runtime, world, resources, .. } = &installation;
+    let pipeline = [Service::Normalizer, Service::Arbiter, Service::Propagator];
+    // Ingest alone; what comes behind it has its own row.
+    for service in pipeline {
+        stack.service(service).stop()?;
+    }
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    for turn in 0..turns {
+        bare.push(runtime.block_on(kafka::acknowledged_per_second(world, turn))?);
+        ours.push(runtime.block_on(acknowledged_per_second(world, resources))?);
+    }
+    let row = Row::new("webhooks acknowledged", "bare producer, acks=all, same bytes", Unit::PerSecond, "");
+    report.pair(&row, &ours, &bare);
+    // What was just acknowledged goes through the rest.
+    for service in pipeline {
+        stack.service(service).start_ready()?;
+    }
+    runtime.block_on(drained(world))?;
+    for service in [Service::Ingest, Service::Normalizer, Service::Propagator] {
+        installation.memory(report, service, "")?;
+    }
+    Ok(())
+}
 
 fn invitee(host: &Host, n: usize) -> Result<Invitee> {
     let at = |minutes: usize| {
@@ -35,7 +67,7 @@ pub fn samples(count: usize) -> Vec<Vec<u8>> {
 }
 
 /// Webhooks acknowledged per second.
-pub async fn acknowledged_per_second(world: &World, resources: &[Resource]) -> Result<f64> {
+async fn acknowledged_per_second(world: &World, resources: &[Resource]) -> Result<f64> {
     let endpoints = &world.endpoints;
     let http = reqwest::Client::builder().pool_max_idle_per_host(IN_FLIGHT).build()?;
     let sender = Sender::new(&http, &endpoints.ingest_url, &endpoints.calendly_secret, &endpoints.generic_secret)?;
@@ -69,8 +101,8 @@ pub async fn acknowledged_per_second(world: &World, resources: &[Resource]) -> R
     Ok(acknowledged as f64 / began.elapsed().as_secs_f64())
 }
 
-/// Waits until nothing is decided any more, so that the next row begins on an idle pipeline.
-pub async fn drained(world: &World) -> Result<()> {
+/// Waits until nothing is decided any more.
+async fn drained(world: &World) -> Result<()> {
     let mut last = (-1, Instant::now());
     wait_until("the pipeline is idle", Duration::from_secs(300), async || {
         let decided = decided(world).await?;
@@ -83,7 +115,7 @@ pub async fn drained(world: &World) -> Result<()> {
 }
 
 /// Requests that arbiters have decided: the sum of the partitions' positions.
-pub async fn decided(world: &World) -> Result<i64> {
+async fn decided(world: &World) -> Result<i64> {
     sqlx::query_scalar("SELECT coalesce(sum(next_offset), 0)::bigint FROM arbiter_partition")
         .fetch_one(world.store.pool())
         .await
