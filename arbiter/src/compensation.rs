@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use daybook_domain::{
-    BookingId, BookingState, Decision, Interval, Operation, Outcome, Rejection, Request, RequestId, ResourceId, Rule, SourceKey, SourceName,
-    Timestamp, Unchanged, Winner,
+    BookingId, BookingState, Decision, Interval, Operation, Outcome, Rejection, Request, RequestId, ResourceId, Rule,
+    SourceKey, SourceName, Timestamp, Unchanged, Winner,
 };
 
 /// What a batch does to one compensation. First it is opened, then it is closed.

@@ -17,6 +17,7 @@ use crate::intake::{Content, Entry};
 use crate::patience::send;
 use crate::ports::{Books, Topics};
 use crate::publish::Group;
+use crate::recover::Unpublished;
 use crate::worker::{COMPONENT, Run, Worker};
 
 /// How long to wait after a commit that was not done.
@@ -55,13 +56,13 @@ impl<B: Books, T: Topics> Worker<B, T> {
                 }
                 Fate::Earlier(found) => {
                     // What it decided is not at hand, so it is published as a successor would.
-                    let published = run.again.last().max(run.position.next_seq - 1);
+                    let before = run.position.next_seq - 1;
                     let next_seq = found.next_seq;
                     run.again.done_below(next_seq);
                     run.position = found;
                     self.owned.stands(&run.position);
-                    let partition = run.position.partition;
-                    return self.recover(partition, published, next_seq, run.groups, run.revoked).await;
+                    let span = Unpublished { after: before, published: run.again.last().max(before), next_seq };
+                    return self.recover(run.position.partition, span, run.groups, run.revoked).await;
                 }
             }
         };

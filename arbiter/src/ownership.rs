@@ -120,7 +120,9 @@ impl Epochs {
             .map(|position| Claim {
                 published: published.remove(&position.partition).unwrap_or(LastPublished::Nothing),
                 log: logs.get(&position.partition).copied().unwrap_or_default(),
-                canonical_from: canonical.get(&position.partition).map_or(0, |(begin, end)| (end - FOLLOW_BACK).max(*begin)),
+                canonical_from: canonical
+                    .get(&position.partition)
+                    .map_or(0, |(begin, end)| (end - FOLLOW_BACK).max(*begin)),
                 position,
             })
             .collect())

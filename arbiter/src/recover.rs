@@ -93,6 +93,18 @@ impl Again {
     }
 }
 
+/// What the store has and the topics may lack.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unpublished {
+    /// The bookings that decisions after this one have touched. Further back than the decisions: those may have been
+    /// acknowledged while the bookings that were sent together with them were not.
+    pub after: i64,
+    /// The decisions after this one.
+    pub published: i64,
+    /// Up to, not including, this one.
+    pub next_seq: i64,
+}
+
 impl<B: Books, T: Topics> Worker<B, T> {
     /// Compares the topic with the store. [`Error::Disagreement`] if they contradict each other: then the store was put
     /// back to an earlier time, or the topic is not this store's, and publishing on would contradict what others have
@@ -184,18 +196,15 @@ impl<B: Books, T: Topics> Worker<B, T> {
         self.metrics.partitions_stopped.dec();
     }
 
-    /// Publishes what the store has and the topic lacks. The bookings go back further than the decisions, by as many as are
-    /// sent together: those may have been acknowledged while the bookings that are sent with them were not.
+    /// Publishes what the store has and the topics lack.
     pub(crate) async fn recover(
         &self,
         partition: i32,
-        published: i64,
-        next_seq: i64,
+        span: Unpublished,
         groups: &mpsc::Sender<Group>,
         revoked: &CancellationToken,
     ) -> Result<(), Error> {
-        let back = i64::try_from(self.together).unwrap_or(i64::MAX);
-        let mut after = published.saturating_sub(back).max(0);
+        let Unpublished { mut after, published, next_seq } = span;
         while after + 1 < next_seq {
             let stored =
                 self.patiently(revoked, async || Ok(self.books.decisions_after(partition, after, RECOVER).await?));

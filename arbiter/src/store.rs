@@ -8,6 +8,7 @@ mod outbox;
 mod upkeep;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use arbiter_core::partition::Position;
 use daybook_domain::BookingId;
@@ -90,25 +91,37 @@ impl Store {
     }
 }
 
+/// Longer than every limit of the server's on a statement: only a connection that went silent, with nobody at its other end
+/// to say so, takes as long.
+const SILENT: Duration = Duration::from_secs(30);
+
+/// An answer, or, from a connection that went silent, that the server is away.
+async fn heard<T, E: From<StoreError>>(call: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    match tokio::time::timeout(SILENT, call).await {
+        Ok(answer) => answer,
+        Err(_) => Err(StoreError::Database(sqlx::Error::PoolTimedOut).into()),
+    }
+}
+
 impl Books for Store {
     async fn position(&self, partition: i32) -> Result<Position, StoreError> {
-        self.read_position(partition).await
+        heard(self.read_position(partition)).await
     }
 
     async fn load(&self, wanted: &Wanted) -> Result<Loaded, StoreError> {
-        self.read_wanted(wanted).await
+        heard(self.read_wanted(wanted)).await
     }
 
     async fn rows(&self, bookings: &BTreeSet<BookingId>) -> Result<Vec<BookingRow>, StoreError> {
-        self.read_rows(bookings).await
+        heard(self.read_rows(bookings)).await
     }
 
     async fn commit(&self, from: &Position, decided: &Decided) -> Result<(), Error> {
-        self.write(from, decided).await
+        heard(self.write(from, decided)).await
     }
 
     async fn decisions_after(&self, partition: i32, seq: i64, limit: i64) -> Result<Vec<StoredDecision>, StoreError> {
-        self.read_decisions(partition, seq, limit).await
+        heard(self.read_decisions(partition, seq, limit)).await
     }
 
     async fn bookings(
@@ -116,6 +129,6 @@ impl Books for Store {
         partition: i32,
         bookings: &BTreeSet<BookingId>,
     ) -> Result<Vec<CanonicalBooking>, StoreError> {
-        self.read_bookings(partition, bookings).await
+        heard(self.read_bookings(partition, bookings)).await
     }
 }

@@ -27,7 +27,7 @@ use crate::metrics::Metrics;
 use crate::ownership::Claim;
 use crate::ports::{Books, Post, Topics};
 use crate::publish::{Group, Publisher};
-use crate::recover::Again;
+use crate::recover::{Again, Unpublished};
 use crate::topics::Ids;
 
 /// The name under which partitions report what they wait for.
@@ -173,7 +173,13 @@ impl<B: Books, T: Topics> Worker<B, T> {
     ) -> Result<(), Error> {
         let Feed { records: queue, revoked } = feed;
         let position = claim.position.clone();
-        self.recover(position.partition, again.last(), position.next_seq, &groups, revoked).await?;
+        let span = Unpublished {
+            // What was sent together with the last decision on the topic may not be there.
+            after: again.last().saturating_sub(i64::try_from(self.together).unwrap_or(i64::MAX)).max(0),
+            published: again.last(),
+            next_seq: position.next_seq,
+        };
+        self.recover(position.partition, span, &groups, revoked).await?;
         let cache = Cache::new(self.budget.clone());
         let mut run = Run { position, cache, again, groups: &groups, revoked };
         loop {

@@ -4,8 +4,8 @@
 use std::cmp::Ordering;
 
 use daybook_domain::{
-    BookingId, BookingKind, BookingState, Claim, Interval, Outcome, Rejection, Sight, SourceKey, Standing, Timestamp,
-    Unchanged,
+    Basis, BookingId, BookingKind, BookingState, Claim, Interval, Outcome, Rejection, Sight, SourceKey, Standing,
+    Timestamp, Unchanged,
 };
 
 use crate::fit::{Own, fit};
@@ -133,6 +133,10 @@ pub(crate) fn change(
         let own: Vec<BookingId> = absorbed.iter().copied().chain([before.booking_id]).collect();
         match admit(case, claim.interval, Own { bookings: &own, unit: Some(before.unit) }) {
             Ok(unit) => after.unit = unit,
+            // Nobody has been told of the change: everything is as it was.
+            Err(rejection) if case.request.basis == Basis::Asked => {
+                return Ruling::rejected(rejection, Some(before.clone()));
+            }
             Err(rejection) => return Ruling::rejected(rejection, Some(refused(before, claim, rename))),
         }
         // It has gone where its source says; so will what others show of it.

@@ -10,8 +10,8 @@
 //! that its source has made there is refused.
 
 use daybook_domain::{
-    BookingId, BookingKind, BookingState, Claim, Interval, Operation, Outcome, Rejection, Shadow, Sight, SourceKey,
-    SourceVersion, Standing, Unchanged, Winner,
+    Basis, BookingId, BookingKind, BookingState, Claim, Interval, Operation, Outcome, Rejection, Shadow, Sight,
+    SourceKey, SourceVersion, Standing, Unchanged, Winner,
 };
 
 use crate::claim::{merge, stale};
@@ -73,7 +73,7 @@ pub(crate) fn linked(case: Case<'_>, known: &BookingState, claim: &Claim) -> Rul
     let mut after = known.clone();
     after.shadows.push(Shadow { source, key, version: claim.version, sight });
     merge(&mut after.tags, claim.tags());
-    ruled(case, after, sight)
+    ruled(case, known, after, sight)
 }
 
 /// The booking with busy time that has turned out to be its own.
@@ -81,7 +81,7 @@ pub(crate) fn taken_in(case: Case<'_>, known: &BookingState, busy: &BookingState
     let mut after = known.clone();
     after.shadows.extend(shadows_of(busy, known.standing.live()));
     merge(&mut after.tags, busy.tags.clone());
-    Ruling { absorbed: vec![busy.booking_id], ..ruled(case, after, sight(known, at)) }
+    Ruling { absorbed: vec![busy.booking_id], ..ruled(case, known, after, sight(known, at)) }
 }
 
 /// What a source says of a shadow of its: that it is there, or, without an interval, that it is gone. The booking stands
@@ -106,7 +106,7 @@ pub(crate) fn seen(
         shadow.sight = seen;
     }
     shadow.version = version;
-    ruled(case, after, news)
+    ruled(case, known, after, news)
 }
 
 /// Where a shadow is, by where its booking is.
@@ -115,7 +115,7 @@ fn sight(known: &BookingState, at: Interval) -> Sight {
     if live.is_none() || live == Some(at) { Sight::Along } else { Sight::Away(at) }
 }
 
-fn ruled(case: Case<'_>, after: BookingState, sight: Sight) -> Ruling {
+fn ruled(case: Case<'_>, known: &BookingState, after: BookingState, sight: Sight) -> Ruling {
     let over = match sight {
         Sight::Away(at) => over(case, at, after.booking_id),
         Sight::Along | Sight::Gone => None,
@@ -123,6 +123,10 @@ fn ruled(case: Case<'_>, after: BookingState, sight: Sight) -> Ruling {
     let outcome = match over {
         None => Outcome::Unchanged(Unchanged::Shadow),
         Some(winner) if matches!(case.request.operation, Operation::Observe(_)) => Outcome::Flagged(winner),
+        Some(winner) if case.request.basis == Basis::Asked => {
+            // Nobody has been promised it, so nobody is there.
+            return Ruling::rejected(Rejection::Conflict(winner), Some(known.clone()));
+        }
         Some(winner) => Outcome::Rejected(Rejection::Conflict(winner)),
     };
     Ruling::of(outcome, Some(after))
@@ -135,7 +139,8 @@ pub(crate) fn renamed(case: Case<'_>, known: &BookingState, previous: SourceKey,
         return seen(case, known, key, claim.version, Some(claim.interval));
     }
     let mut ruling = linked(case, known, claim);
-    let shadows = ruling.booking.iter_mut().flat_map(|booking| &mut booking.shadows);
+    let renamed = ruling.booking.iter_mut().filter(|booking| booking.shadow(key).is_some());
+    let shadows = renamed.flat_map(|booking| &mut booking.shadows);
     for shadow in shadows.filter(|shadow| shadow.key == previous) {
         shadow.sight = Sight::Gone;
     }

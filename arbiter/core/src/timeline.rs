@@ -21,8 +21,8 @@ impl Timeline {
     }
 
     pub fn remove(&mut self, id: BookingId, span: Interval) {
-        if take_one(&mut self.spans, (span.start(), id, span.end())) {
-            take_one(&mut self.lengths, span.length());
+        if take_one(&mut self.spans, &(span.start(), id, span.end())) {
+            take_one(&mut self.lengths, &span.length());
         }
     }
 
@@ -51,11 +51,11 @@ impl Timeline {
 }
 
 /// Whether there was one.
-fn take_one<K: Ord>(counts: &mut BTreeMap<K, u32>, key: K) -> bool {
-    let Some(count) = counts.get_mut(&key) else { return false };
+fn take_one<K: Ord>(counts: &mut BTreeMap<K, u32>, key: &K) -> bool {
+    let Some(count) = counts.get_mut(key) else { return false };
     *count -= 1;
     if *count == 0 {
-        counts.remove(&key);
+        counts.remove(key);
     }
     true
 }

@@ -12,15 +12,18 @@ use super::{STUCK_SECONDS, Store};
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 impl Store {
-    /// Takes partitions over: bumps each one's epoch, so that whoever had it commits nothing any more. Waits for whoever
+    /// Takes partitions over: raises each one's epoch, so that whoever had it commits nothing any more. To the server's clock
+    /// where that is more than one on: a store that was put back must not give out an epoch again that somebody frozen may
+    /// still hold. Waits for whoever
     /// holds a row; should that take too long, ends sessions of arbiters that froze inside a transaction, and fails, for
     /// the caller to try again.
     pub async fn acquire(&self, partitions: &[i32], owner: &str) -> Result<Vec<Position>, StoreError> {
         let rows = sqlx::query(
             "INSERT INTO arbiter_partition AS p (partition, epoch, owner)
-             SELECT partition, 1, $2 FROM unnest($1::int[]) AS t(partition) ORDER BY partition
+             SELECT partition, (extract(epoch FROM clock_timestamp()) * 1000)::bigint, $2
+             FROM unnest($1::int[]) AS t(partition) ORDER BY partition
              ON CONFLICT (partition) DO UPDATE
-                 SET epoch = p.epoch + 1, owner = excluded.owner, acquired_at = clock_timestamp()
+                 SET epoch = greatest(p.epoch + 1, excluded.epoch), owner = excluded.owner, acquired_at = clock_timestamp()
              RETURNING p.partition, p.epoch, p.next_offset, p.next_seq, p.now, p.chain",
         )
         .bind(partitions)

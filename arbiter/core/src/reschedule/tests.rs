@@ -268,3 +268,25 @@ fn a_reschedule_that_says_nothing_of_the_content_leaves_it_as_it_was() {
     let before = state.booking(id("a")).expect("known");
     assert_eq!((after.content, after.contacts), (before.content, before.contacts.clone()));
 }
+
+#[test]
+fn a_refused_reschedule_that_nobody_was_promised_leaves_everything_as_it_was() {
+    check(
+        "
+        0 book a 60-90
+        0 book d 120-150
+        1 move a b 120-150 asked
+        2 cancel a
+        ",
+        expect![[r#"
+            0 book a 60-90 => confirmed
+            0 book d 120-150 => confirmed
+            1 move a b 120-150 asked => rejected conflict with d 120-150; free 150-180 180-210 210-240
+            2 cancel a => cancelled
+            --
+            a cancelled 60-90 version 2
+            d confirmed 120-150 version 1
+            resource version 4
+        "#]],
+    );
+}

@@ -93,7 +93,9 @@ impl Told<'_> {
             return Err(TestCaseError::fail("a winner of nothing"));
         };
         // A shadow has no time of its own to find: it lies over bookings, or it does not.
-        let shadow_of = self.decision.booking.as_ref().filter(|it| it.shadow(claim.identity.key()).is_some());
+        let names: Vec<_> = self.request.operation.identities().map(|identity| identity.key()).collect();
+        let is_shadow = |it: &&BookingState| !it.keys.iter().any(|key| names.contains(key));
+        let shadow_of = self.decision.booking.as_ref().filter(is_shadow);
         let lies_over = matches!(self.decision.outcome, Outcome::Flagged(_)) || shadow_of.is_some();
         let is_rival = |span: &Obstacle| match (lies_over, span.unit) {
             (true, Some(_)) => span.interval().overlaps(&claim.interval),

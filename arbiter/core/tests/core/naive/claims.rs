@@ -1,8 +1,8 @@
 //! What becomes of a claim: what it may be besides a new booking, the unit that it gets, and how a booking changes.
 
 use daybook_domain::{
-    BookingId, BookingKind, BookingState, Claim, Content, Interval, Operation, Outcome, Rejection, Shadow, Sight,
-    SourceKey, SourceVersion, Standing, Tag, Unchanged, Winner,
+    Basis, BookingId, BookingKind, BookingState, Claim, Content, Interval, Operation, Outcome, Rejection, Shadow,
+    Sight, SourceKey, SourceVersion, Standing, Tag, Unchanged, Winner,
 };
 
 use super::operations::Ask;
@@ -37,7 +37,11 @@ impl Ask<'_> {
         let outcome = match (winner, &self.request.operation) {
             (None, _) => Outcome::Unchanged(Unchanged::Shadow),
             (Some(winner), Operation::Observe(_)) => Outcome::Flagged(winner),
-            (Some(winner), _) => Outcome::Rejected(Rejection::Conflict(winner)),
+            (Some(winner), _) => {
+                let is_asked = self.request.basis == Basis::Asked;
+                let before = self.book.get(after.booking_id).cloned().filter(|_| is_asked);
+                return no(Rejection::Conflict(winner), before.or(Some(after)));
+            }
         };
         Answer { outcome, booking: Some(after), absorbed: Vec::new() }
     }
@@ -146,6 +150,7 @@ impl Ask<'_> {
             let own: Vec<BookingId> = ids.iter().copied().chain([before.booking_id]).collect();
             match self.unit_for(claim.interval, &own, Some(before.unit)) {
                 Ok(unit) => after.unit = unit,
+                Err(rejection) if self.request.basis == Basis::Asked => return no(rejection, Some(before.clone())),
                 Err(rejection) => {
                     // It stands where it stood, and waits no longer.
                     if let Standing::Awaiting { interval, .. } = before.standing {

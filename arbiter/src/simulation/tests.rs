@@ -1,0 +1,158 @@
+//! Thousands of seeds; the same seed twice; and bugs, to judge the judge by.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::bug::{self, Bug};
+use super::judge::judge;
+use super::listener::Listener;
+use super::stage::Stage;
+use super::world::{Complaint, Kind, Sim};
+
+/// How many seeds may fail before no more are tried.
+const FAILURES: usize = 10;
+
+/// What came of a seed.
+struct Run {
+    complaints: Vec<Complaint>,
+    count: BTreeMap<String, u64>,
+    trace: Vec<String>,
+}
+
+fn run(seed: u64, traced: bool) -> Run {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = runtime.expect("a runtime");
+    let sim = runtime.block_on(async {
+        let sim = Sim::new(seed, traced);
+        let _listening = traced.then(|| tracing::subscriber::set_default(Listener(sim.clone())));
+        Stage::new(&sim).play().await;
+        sim
+    });
+    drop(runtime);
+    let mut world = sim.world();
+    let complaints = judge(&world);
+    Run { complaints, count: std::mem::take(&mut world.count), trace: world.trace.take().unwrap_or_default() }
+}
+
+fn failure(seed: u64, run: &Run) -> String {
+    let complaints: Vec<String> = run.complaints.iter().map(ToString::to_string).collect();
+    format!("SEED={seed}\n{}", complaints.join("\n"))
+}
+
+/// Runs seeds on all cores until there are enough, it is too late, or one fails.
+fn campaign(first: u64, seeds: u64, limit: Duration) -> (u64, BTreeMap<String, u64>) {
+    let (next, stop) = (AtomicU64::new(first), AtomicBool::new(false));
+    let (count, failures) = (Mutex::new(BTreeMap::<String, u64>::new()), Mutex::new(Vec::new()));
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                let mut own = BTreeMap::<String, u64>::new();
+                while !stop.load(Ordering::Relaxed) && began.elapsed() < limit {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + seeds {
+                        break;
+                    }
+                    let run = run(seed, false);
+                    for (what, times) in &run.count {
+                        *own.entry(what.clone()).or_default() += times;
+                    }
+                    *own.entry("seeds".to_owned()).or_default() += 1;
+                    if !run.complaints.is_empty() {
+                        let mut failures = failures.lock().expect("no panic");
+                        failures.push(failure(seed, &run));
+                        stop.store(failures.len() >= FAILURES, Ordering::Relaxed);
+                    }
+                }
+                let mut all = count.lock().expect("no panic");
+                own.into_iter().for_each(|(what, times)| *all.entry(what).or_default() += times);
+            });
+        }
+    });
+    let failures = failures.into_inner().expect("no panic");
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+    let count = count.into_inner().expect("no panic");
+    (count.get("seeds").copied().unwrap_or_default(), count)
+}
+
+#[test]
+fn the_loop_survives_every_seed() {
+    if let Some(seed) = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()) {
+        let run = run(seed, true);
+        let what = failure(seed, &run);
+        assert!(run.complaints.is_empty(), "{}\n{what}", run.trace.join("\n"));
+        return;
+    }
+    let soak = std::env::var_os("DAYBOOK_SOAK").is_some();
+    let limit = Duration::from_secs(if soak { 600 } else { 120 });
+    let (seeds, count) = campaign(0, if soak { u64::MAX } else { 2_000 }, limit);
+    println!("{seeds} seeds\n{count:#?}");
+    assert!(seeds >= 300, "no more than {seeds} seeds");
+    for what in [
+        "canonical mended",
+        "claims",
+        "constraint fired",
+        "decided again",
+        "expire requests",
+        "fences",
+        "follow-ups",
+        "freezes",
+        "ghosts",
+        "late writes of the dead",
+        "no room",
+        "produced, but an error",
+        "repeats",
+        "restores",
+        "revocations",
+        "told again",
+        "unknown: committed",
+        "unknown: committed late",
+        "unknown: not committed",
+        "usurpations",
+        "waits for a lock",
+    ] {
+        assert!(count.get(what).is_some_and(|times| *times > 0), "no seed has tested: {what}");
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    for seed in 1..=10 {
+        let (first, second) = (run(seed, true), run(seed, true));
+        assert!(first.trace.len() > 50);
+        let differ = first.trace.iter().zip(&second.trace).find(|(one, other)| one != other);
+        assert_eq!(differ, None, "SEED={seed}");
+        assert_eq!(first.trace.len(), second.trace.len(), "SEED={seed}");
+    }
+}
+
+/// Runs seeds with a bug until the judge says what is wrong.
+fn caught(bug: Bug, by: Kind) {
+    const SEEDS: u64 = 400;
+    let mut others = BTreeSet::new();
+    for seed in 0..SEEDS {
+        let run = bug::with(Some(bug), || run(seed, false));
+        if run.complaints.iter().any(|complaint| complaint.kind == by) {
+            println!("{bug:?}: {by:?} of seed {seed}, before that {others:?}");
+            return;
+        }
+        others.extend(run.complaints.iter().map(|complaint| complaint.kind));
+    }
+    panic!("{bug:?} was not caught as {by:?} by {SEEDS} seeds, only as {others:?}");
+}
+
+#[test]
+fn each_seeded_bug_is_caught() {
+    caught(Bug::NoFence, Kind::StaleOwner);
+    caught(Bug::FenceLast, Kind::DeadLetter);
+    caught(Bug::OffsetFirst, Kind::Undecided);
+    caught(Bug::NoDedupe, Kind::DecidedTwice);
+    caught(Bug::CacheKept, Kind::Replay);
+    caught(Bug::BlindRetry, Kind::FalseFence);
+    caught(Bug::Touching, Kind::RefusedForNothing);
+    caught(Bug::CancelAndBook, Kind::FreedEarly);
+    caught(Bug::NoRecovery, Kind::Published);
+    caught(Bug::NoLastWord, Kind::Canonical);
+}

@@ -1,0 +1,34 @@
+//! Decisions about one resource, which everybody wants, against decisions about many; and how a row's lock fares there.
+
+use anyhow::Result;
+
+use crate::baseline;
+use crate::installation::{Installation, RESOURCES};
+use crate::load::Over;
+use crate::report::{Report, Row, Unit};
+
+/// Requests in one turn about one resource.
+const REQUESTS: usize = 50_000;
+
+/// Measures both, each against its own spread.
+pub fn measure(installation: &mut Installation, report: &mut Report, turns: usize) -> Result<()> {
+    let rows = installation.rows()?;
+    let (one, all) = (Over::first(1), Over::first(RESOURCES));
+    let (mut hot, mut spread, mut locked_hot, mut locked_spread) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for turn in 0..turns {
+        hot.push(installation.decide(one, REQUESTS)?);
+        spread.push(installation.decide(all, REQUESTS)?);
+        installation.without_arbiter(|it| {
+            // Another resource than any of the spread, and other turns than those of the spread's own part.
+            let (one, turn) = (Over { first: RESOURCES, count: 1 }, turn + baseline::TURNS);
+            locked_hot.push(baseline::per_second(&it.world.endpoints.postgres, &rows, one, turn)?);
+            locked_spread.push(baseline::per_second(&it.world.endpoints.postgres, &rows, all, turn)?);
+            Ok(())
+        })?;
+    }
+    let row = |what: &str, against: &str, wanted| Row::new(what, against, Unit::PerSecond, wanted);
+    report.pair(&row("decisions about one resource", "decisions over 1,000", "at least 0.7"), &hot, &spread);
+    report.pair(&row("pgbench on one resource", "pgbench over 1,000", ""), &locked_hot, &locked_spread);
+    report.pair(&row("decisions about one resource", "pgbench on one resource", ""), &hot, &locked_hot);
+    Ok(())
+}
