@@ -50,10 +50,10 @@ bench: linker ## Throughput as ratios against bare Kafka and bare PostgreSQL, an
 	cargo build --release --workspace --bins
 	cargo run -q --release -p daybook-tests --bin bench
 
-soak: linker ## The pipeline tests with longer campaigns of faults.
+soak: linker ## The core, the simulation and the pipeline tests, with longer campaigns of faults.
 	cargo run -q -p daybook-stack --bin stack -- install
 	cargo build --workspace --bins
-	DAYBOOK_SOAK=1 cargo test -p arbiter-core -p daybook-tests --no-fail-fast
+	DAYBOOK_SOAK=1 cargo test -p arbiter-core -p daybook-arbiter -p daybook-tests --no-fail-fast
 
 fmt: ## Format the code.
 	cargo fmt --all

@@ -138,7 +138,10 @@ fn every_test_is_run_and_none_of_them_sleeps() -> Result<()> {
 
 #[test]
 fn the_schemas_in_the_directory_are_those_that_are_registered_and_those_that_topics_name() -> Result<()> {
-    let in_directory: BTreeSet<String> = files("avsc")?.iter().map(|path| shown(path)).collect();
+    // Those of earlier versions, which today's code must still read, lie beside its tests.
+    let is_old = |path: &String| path.starts_with("common/wire/tests/fixtures/");
+    let in_directory: BTreeSet<String> =
+        files("avsc")?.iter().map(|path| shown(path)).filter(|path| !is_old(path)).collect();
     let named: BTreeSet<(String, String)> = topics::all(&[])
         .into_iter()
         .filter_map(|topic| topic.schema)

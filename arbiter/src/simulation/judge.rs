@@ -161,11 +161,9 @@ impl<'a> Case<'a> {
             let own = by_offset.get(&offset).map_or(&[][..], Vec::as_slice);
             let outcomes = || own.iter().map(|row| &row.ready.logged.decision.outcome);
             let unread = outcomes().any(|outcome| *outcome == Outcome::Rejected(Rejection::Undecodable));
-            let verdict = outcomes().find_map(|outcome| match outcome {
-                Outcome::Rejected(verdict @ (Rejection::ConflictByStore | Rejection::Internal)) => {
-                    Some(verdict.clone())
-                }
-                _ => None,
+            let verdict = outcomes().find_map(|outcome| {
+                let Outcome::Rejected(verdict) = outcome else { return None };
+                Some(verdict.clone()).filter(|it| matches!(it, Rejection::ConflictByStore | Rejection::Internal))
             });
             let content = match &asked.content {
                 Content::Request(request) if unread => Logged::Unreadable(Some(request.resource.clone())),

@@ -157,7 +157,7 @@ impl Shard {
             }
             // The statement joins the resource's row.
             if self.resources.contains_key(&row.resource) {
-                self.put(row.clone(), ghosts)?;
+                self.put(row, ghosts)?;
             }
         }
         Ok(())
@@ -169,10 +169,10 @@ impl Shard {
         let mut after = row.clone();
         after.resource.clone_from(&before.resource);
         after.state.source.clone_from(&before.state.source);
-        self.put(after, ghosts)
+        self.put(&after, ghosts)
     }
 
-    fn put(&mut self, row: BookingRow, ghosts: &[Ghost]) -> Result<(), Refusal> {
+    fn put(&mut self, row: &BookingRow, ghosts: &[Ghost]) -> Result<(), Refusal> {
         // PostgreSQL has no such character.
         if row.title.as_ref().is_some_and(|title| title.contains('\0')) {
             return Err(Refusal::Rows);
@@ -189,7 +189,7 @@ impl Shard {
                 return Err(Refusal::Exclusion);
             }
         }
-        let read = BookingRow::try_from(BookingColumns::from(&row)).map_err(|_| Refusal::Rows)?;
+        let read = BookingRow::try_from(BookingColumns::from(row)).map_err(|_| Refusal::Rows)?;
         self.bookings.insert(read.state.booking_id, Arc::new(read));
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::bug::{self, Bug};
@@ -41,55 +41,58 @@ fn failure(seed: u64, run: &Run) -> String {
     format!("SEED={seed}\n{}", complaints.join("\n"))
 }
 
-/// Runs seeds on all cores until there are enough, it is too late, or one fails.
-fn campaign(first: u64, seeds: u64, limit: Duration) -> (u64, BTreeMap<String, u64>) {
-    let (next, stop) = (AtomicU64::new(first), AtomicBool::new(false));
+/// Runs seeds on all cores until there are enough, it is too late, or some fail. Says what has happened how often.
+fn campaign(seeds: u64, limit: Duration) -> BTreeMap<String, u64> {
+    let (next, began) = (AtomicU64::new(0), Instant::now());
     let (count, failures) = (Mutex::new(BTreeMap::<String, u64>::new()), Mutex::new(Vec::new()));
-    let began = Instant::now();
+    let work = || {
+        while began.elapsed() < limit && failures.lock().expect("no panic").len() < FAILURES {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds {
+                break;
+            }
+            let run = run(seed, false);
+            if !run.complaints.is_empty() {
+                failures.lock().expect("no panic").push(failure(seed, &run));
+            }
+            let mut count = count.lock().expect("no panic");
+            for (what, times) in run.count.into_iter().chain([("seeds".to_owned(), 1)]) {
+                *count.entry(what).or_default() += times;
+            }
+        }
+    };
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                let mut own = BTreeMap::<String, u64>::new();
-                while !stop.load(Ordering::Relaxed) && began.elapsed() < limit {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= first + seeds {
-                        break;
-                    }
-                    let run = run(seed, false);
-                    for (what, times) in &run.count {
-                        *own.entry(what.clone()).or_default() += times;
-                    }
-                    *own.entry("seeds".to_owned()).or_default() += 1;
-                    if !run.complaints.is_empty() {
-                        let mut failures = failures.lock().expect("no panic");
-                        failures.push(failure(seed, &run));
-                        stop.store(failures.len() >= FAILURES, Ordering::Relaxed);
-                    }
-                }
-                let mut all = count.lock().expect("no panic");
-                own.into_iter().for_each(|(what, times)| *all.entry(what).or_default() += times);
-            });
+            scope.spawn(work);
         }
     });
     let failures = failures.into_inner().expect("no panic");
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
-    let count = count.into_inner().expect("no panic");
-    (count.get("seeds").copied().unwrap_or_default(), count)
+    count.into_inner().expect("no panic")
+}
+
+/// What people read who have asked for it.
+#[allow(clippy::print_stdout, reason = "of a test, which shows it when it fails or is asked to")]
+fn say(what: &str) {
+    println!("{what}");
 }
 
 #[test]
 fn the_loop_survives_every_seed() {
     if let Some(seed) = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()) {
         let run = run(seed, true);
-        let what = failure(seed, &run);
-        assert!(run.complaints.is_empty(), "{}\n{what}", run.trace.join("\n"));
+        say(&run.trace.join("\n"));
+        assert!(run.complaints.is_empty(), "{}", failure(seed, &run));
         return;
     }
     let soak = std::env::var_os("DAYBOOK_SOAK").is_some();
     let limit = Duration::from_secs(if soak { 600 } else { 120 });
-    let (seeds, count) = campaign(0, if soak { u64::MAX } else { 2_000 }, limit);
-    println!("{seeds} seeds\n{count:#?}");
-    assert!(seeds >= 300, "no more than {seeds} seeds");
+    let count = campaign(if soak { u64::MAX } else { 2_000 }, limit);
+    say(&format!("{count:#?}"));
+    // Fewer than are asked for only on a machine that is busy with something else.
+    assert!(count["seeds"] >= 300, "no more than {} seeds", count["seeds"]);
+    let crashes = count.keys().filter(|what| what.starts_with("crash at")).count();
+    assert!(crashes >= 25, "crashes at {crashes} of the awaits only");
     for what in [
         "canonical mended",
         "claims",
@@ -121,10 +124,16 @@ fn the_loop_survives_every_seed() {
 fn the_same_seed_is_the_same_run() {
     for seed in 1..=10 {
         let (first, second) = (run(seed, true), run(seed, true));
-        assert!(first.trace.len() > 50);
-        let differ = first.trace.iter().zip(&second.trace).find(|(one, other)| one != other);
+        // What is logged is heard as long as no other test's thread has turned that line off meanwhile.
+        let events = |trace: Vec<String>| -> Vec<String> {
+            let is_logged = |line: &String| [" WARN: ", " ERROR: ", " INFO: "].iter().any(|level| line.contains(level));
+            trace.into_iter().filter(|line| !is_logged(line)).collect()
+        };
+        let (first, second) = (events(first.trace), events(second.trace));
+        assert!(first.len() > 50);
+        let differ = first.iter().zip(&second).find(|(one, other)| one != other);
         assert_eq!(differ, None, "SEED={seed}");
-        assert_eq!(first.trace.len(), second.trace.len(), "SEED={seed}");
+        assert_eq!(first.len(), second.len(), "SEED={seed}");
     }
 }
 
@@ -135,7 +144,7 @@ fn caught(bug: Bug, by: Kind) {
     for seed in 0..SEEDS {
         let run = bug::with(Some(bug), || run(seed, false));
         if run.complaints.iter().any(|complaint| complaint.kind == by) {
-            println!("{bug:?}: {by:?} of seed {seed}, before that {others:?}");
+            say(&format!("{bug:?}: {by:?} of seed {seed}, before that {others:?}"));
             return;
         }
         others.extend(run.complaints.iter().map(|complaint| complaint.kind));

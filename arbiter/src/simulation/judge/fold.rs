@@ -92,13 +92,11 @@ impl Case<'_> {
             Fold { bookings: BTreeMap::new(), resources: BTreeMap::new(), compensations: Shard::new(self.partition) };
         let rows = self.rows.clone();
         for group in rows.chunk_by(|a, b| a.ready.logged.offset == b.ready.logged.offset) {
-            let request = self.asked(&group[0]).and_then(|asked| asked.request());
+            let request = self.asked(group[0]).and_then(|asked| asked.request());
             // Only once: a repeat of a request has no decision, and so no group.
-            let moving = request.and_then(|request| match &request.operation {
-                Operation::Reschedule { previous, .. } => Some((request, previous.key())),
-                _ => None,
-            });
-            let old = moving.and_then(|(request, key)| {
+            let old = request.and_then(|request| {
+                let Operation::Reschedule { previous, .. } = &request.operation else { return None };
+                let key = previous.key();
                 let named =
                     |known: &&Known| known.resource == request.resource && known.state.current_key() == Some(key);
                 fold.bookings.values().find(named).map(|known| known.state.booking_id)

@@ -27,13 +27,13 @@ impl Case<'_> {
             match seen.get(&logged.seq) {
                 Some((before, _)) if *before == landed.value => {}
                 Some(_) => {
-                    self.complain(Kind::Published, format_args!("seq {} is published in two versions", logged.seq))
+                    self.complain(Kind::Published, format_args!("seq {} is published in two versions", logged.seq));
                 }
                 None if logged.seq == next => {
                     seen.insert(next, (&landed.value, logged));
                 }
                 None => {
-                    self.complain(Kind::Published, format_args!("seq {} is published where {next} is due", logged.seq))
+                    self.complain(Kind::Published, format_args!("seq {} is published where {next} is due", logged.seq));
                 }
             }
         }
