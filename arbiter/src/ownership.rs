@@ -28,9 +28,8 @@ use crate::worker::COMPONENT;
 /// How long the topic's last records may take to come.
 const TAIL: Duration = Duration::from_secs(10);
 
-/// Records of `booking.canonical` before its end that a successor looks at, too: an older version may have landed last while
-/// nobody followed, or just before whoever followed was gone. At 10,000 a second it is the last second, in an hour of 3 a
-/// second all of it; each booking among them is one look-up.
+/// Records of `booking.canonical` before its end that a successor looks at, too: an older version may have landed last
+/// while nobody followed, or just before whoever followed was gone. Each booking among them is one look-up.
 pub const FOLLOW_BACK: i64 = 10_000;
 
 /// What a claimed partition begins with.

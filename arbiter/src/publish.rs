@@ -2,9 +2,10 @@
 //! current row.
 //!
 //! One loop a partition. It sends a group and waits until the brokers have all of it before the next, so that after a
-//! crash no more than one group, or [`TOGETHER`] decisions of it, can be in doubt; a successor sends that again, byte for byte. Its producer never gives
-//! a record up, because a record that is given up and followed by another would be a gap. What follows from a decision is
-//! acknowledged before the decision is sent: a decision that is on the topic has had its consequence.
+//! crash no more than one group, or [`TOGETHER`] decisions of it, can be in doubt; a successor sends that again, byte for
+//! byte. Its producer never gives a record up, because a record that is given up and followed by another would be a gap.
+//! What follows from a decision is acknowledged before the decision is sent: a decision that is on the topic has had its
+//! consequence.
 
 use std::time::Duration;
 
@@ -22,8 +23,8 @@ use crate::metrics::Metrics;
 use crate::ports::{Books, Post, StoredDecision, Topics};
 use crate::topics::Ids;
 
-/// Decisions that are sent together at most, with the bookings of all of their group before them: what a successor goes back
-/// by. The same in every process and at every setting, since nobody knows who published last, and in batches of which size.
+/// Decisions that are sent together at most, with the bookings of all of their group before them: what a successor goes
+/// back by. The same in every process and at every setting: nobody knows who published last, and in groups of which size.
 pub const TOGETHER: usize = 1_000;
 /// How long to wait after something was not acknowledged.
 const AGAIN: Duration = Duration::from_millis(100);
