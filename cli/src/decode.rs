@@ -1,7 +1,5 @@
 //! Reading decisions as they are stored and published: framed, by whatever schema wrote them.
 
-use std::collections::BTreeMap;
-
 use daybook_runtime::registry::{Registry, RegistryError};
 use daybook_wire::{LoggedDecision, decision_codec, decode_decision, unframe};
 
@@ -15,14 +13,12 @@ use crate::failure::Failure;
 pub struct Decoder {
     registry: Registry,
     away: bool,
-    /// Which schemas are this version's own.
-    own: BTreeMap<u32, bool>,
 }
 
 impl Decoder {
     /// A decoder that has not asked yet.
     pub fn new(config: &Config) -> Result<Self, Failure> {
-        Ok(Self { registry: connect::registry(config)?, away: false, own: BTreeMap::new() })
+        Ok(Self { registry: connect::registry(config)?, away: false })
     }
 
     /// Whether this version's schema stood in.
@@ -32,10 +28,9 @@ impl Decoder {
 
     /// Whether a decision that was read was written with this version's own schema, as far as that is known: then the
     /// same decision is the same bytes.
-    pub fn is_own(&mut self, record: &[u8]) -> bool {
+    pub fn is_own(&self, record: &[u8]) -> bool {
         let Ok((id, _)) = unframe(record) else { return false };
-        let Some(schema) = self.registry.known(id) else { return true };
-        *self.own.entry(id).or_insert_with(|| *schema == *decision_codec().schema())
+        self.registry.known(id).is_none_or(|schema| schema.is(decision_codec().schema()))
     }
 
     /// Reads one.

@@ -3,11 +3,10 @@
 use std::fmt;
 use std::sync::LazyLock;
 
-use apache_avro::Schema;
 use daybook_domain::{Attendee, BookingId, BookingKind, Elsewhere, ResourceId, SourceName, Standing, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::avro::{Codec, WireError};
+use crate::avro::{Codec, Schema, WireError};
 use crate::shared::{
     AttendeeRecord, ElsewhereRecord, KindRecord, StandingFields, StatusRecord, count, elsewhere, optional_time, parse,
     read_count, read_unit, time,

@@ -2,10 +2,9 @@
 
 use std::sync::LazyLock;
 
-use apache_avro::Schema;
 use daybook_domain::Decision;
 
-use crate::avro::{Codec, WireError};
+use crate::avro::{Codec, Schema, WireError};
 
 mod read;
 mod record;

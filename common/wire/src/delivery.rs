@@ -2,11 +2,10 @@
 
 use std::sync::LazyLock;
 
-use apache_avro::Schema;
 use daybook_domain::{BookingId, ResourceId, TargetName, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::avro::{Codec, WireError};
+use crate::avro::{Codec, Schema, WireError};
 use crate::shared::{parse, time};
 
 /// What a target shows of a booking.

@@ -16,8 +16,7 @@ mod request;
 mod shared;
 pub mod standard_webhooks;
 
-pub use apache_avro::Schema;
-pub use avro::{Codec, WireError};
+pub use avro::{Codec, Schema, WireError};
 pub use booking::{CanonicalBooking, ShadowName, booking_codec, decode_booking, encode_booking};
 pub use decision::{LoggedDecision, decision_codec, decode_decision, encode_decision};
 pub use delivery::{

@@ -3,14 +3,13 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use apache_avro::Schema;
 use daybook_domain::{
     BookingId, CancelKind, Claim, Content, Expected, Identity, Interval, Operation, Request, SourceName, SourceVersion,
     Subject, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::avro::{Codec, WireError};
+use crate::avro::{Codec, Schema, WireError};
 use crate::shared::{
     AttendeeRecord, BasisRecord, ElsewhereRecord, OperationRecord, RulesRecord, SourceVersionRecord, digest,
     digest_text, elsewhere, list, optional_interval, optional_time, parse, read_count, required, texts, time,

@@ -1,7 +1,6 @@
 //! Records of every schema that was ever registered read with today's code, and today's records read with every
 //! schema that was ever registered. `tests/fixtures` keeps those schemas and one datum of each record.
 
-use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::schema_compatibility::SchemaCompatibility;
 use apache_avro::types::Value;
@@ -12,7 +11,7 @@ use daybook_domain::{
 };
 use daybook_domain::{CancelKind, Claim, Subject};
 use daybook_wire::{
-    CanonicalBooking, LoggedDecision, SCHEMAS, booking_codec, decision_codec, decode_booking, decode_decision,
+    CanonicalBooking, LoggedDecision, SCHEMAS, Schema, booking_codec, decision_codec, decode_booking, decode_decision,
     decode_request, encode_booking, encode_decision, encode_request, request_codec,
 };
 
@@ -215,8 +214,9 @@ fn each_schema_and_its_predecessors_read_one_another() {
         ("booking.canonical-value", booking_codec().schema(), BOOKING),
     ] {
         let before = schema(before);
-        SchemaCompatibility::can_read(&before, now).unwrap_or_else(|error| panic!("{name}: {error}"));
-        SchemaCompatibility::can_read(now, &before).unwrap_or_else(|error| panic!("{name}, backwards: {error}"));
+        SchemaCompatibility::can_read(before.avro(), now.avro()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        SchemaCompatibility::can_read(now.avro(), before.avro())
+            .unwrap_or_else(|error| panic!("{name}, backwards: {error}"));
     }
 }
 
@@ -263,8 +263,8 @@ fn enumerations(text: &str) -> Vec<(String, Vec<String>, Option<String>)> {
 /// What somebody who still has the first schema reads of a record of today.
 fn as_first(writer: &Schema, first: &str, mut datum: &[u8]) -> Vec<(String, Value)> {
     let first = schema(first);
-    let value = GenericDatumReader::builder(writer)
-        .reader_schema(&first)
+    let value = GenericDatumReader::builder(writer.avro())
+        .reader_schema(first.avro())
         .build()
         .and_then(|reader| reader.read_value(&mut datum))
         .expect("reads");

@@ -234,8 +234,8 @@ fn a_record_of_a_newer_schema_reads_without_its_new_field() {
     );
     let writer = Schema::parse_str(&newer).expect("parses");
     let request = request(Operation::Book(claim()));
-    let ours = apache_avro::to_value(record(&request)).expect("a value").resolve(&writer).expect("fits");
-    let datum = apache_avro::writer::datum::GenericDatumWriter::builder(&writer)
+    let ours = apache_avro::to_value(record(&request)).expect("a value").resolve(writer.avro()).expect("fits");
+    let datum = apache_avro::writer::datum::GenericDatumWriter::builder(writer.avro())
         .build()
         .and_then(|writer| writer.write_value_to_vec(ours))
         .expect("writes");
