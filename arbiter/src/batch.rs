@@ -124,6 +124,15 @@ pub struct Decided {
     pub zones: BTreeMap<ResourceId, String>,
 }
 
+impl Decided {
+    /// The requests that a look into the store would find decided, once it is committed.
+    pub fn requests(&self) -> impl Iterator<Item = RequestId> {
+        let decisions = self.decisions.iter().map(|ready| &ready.logged.decision);
+        let remembered = decisions.filter(|it| it.outcome != Outcome::Rejected(Rejection::Internal));
+        remembered.map(|decision| decision.request_id)
+    }
+}
+
 /// A batch, decided, and not carried over into rows yet.
 #[derive(Debug)]
 pub struct Ruled {

@@ -3,7 +3,8 @@
 //! Owns: that a batch is decided on what the store says. Within an epoch the worker is the only writer, so what it has
 //! committed is what the store has. A cache belongs to the run of one claim and ends with it. A batch [opens](Cache::open)
 //! the cache and [settles](Cache::settle) it after a clean commit; a cache that was opened and not settled is empty at the
-//! next opening, whatever came between: an error, a panic, a cancellation.
+//! next opening, whatever came between: an error, a panic, a cancellation. One more batch may be opened
+//! [ahead](Cache::open_ahead), on top of one that is being committed: it is settled after that one, or gone with it.
 //!
 //! A resource is in it with everything live that ends after its floor, and with whatever else requests have named. What is
 //! missing is loaded: by name with every batch, by time where a claim reaches back beyond the floor. More than is needed
@@ -61,7 +62,8 @@ pub struct Cache {
     about: BTreeMap<ResourceId, About>,
     /// Of the batch in hand: never dropped.
     batch: BTreeSet<ResourceId>,
-    settled: bool,
+    /// Batches that were opened and not settled.
+    open: u8,
     turn: u64,
     weight: usize,
 }
@@ -92,7 +94,7 @@ impl Cache {
             states: BTreeMap::new(),
             about: BTreeMap::new(),
             batch: BTreeSet::new(),
-            settled: true,
+            open: 0,
             turn: 0,
             weight: 0,
         }
@@ -100,10 +102,21 @@ impl Cache {
 
     /// Begins a batch: says what it needs of the store. Empties the cache first if the batch before was not settled.
     pub fn open(&mut self, requests: &[&Request], now: Timestamp) -> Wanted {
-        if !self.settled {
+        if self.open > 0 {
             self.clear();
         }
-        self.settled = false;
+        self.open = 1;
+        self.begin(requests, now)
+    }
+
+    /// Begins a batch on top of the one that is open: what that one has decided counts as stored.
+    pub fn open_ahead(&mut self, requests: &[&Request], now: Timestamp) -> Wanted {
+        self.carry();
+        self.open += 1;
+        self.begin(requests, now)
+    }
+
+    fn begin(&mut self, requests: &[&Request], now: Timestamp) -> Wanted {
         self.turn += 1;
         self.batch = requests.iter().map(|request| request.resource.clone()).collect();
         let floor = now.minus(BACK);
@@ -199,30 +212,42 @@ impl Cache {
     }
 
     /// Ends a batch that was committed, surely and by us: what was decided is what the store has. Drops what is over, and
-    /// then what was used longest ago, as far as the budget asks.
+    /// then what was used longest ago, as far as the budget asks; but not while another batch is open, whose decisions
+    /// only the states have.
     pub fn settle(&mut self, now: Timestamp) {
+        self.open = self.open.saturating_sub(1);
+        if self.open > 0 {
+            return;
+        }
+        self.carry();
         for resource in &self.batch {
             let (Some(state), Some(about)) = (self.states.get_mut(resource), self.about.get_mut(resource)) else {
                 continue;
             };
-            if state.rules().is_some() {
-                about.stored = Some(state.version());
-            }
             let floor = now.minus(BACK);
             if floor.since(about.floor) > PRUNE || state.len() > 2 * about.pruned + GROWTH {
                 about.floor = about.floor.max(floor);
                 state.forget_before(about.floor);
                 about.pruned = state.len();
             }
-            // The resource itself counts, or names of nothing would fill the memory.
-            let weight = state.len() + 1;
-            self.weight = self.weight + weight - about.weight;
-            self.budget.held.fetch_add(weight, Ordering::Relaxed);
-            self.budget.held.fetch_sub(about.weight, Ordering::Relaxed);
-            about.weight = weight;
+            self.weight -= about.weight;
+            self.weight += about.weigh(state, &self.budget);
         }
         self.shrink();
-        self.settled = true;
+    }
+
+    /// What the batch has decided counts as stored, and its weight as held.
+    fn carry(&mut self) {
+        for resource in &self.batch {
+            let (Some(state), Some(about)) = (self.states.get(resource), self.about.get_mut(resource)) else {
+                continue;
+            };
+            if state.rules().is_some() {
+                about.stored = Some(state.version());
+            }
+            self.weight -= about.weight;
+            self.weight += about.weigh(state, &self.budget);
+        }
     }
 
     fn shrink(&mut self) {
@@ -252,6 +277,18 @@ impl Cache {
         self.about.clear();
         self.budget.held.fetch_sub(self.weight, Ordering::Relaxed);
         self.weight = 0;
+    }
+}
+
+impl About {
+    /// Counts a state in the budget; says for how much.
+    fn weigh(&mut self, state: &State, budget: &Budget) -> usize {
+        // The resource itself counts, or names of nothing would fill the memory.
+        let weight = state.len() + 1;
+        budget.held.fetch_add(weight, Ordering::Relaxed);
+        budget.held.fetch_sub(self.weight, Ordering::Relaxed);
+        self.weight = weight;
+        weight
     }
 }
 

@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use daybook_domain::BookingId;
 use tokio::sync::Notify;
 
-/// Bookings that one partition's watch remembers. Records land within seconds of being sent: at 10,000 a second this is 10 s.
-/// What was forgotten too soon costs one look into the store when it lands. About 10 MB, in 24 partitions 240 MB at most,
+/// Bookings that one partition's watch remembers. Records land within a second of being sent, where there are thousands.
+/// What was forgotten too soon costs one look into the store when it lands. About 2 MB, in 24 partitions 50 MB at most,
 /// and only where that many bookings change.
-const REMEMBERED: usize = 100_000;
+const REMEMBERED: usize = 20_000;
 
 /// What a partition's owner has published, and what it has seen landing. Cheap to clone; lasts as long as one claim.
 #[derive(Debug, Clone, Default)]
@@ -83,9 +83,21 @@ impl Watch {
         self.0.suspected.notified().await;
     }
 
-    /// The suspects, each with the version that landed last: if the store has a newer one, it has to be published again.
-    pub fn take(&self) -> BTreeMap<BookingId, u64> {
-        std::mem::take(&mut self.seen().suspects)
+    /// Suspects, `max` of them at most, each with the version that landed last: if the store has a newer one, it has to be
+    /// published again. The others are told of once more.
+    pub fn take(&self, max: usize) -> BTreeMap<BookingId, u64> {
+        let mut seen = self.seen();
+        let rest = match seen.suspects.keys().nth(max).copied() {
+            Some(first) => seen.suspects.split_off(&first),
+            None => BTreeMap::new(),
+        };
+        let more = !rest.is_empty();
+        let taken = std::mem::replace(&mut seen.suspects, rest);
+        drop(seen);
+        if more {
+            self.0.suspected.notify_one();
+        }
+        taken
     }
 
     /// Puts a suspect back that could not be asked about.
@@ -143,7 +155,7 @@ mod tests {
         watch.landed(booking(1), 1);
         watch.landed(booking(1), 2);
         watch.landed(booking(1), 2);
-        assert!(watch.take().is_empty());
+        assert!(watch.take(10).is_empty());
     }
 
     #[test]
@@ -152,10 +164,10 @@ mod tests {
         watch.publishing(booking(1), 5);
         watch.landed(booking(1), 5);
         watch.landed(booking(1), 4);
-        assert_eq!(watch.take(), BTreeMap::from([(booking(1), 4)]));
+        assert_eq!(watch.take(10), BTreeMap::from([(booking(1), 4)]));
         watch.landed(booking(1), 4);
         watch.landed(booking(1), 5);
-        assert!(watch.take().is_empty());
+        assert!(watch.take(10).is_empty());
     }
 
     #[test]
@@ -163,21 +175,21 @@ mod tests {
         let watch = Watch::default();
         watch.landed(booking(1), 7);
         watch.landed(booking(1), 8);
-        assert_eq!(watch.take(), BTreeMap::from([(booking(1), 8)]));
+        assert_eq!(watch.take(10), BTreeMap::from([(booking(1), 8)]));
         watch.publishing(booking(1), 9);
         watch.landed(booking(1), 7);
-        assert_eq!(watch.take(), BTreeMap::from([(booking(1), 7)]));
+        assert_eq!(watch.take(10), BTreeMap::from([(booking(1), 7)]));
     }
 
     #[test]
     fn what_nobody_can_read_is_a_suspect_until_the_current_row_lands() {
         let watch = Watch::default();
         watch.defaced(booking(1));
-        assert_eq!(watch.take(), BTreeMap::from([(booking(1), 0)]));
+        assert_eq!(watch.take(10), BTreeMap::from([(booking(1), 0)]));
         watch.defaced(booking(1));
         watch.publishing(booking(1), 3);
         watch.landed(booking(1), 3);
-        assert!(watch.take().is_empty());
+        assert!(watch.take(10).is_empty());
     }
 
     #[test]
@@ -188,6 +200,22 @@ mod tests {
         }
         assert_eq!(watch.seen().known.len(), REMEMBERED);
         watch.landed(booking(0), 1);
-        assert_eq!(watch.take().len(), 1);
+        assert_eq!(watch.take(10).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn suspects_are_taken_in_parts_and_the_rest_is_told_of_again() {
+        let watch = Watch::default();
+        for n in 0..5 {
+            watch.landed(booking(n), 1);
+        }
+        let mut taken = Vec::new();
+        for part in [2, 2, 1] {
+            watch.suspected().await;
+            let suspects = watch.take(2);
+            assert_eq!(suspects.len(), part);
+            taken.extend(suspects.into_keys());
+        }
+        assert_eq!(taken, (0..5).map(booking).collect::<Vec<_>>());
     }
 }

@@ -35,6 +35,8 @@ pub struct Config {
 pub struct ArbiterConfig {
     /// Requests in one transaction at most; 1 to 10,000.
     pub batch_max: usize,
+    /// Batches that are decided and committed at the same moment; 1 to 64, and fewer than `postgres.connections`.
+    pub turns: usize,
     /// How long the group waits for a silent arbiter; 6 s (the brokers' own minimum) to 5 min.
     #[serde(with = "humantime_serde")]
     pub session_timeout: Duration,
@@ -55,6 +57,9 @@ impl Tree for Config {
         self.postgres.validate(faults);
         self.log.validate(faults);
         let arbiter = &self.arbiter;
+        let connections = usize::try_from(self.postgres.connections).unwrap_or(usize::MAX);
+        faults.require((1..=64).contains(&arbiter.turns), "arbiter.turns", "must be 1 to 64");
+        faults.require(arbiter.turns < connections, "arbiter.turns", "must be below postgres.connections");
         let between = |low: Duration, value: Duration, high: Duration| low <= value && value <= high;
         faults.require((1..=10_000).contains(&arbiter.batch_max), "arbiter.batch_max", "must be 1 to 10000");
         let session = between(Duration::from_secs(6), arbiter.session_timeout, Duration::from_secs(300));

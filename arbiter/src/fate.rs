@@ -11,17 +11,28 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::{self, Decided};
+use crate::cache::Cache;
 use crate::error::Error;
 use crate::fault;
 use crate::intake::{Content, Entry};
 use crate::patience::send;
+use crate::plan::Plan;
 use crate::ports::{Books, Topics};
-use crate::publish::Group;
-use crate::recover::Unpublished;
-use crate::worker::{COMPONENT, Run, Worker};
+use crate::publish::Commit;
+use crate::recover::{Again, Unpublished};
+use crate::worker::{COMPONENT, Run, Turn, Worker};
 
 /// How long to wait after a commit that was not done.
 const COMMIT_AGAIN: Duration = Duration::from_millis(500);
+
+/// What a batch is decided on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ground<'a> {
+    /// What the store has, where the partition stands.
+    Stored(&'a Position),
+    /// What it will have once this is committed.
+    Ahead(&'a Decided),
+}
 
 /// What became of a try.
 enum Fate {
@@ -33,16 +44,19 @@ enum Fate {
 
 impl<B: Books, T: Topics> Worker<B, T> {
     /// Decides records and commits what was decided, until one of both fails for good.
-    pub(crate) async fn attempt(
-        &self,
-        run: &mut Run<'_>,
+    pub(crate) async fn attempt<'a>(
+        &'a self,
+        run: &mut Run<'a>,
         entries: &[Entry],
         verdicts: &BTreeMap<i64, Rejection>,
+        plan: Option<Plan>,
+        turn: Turn<'a>,
     ) -> Result<(), Error> {
-        let began = Instant::now();
+        let began = plan.as_ref().map_or_else(Instant::now, |plan| plan.began);
+        let mut decided = plan.map(|plan| *plan.decided);
         let mut tried = false;
         let decided = loop {
-            match self.once(run, entries, verdicts, tried).await? {
+            match self.once(run, entries, verdicts, decided.take(), tried).await? {
                 Fate::Committed(decided) => break decided,
                 Fate::NotCommitted => {
                     // Reads work and commits do not: a server that is shutting down, read-only or full.
@@ -55,6 +69,7 @@ impl<B: Books, T: Topics> Worker<B, T> {
                     }
                 }
                 Fate::Earlier(found) => {
+                    drop(turn);
                     // What it decided is not at hand, so it is published as a successor would.
                     let before = run.position.next_seq - 1;
                     let next_seq = found.next_seq;
@@ -66,27 +81,36 @@ impl<B: Books, T: Topics> Worker<B, T> {
                 }
             }
         };
+        drop(turn);
         self.health.ready(COMPONENT);
         fault::after_commit();
         self.note(&decided, began);
         self.metrics.cache_bookings.set(i64::try_from(self.budget.held()).unwrap_or(i64::MAX));
         run.position = decided.after.clone();
         self.owned.stands(&run.position);
-        let group = Group::of(&decided, run.again.last(), self.ids);
+        let commit = Commit::Decided { decided, published: run.again.last() };
         let again = run.again.done_below(run.position.next_seq);
         self.metrics.decided_again_total.inc_by(u64::try_from(again).unwrap_or(u64::MAX));
-        send(run.groups, group, run.revoked).await
+        send(run.groups, commit, run.revoked).await
     }
 
     /// One try. `tried` if the COMMIT of an earlier one may still be on its way.
-    async fn once(
-        &self,
-        run: &mut Run<'_>,
+    async fn once<'a>(
+        &'a self,
+        run: &mut Run<'a>,
         entries: &[Entry],
         verdicts: &BTreeMap<i64, Rejection>,
+        decided: Option<Decided>,
         tried: bool,
     ) -> Result<Fate, Error> {
-        let decided = match self.decide(run, entries, verdicts).await {
+        let decided = match decided {
+            Some(decided) => Ok(decided),
+            None => {
+                let Run { position, cache, again, revoked, .. } = run;
+                self.decide(Ground::Stored(position), cache, again, entries, verdicts, revoked).await
+            }
+        };
+        let decided = match decided {
             // What was read half before and half after an earlier try was carried out, or the store was put back, says
             // nothing.
             Err(error) if tried || matches!(error, Error::Disagreement(_)) => {
@@ -95,7 +119,7 @@ impl<B: Books, T: Topics> Worker<B, T> {
             }
             decided => decided?,
         };
-        match self.books.commit(&run.position, &decided).await {
+        match self.commit(run, &decided).await {
             Ok(()) => {
                 run.cache.settle(decided.after.now);
                 Ok(Fate::Committed(Box::new(decided)))
@@ -105,16 +129,24 @@ impl<B: Books, T: Topics> Worker<B, T> {
         }
     }
 
-    async fn decide(
+    pub(crate) async fn decide(
         &self,
-        run: &mut Run<'_>,
+        ground: Ground<'_>,
+        cache: &mut Cache,
+        again: &Again,
         entries: &[Entry],
         verdicts: &BTreeMap<i64, Rejection>,
+        revoked: &CancellationToken,
     ) -> Result<Decided, Error> {
-        let Run { position, cache, again, revoked, .. } = run;
         let requests: Vec<&Request> = entries.iter().filter_map(request).collect();
-        let wanted = cache.open(&requests, position.now);
-        let loaded = self.patiently(revoked, async || Ok(self.books.load(&wanted).await?)).await?;
+        let (position, wanted) = match ground {
+            Ground::Stored(position) => (position, cache.open(&requests, position.now)),
+            Ground::Ahead(base) => (&base.after, cache.open_ahead(&requests, base.after.now)),
+        };
+        let mut loaded = self.patiently(revoked, async || Ok(self.books.load(&wanted).await?)).await?;
+        if let Ground::Ahead(base) = ground {
+            loaded.decided.extend(base.requests());
+        }
         self.metrics.cache_loads_total.inc_by(u64::try_from(wanted.whole.len()).unwrap_or(u64::MAX));
         let (mut rows, decided) = cache.take_in(&wanted, loaded)?;
         let mut all_verdicts = again.verdicts(entries);
@@ -124,6 +156,11 @@ impl<B: Books, T: Topics> Worker<B, T> {
         let ruled = catch_unwind(rule).map_err(|_| Error::Panicked)?;
         again.compare(&ruled)?;
         let mut missing = ruled.touched();
+        if let Ground::Ahead(base) = ground {
+            let newer = base.bookings.iter().map(|touched| &touched.row);
+            let newer = newer.filter(|row| missing.contains(&row.state.booking_id));
+            rows.extend(newer.map(|row| (row.state.booking_id, row.clone())));
+        }
         missing.retain(|booking| !rows.contains_key(booking) && !wanted.bookings.contains(booking));
         if !missing.is_empty() {
             let found = self.patiently(revoked, async || Ok(self.books.rows(&missing).await?)).await?;

@@ -16,11 +16,13 @@ mod error;
 mod expiry;
 mod fate;
 mod fault;
+mod gather;
 mod intake;
 mod metrics;
 mod note;
 mod ownership;
 mod patience;
+mod plan;
 mod ports;
 mod publish;
 mod recover;
@@ -38,6 +40,7 @@ use daybook_runtime::kafka::{Consumer, ConsumerSpec};
 use daybook_runtime::registry::Registry;
 use daybook_runtime::retry;
 use daybook_runtime::service::Service;
+use tokio::sync::Semaphore;
 
 use cache::Budget;
 pub use config::Config;
@@ -80,7 +83,8 @@ pub async fn start(config: Config, service: &Service) -> Result<(), Box<dyn std:
         let spec = ConsumerSpec {
             group: "daybook-arbiter".to_owned(),
             topics: vec![REQUESTS.to_owned()],
-            queue: 2 * config.arbiter.batch_max,
+            // As many again wait, read, for their turn.
+            queue: config.arbiter.batch_max.div_ceil(2),
             session_timeout: config.arbiter.session_timeout,
         };
         let mut consumer = Consumer::start(&config.kafka, &spec, epochs, &life, &health, &service.metrics)?;
@@ -102,7 +106,7 @@ pub async fn start(config: Config, service: &Service) -> Result<(), Box<dyn std:
             topics,
             ids,
             batch_max: config.arbiter.batch_max,
-            together: publish::TOGETHER,
+            turns: Semaphore::new(config.arbiter.turns),
             budget: Budget::new(config.arbiter.cache_bookings),
             owned,
             life: life.clone(),

@@ -4,6 +4,9 @@ use std::process::ExitCode;
 
 use daybook_arbiter::{Config, start};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     daybook_runtime::service::main::<Config>("arbiter", async |config, service| start(config, service).await)
 }

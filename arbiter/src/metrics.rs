@@ -32,6 +32,8 @@ daybook_runtime::metrics! {
         /// Decisions made again, and found to be those on the topic, because the store had lost their commits. Any at
         /// all: a failover of the store lost commits.
         decided_again_total: IntCounter,
+        /// Batches decided while the one before them was committed: a partition with a backlog, and turns to spare.
+        planned_total: IntCounter,
         /// Bookings and resources that the caches of all partitions hold.
         cache_bookings: IntGauge,
         /// Resources loaded whole into a cache. Alert when it keeps pace with the decisions: the cache is too small.

@@ -9,9 +9,7 @@ use std::time::Duration;
 use arbiter_core::partition::Position;
 use daybook_domain::topics;
 use daybook_runtime::admin::Health;
-use daybook_runtime::kafka::{
-    Claimed, KafkaConfig, Ownership, Record, Start, TailError, TopicPartition, bounds, last_records,
-};
+use daybook_runtime::kafka::{Claimed, KafkaConfig, Ownership, Record, Start, Tail, TailError, TopicPartition};
 use daybook_runtime::lifecycle::Lifecycle;
 use daybook_runtime::postgres::StoreError;
 use daybook_runtime::registry::{Registry, RegistryError};
@@ -21,8 +19,9 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
+use crate::publish::TOGETHER;
 use crate::store::Store;
-use crate::topics::read_decision;
+use crate::topics::{read_back, read_decision};
 use crate::worker::COMPONENT;
 
 /// How long the topic's last records may take to come.
@@ -32,12 +31,19 @@ const TAIL: Duration = Duration::from_secs(10);
 /// while nobody followed, or just before whoever followed was gone. Each booking among them is one look-up.
 pub const FOLLOW_BACK: i64 = 10_000;
 
+/// Records of `booking.decisions` before its end among which a successor looks for the newest decision. The very last may be
+/// older: what a predecessor that froze had sent and not heard of, and its client repeated when it thawed. Two groups of
+/// those, of [`TOGETHER`] each. Where as many decisions were made between two records as there are records, none of them is
+/// a repeat: then the two are all that has to be read.
+#[allow(clippy::cast_possible_wrap, reason = "thousands")]
+pub const LOOK_BACK: i64 = 2 * TOGETHER as i64 + 1;
+
 /// What a claimed partition begins with.
 #[derive(Debug)]
 pub struct Claim {
     /// Where it stands, in our epoch.
     pub position: Position,
-    /// The last record on `booking.decisions`.
+    /// The newest decision on `booking.decisions`.
     pub published: LastPublished,
     /// The first offset on `booking.requests`, and one past the last.
     pub log: (i64, i64),
@@ -45,7 +51,7 @@ pub struct Claim {
     pub canonical_from: i64,
 }
 
-/// The last record of a partition of `booking.decisions`.
+/// The newest decision of a partition of `booking.decisions`.
 #[derive(Debug)]
 pub enum LastPublished {
     /// There is none.
@@ -57,8 +63,21 @@ pub enum LastPublished {
         /// Its value.
         bytes: Vec<u8>,
     },
-    /// Somebody else's.
+    /// The last record is somebody else's.
     Foreign,
+}
+
+impl LastPublished {
+    /// The next record on the topic: a decision, or not.
+    pub fn then(&mut self, record: Option<(i64, Vec<u8>)>) {
+        *self = match (record, std::mem::replace(self, Self::Nothing)) {
+            (None, _) => Self::Foreign,
+            (Some((seq, _)), Self::Decision { seq: newest, bytes }) if newest > seq => {
+                Self::Decision { seq: newest, bytes }
+            }
+            (Some((seq, bytes)), _) => Self::Decision { seq, bytes },
+        };
+    }
 }
 
 /// Claims partitions by bumping their epochs.
@@ -111,9 +130,11 @@ impl Epochs {
 
     async fn acquire(&self, partitions: &[i32]) -> Result<Vec<Claim>, ClaimError> {
         let positions = self.store.acquire(partitions, &self.owner).await?;
-        let mut published = self.published(partitions).await?;
-        let logs = bounds(&self.kafka, topics::REQUESTS, partitions, TAIL)?;
-        let canonical = bounds(&self.kafka, topics::CANONICAL, partitions, TAIL)?;
+        // Blocks, which is what the consumer's own thread is for.
+        let tail = Tail::connect(&self.kafka, TAIL)?;
+        let mut published = self.published(&tail, partitions).await?;
+        let logs = tail.bounds(topics::REQUESTS, partitions, TAIL)?;
+        let canonical = tail.bounds(topics::CANONICAL, partitions, TAIL)?;
         Ok(positions
             .into_iter()
             .map(|position| Claim {
@@ -127,23 +148,40 @@ impl Epochs {
             .collect())
     }
 
-    /// The last decision on the topic, by partition.
-    async fn published(&self, partitions: &[i32]) -> Result<BTreeMap<i32, LastPublished>, ClaimError> {
-        // Blocks, which is what the consumer's own thread is for.
-        let last = last_records(&self.kafka, topics::DECISIONS, partitions, TAIL)?;
+    /// The newest decision on the topic, by partition.
+    async fn published(&self, tail: &Tail, partitions: &[i32]) -> Result<BTreeMap<i32, LastPublished>, ClaimError> {
+        let mut bounds = tail.bounds(topics::DECISIONS, partitions, TAIL)?;
+        bounds.retain(|_, (begin, end)| begin < end);
+        let firsts = bounds.iter().map(|(partition, (begin, end))| (*partition, (*begin).max(end - LOOK_BACK)));
+        let lasts = bounds.iter().map(|(partition, (_, end))| (*partition, end - 1)).collect();
+        let firsts = tail.records_at(topics::DECISIONS, &firsts.collect(), TAIL)?;
+        let lasts = tail.records_at(topics::DECISIONS, &lasts, TAIL)?;
         let mut published = BTreeMap::new();
-        for (partition, record) in last {
-            published.insert(partition, self.decision(record).await?);
+        for (partition, last) in lasts {
+            let first = match firsts.get(&partition) {
+                Some(first) => Some((first.offset, self.decision(first).await?)),
+                None => None,
+            };
+            let mut newest = LastPublished::Nothing;
+            match (first, self.decision(&last).await?) {
+                (Some((offset, Some((first, _)))), Some((seq, bytes))) if last.offset - offset == seq - first => {
+                    newest.then(Some((seq, bytes)));
+                }
+                _ => {
+                    for record in read_back(&self.kafka, partition, LOOK_BACK)?.0 {
+                        newest.then(self.decision(&record).await?);
+                    }
+                }
+            }
+            published.insert(partition, newest);
         }
         Ok(published)
     }
 
-    async fn decision(&self, record: Record) -> Result<LastPublished, RegistryError> {
-        let Some(bytes) = record.value else { return Ok(LastPublished::Foreign) };
-        Ok(match read_decision(&self.registry, &bytes).await? {
-            Some(logged) => LastPublished::Decision { seq: logged.seq, bytes },
-            None => LastPublished::Foreign,
-        })
+    /// A decision's `seq` and bytes; none for what is no decision.
+    async fn decision(&self, record: &Record) -> Result<Option<(i64, Vec<u8>)>, RegistryError> {
+        let bytes = record.value.clone().unwrap_or_default();
+        Ok(read_decision(&self.registry, &bytes).await?.map(|logged| (logged.seq, bytes)))
     }
 }
 

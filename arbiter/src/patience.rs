@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
-use crate::publish::Group;
+use crate::publish::Commit;
 use crate::worker::{COMPONENT, Worker};
 
 /// The first wait before something is tried again; it doubles up to [`AGAIN_MAX`].
@@ -51,12 +51,16 @@ impl<B, T> Worker<B, T> {
     }
 }
 
-/// Hands a group to the publisher, which is gone only if the process is ending. What a revoked partition does not hand
+/// Hands a commit to the publisher, which is gone only if the process is ending. What a revoked partition does not hand
 /// on, its next owner publishes.
-pub(crate) async fn send(groups: &mpsc::Sender<Group>, group: Group, revoked: &CancellationToken) -> Result<(), Error> {
+pub(crate) async fn send(
+    groups: &mpsc::Sender<Commit>,
+    commit: Commit,
+    revoked: &CancellationToken,
+) -> Result<(), Error> {
     tokio::select! {
         biased;
-        result = groups.send(group) => result.map_err(|_| Error::Cancelled),
+        result = groups.send(commit) => result.map_err(|_| Error::Cancelled),
         () = revoked.cancelled() => Err(Error::Cancelled),
     }
 }

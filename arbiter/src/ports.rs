@@ -91,11 +91,12 @@ pub trait Books: Send + Sync {
         limit: i64,
     ) -> impl Future<Output = Result<Vec<StoredDecision>, StoreError>> + Send;
 
-    /// Those of these bookings that are the partition's, as they stand now, in the order of the decisions that made them so.
-    fn bookings(
+    /// Those of these bookings that are the partition's and have a higher version than the one given, as they stand now, in
+    /// the order of the decisions that made them so.
+    fn newer(
         &self,
         partition: i32,
-        bookings: &BTreeSet<BookingId>,
+        than: &BTreeMap<BookingId, u64>,
     ) -> impl Future<Output = Result<Vec<CanonicalBooking>, StoreError>> + Send;
 }
 

@@ -1,15 +1,14 @@
 //! Publishing what is stored: what follows from decisions, the decisions in order of `seq`, and each touched booking's
 //! current row.
 //!
-//! One loop a partition. It sends a group and waits until the brokers have all of it before the next, so that after a
-//! crash no more than one group, or [`TOGETHER`] decisions of it, can be in doubt; a successor sends that again, byte for
-//! byte. Its producer never gives a record up, because a record that is given up and followed by another would be a gap.
-//! What follows from a decision is acknowledged before the decision is sent: a decision that is on the topic has had its
-//! consequence.
+//! One loop a partition. It sends a group, and waits until the brokers have all of it before the next. Its producer never
+//! gives a record up, because a record that is given up and followed by another would be a gap. What follows from a
+//! decision, and the rows of its bookings, are acknowledged before the decision is sent: a decision that is on the topic
+//! has had its consequences, and the last one there tells a successor where to begin.
 
+use std::pin::pin;
 use std::time::Duration;
 
-use arbiter_core::follow_up;
 use daybook_domain::{BookingId, Decision, Request, topics};
 use daybook_runtime::kafka::ProducerError;
 use daybook_runtime::lifecycle::Lifecycle;
@@ -23,11 +22,16 @@ use crate::metrics::Metrics;
 use crate::ports::{Books, Post, StoredDecision, Topics};
 use crate::topics::Ids;
 
-/// Decisions that are sent together at most, with the bookings of all of their group before them: what a successor goes
-/// back by. The same in every process and at every setting: nobody knows who published last, and in groups of which size.
+/// Decisions that are sent together at most: those whose acknowledgements a process can miss. The same in every process and
+/// at every setting: nobody knows who published last.
 pub const TOGETHER: usize = 1_000;
 /// How long to wait after something was not acknowledged.
 const AGAIN: Duration = Duration::from_millis(100);
+/// How long after its claim a partition begins to follow `booking.canonical`, some way back: what waits for a decision after a
+/// takeover goes first.
+const FOLLOW_AFTER: Duration = Duration::from_secs(2);
+/// Suspects that are compared with the store at a time, so that what was decided meanwhile does not wait for all of them.
+const COMPARED: usize = 1_000;
 
 /// A booking's row on its way.
 #[derive(Debug)]
@@ -37,12 +41,29 @@ struct Current {
     post: Post,
 }
 
+/// A commit, to be published.
+#[derive(Debug)]
+pub enum Commit {
+    /// A batch.
+    Decided {
+        /// What was committed.
+        decided: Box<Decided>,
+        /// The last `seq` that is on the topic already.
+        published: i64,
+    },
+    /// What a predecessor committed.
+    Recovered(Group),
+}
+
 /// What one commit gave to publish.
 #[derive(Debug, Default)]
 pub struct Group {
-    /// Requests to other resources. First.
-    follow_ups: Vec<Post>,
-    bookings: Vec<Current>,
+    /// Requests to other resources, and the current rows of bookings. First.
+    consequences: Vec<Post>,
+    /// How many of them are requests.
+    follow_ups: u64,
+    /// What the others show.
+    versions: Vec<(BookingId, u64)>,
     decisions: Vec<Post>,
 }
 
@@ -51,26 +72,22 @@ impl Group {
     pub fn of(decided: &Decided, published: i64, ids: Ids) -> Self {
         let partition = decided.after.partition;
         let trace = |seq: i64| {
-            let found = decided.decisions.iter().find(|ready| ready.logged.seq == seq);
-            found.and_then(|ready| ready.traceparent.as_deref())
+            let at = decided.decisions.binary_search_by_key(&seq, |ready| ready.logged.seq).ok()?;
+            decided.decisions[at].traceparent.as_deref()
         };
         let visible = decided
             .bookings
             .iter()
             .filter(|touched| touched.before.as_ref().is_none_or(|before| before.version < touched.row.state.version));
         let fresh = || decided.decisions.iter().filter(move |ready| ready.logged.seq > published);
-        Self {
-            follow_ups: fresh()
-                .filter_map(|ready| consequence(&ready.logged.decision, ready.traceparent.as_deref(), ids))
-                .collect(),
-            bookings: visible
-                .map(|touched| {
-                    let zone = decided.zones.get(&touched.row.resource).cloned();
-                    booking(&touched.row.canonical(zone), partition, trace(touched.row.seq), ids)
-                })
-                .collect(),
-            decisions: fresh().map(|ready| decision(ready, partition)).collect(),
-        }
+        Self::new(
+            fresh().filter_map(|ready| follow_up(&ready.logged.decision, ready.traceparent.as_deref(), ids)),
+            visible.map(|touched| {
+                let zone = decided.zones.get(&touched.row.resource).cloned();
+                booking(&touched.row.canonical(zone), partition, trace(touched.row.seq), ids)
+            }),
+            fresh().map(|ready| decision(ready, partition)),
+        )
     }
 
     /// What a successor finds unpublished: stored decisions, each with what it says if it can be read, and bookings.
@@ -80,17 +97,32 @@ impl Group {
         partition: i32,
         ids: Ids,
     ) -> Self {
-        let read = decisions.iter().filter_map(|(_, read)| read.as_ref());
-        Self {
-            follow_ups: read.filter_map(|decision| consequence(decision, None, ids)).collect(),
-            bookings: bookings.iter().map(|current| booking(current, partition, None, ids)).collect(),
-            decisions: decisions
-                .into_iter()
-                .map(|(stored, _)| {
-                    post(topics::DECISIONS, Some(partition), stored.resource.into_bytes(), stored.record, None)
-                })
-                .collect(),
+        let follow_ups: Vec<Post> = decisions
+            .iter()
+            .filter_map(|(_, read)| read.as_ref().and_then(|decision| follow_up(decision, None, ids)))
+            .collect();
+        Self::new(
+            follow_ups.into_iter(),
+            bookings.iter().map(|current| booking(current, partition, None, ids)),
+            decisions.into_iter().map(|(stored, _)| {
+                post(topics::DECISIONS, Some(partition), stored.resource.into_bytes(), stored.record, None)
+            }),
+        )
+    }
+
+    fn new(
+        follow_ups: impl Iterator<Item = Post>,
+        bookings: impl Iterator<Item = Current>,
+        decisions: impl Iterator<Item = Post>,
+    ) -> Self {
+        let mut group = Self { consequences: follow_ups.collect(), ..Self::default() };
+        group.follow_ups = u64::try_from(group.consequences.len()).unwrap_or(u64::MAX);
+        for Current { booking, version, post } in bookings {
+            group.versions.push((booking, version));
+            group.consequences.push(post);
         }
+        group.decisions = decisions.collect();
+        group
     }
 
     fn len(&self) -> i64 {
@@ -104,8 +136,8 @@ pub fn request(request: &Request, traceparent: Option<&str>, ids: Ids) -> Post {
     post(topics::REQUESTS, None, key, frame(ids.request, &encode_request(request)), traceparent)
 }
 
-fn consequence(decision: &Decision, traceparent: Option<&str>, ids: Ids) -> Option<Post> {
-    follow_up(decision).map(|follow_up| request(&follow_up, traceparent, ids))
+fn follow_up(decision: &Decision, traceparent: Option<&str>, ids: Ids) -> Option<Post> {
+    arbiter_core::follow_up(decision).map(|follow_up| request(&follow_up, traceparent, ids))
 }
 
 fn decision(ready: &Ready, partition: i32) -> Post {
@@ -139,8 +171,8 @@ pub struct Publisher<'a, B, T> {
     pub topics: &'a T,
     /// The partition.
     pub partition: i32,
-    /// See [`TOGETHER`].
-    pub together: usize,
+    /// Where to begin to follow `booking.canonical`.
+    pub canonical_from: i64,
     /// The schemas' ids.
     pub ids: Ids,
     /// What lands on `booking.canonical`.
@@ -153,15 +185,26 @@ pub struct Publisher<'a, B, T> {
 
 impl<B: Books, T: Topics> Publisher<'_, B, T> {
     /// Publishes groups until the worker has no more of them.
-    pub async fn run(&self, mut groups: mpsc::Receiver<Group>) {
+    pub async fn run(&self, mut commits: mpsc::Receiver<Commit>) {
+        let mut begun = pin!(tokio::time::sleep(FOLLOW_AFTER));
+        let mut following = false;
         let unpublished = self.metrics.unpublished.with_label_values(&[&self.partition.to_string()]);
         loop {
-            let group = tokio::select! {
+            let commit = tokio::select! {
                 biased;
-                group = groups.recv() => group,
-                () = self.watch.suspected() => Some(Group::default()),
+                commit = commits.recv() => commit,
+                () = self.watch.suspected() => Some(Commit::Recovered(Group::default())),
+                () = &mut begun, if !following => {
+                    following = true;
+                    self.topics.watch_canonical(self.partition, self.canonical_from, self.watch);
+                    continue;
+                }
             };
-            let Some(group) = group else { return };
+            let group = match commit {
+                None => return,
+                Some(Commit::Decided { decided, published }) => Group::of(&decided, published, self.ids),
+                Some(Commit::Recovered(group)) => group,
+            };
             unpublished.add(group.len());
             let published = self.group(&group).await;
             unpublished.sub(group.len());
@@ -174,19 +217,13 @@ impl<B: Books, T: Topics> Publisher<'_, B, T> {
 
     /// Until it is published, or never can be.
     async fn group(&self, group: &Group) -> Result<(), ProducerError> {
-        self.insistently(&group.follow_ups).await?;
-        #[allow(clippy::cast_possible_truncation, reason = "a group has thousands of records at most")]
-        self.metrics.follow_ups_total.inc_by(group.follow_ups.len() as u64);
-        let mut posts = Vec::with_capacity(group.bookings.len() + group.decisions.len());
-        for current in &group.bookings {
-            self.watch.publishing(current.booking, current.version);
-            posts.push(current.post.clone());
+        for (booking, version) in &group.versions {
+            self.watch.publishing(*booking, *version);
         }
-        let (first, rest) = group.decisions.split_at(self.together.min(group.decisions.len()));
-        posts.extend(first.iter().cloned());
-        self.insistently(&posts).await?;
-        for next in rest.chunks(self.together) {
-            self.insistently(next).await?;
+        self.insistently(&group.consequences).await?;
+        self.metrics.follow_ups_total.inc_by(group.follow_ups);
+        for decisions in group.decisions.chunks(TOGETHER) {
+            self.insistently(decisions).await?;
         }
         Ok(())
     }
@@ -209,12 +246,12 @@ impl<B: Books, T: Topics> Publisher<'_, B, T> {
 
     /// Puts the current row of each suspect on the topic again, if it is newer than what landed last.
     async fn mend(&self) {
-        let suspects = self.watch.take();
+        let suspects = self.watch.take(COMPARED);
         if suspects.is_empty() {
             return;
         }
-        let current = match self.books.bookings(self.partition, &suspects.keys().copied().collect()).await {
-            Ok(current) => current,
+        let newer = match self.books.newer(self.partition, &suspects).await {
+            Ok(newer) => newer,
             Err(error) => {
                 tracing::warn!(%error, kafka.partition = self.partition, "cannot compare what landed; trying again");
                 tokio::time::sleep(AGAIN).await;
@@ -222,9 +259,7 @@ impl<B: Books, T: Topics> Publisher<'_, B, T> {
                 return;
             }
         };
-        for row in
-            current.iter().filter(|row| suspects.get(&row.booking_id).is_some_and(|landed| *landed < row.version))
-        {
+        for row in &newer {
             let Current { booking: id, version, post } = booking(row, self.partition, None, self.ids);
             self.watch.publishing(id, version);
             if self.insistently(&[post]).await.is_err() {

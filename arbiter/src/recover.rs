@@ -12,7 +12,7 @@ use crate::intake::{Content, Entry, Unreadable};
 use crate::ownership::{Claim, LastPublished};
 use crate::patience::send;
 use crate::ports::{Books, Published, PublishedDecisions, StoredDecision, Topics};
-use crate::publish::Group;
+use crate::publish::{Commit, Group};
 use crate::worker::{COMPONENT, Worker};
 
 /// Decisions that one recovered group holds.
@@ -85,6 +85,11 @@ impl Again {
         Ok(())
     }
 
+    /// Whether nothing is to be decided again any more.
+    pub fn is_over(&self) -> bool {
+        self.published.is_empty()
+    }
+
     /// Forgets what is in the store again; says how many that were.
     pub fn done_below(&mut self, next_seq: i64) -> usize {
         let before = self.published.len();
@@ -96,10 +101,9 @@ impl Again {
 /// What the store has and the topics may lack.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Unpublished {
-    /// The bookings that decisions after this one have touched. Further back than the decisions: those may have been
-    /// acknowledged while the bookings that were sent together with them were not.
+    /// The bookings that decisions after this one have touched.
     pub after: i64,
-    /// The decisions after this one.
+    /// The decisions after this one: further on, where decisions on the topic had to be made again.
     pub published: i64,
     /// Up to, not including, this one.
     pub next_seq: i64,
@@ -201,7 +205,7 @@ impl<B: Books, T: Topics> Worker<B, T> {
         &self,
         partition: i32,
         span: Unpublished,
-        groups: &mpsc::Sender<Group>,
+        groups: &mpsc::Sender<Commit>,
         revoked: &CancellationToken,
     ) -> Result<(), Error> {
         let Unpublished { mut after, published, next_seq } = span;
@@ -212,7 +216,7 @@ impl<B: Books, T: Topics> Worker<B, T> {
             let Some(last) = stored.last().map(|decision| decision.seq) else { return Ok(()) };
             after = last;
             let group = self.recovered(partition, published, stored, revoked).await?;
-            send(groups, group, revoked).await?;
+            send(groups, Commit::Recovered(group), revoked).await?;
         }
         Ok(())
     }
@@ -244,7 +248,8 @@ impl<B: Books, T: Topics> Worker<B, T> {
                 "publishing decisions that a predecessor committed"
             );
         }
-        let bookings = self.patiently(revoked, async || Ok(self.books.bookings(partition, &touched).await?)).await?;
+        let touched = touched.into_iter().map(|booking| (booking, 0)).collect();
+        let bookings = self.patiently(revoked, async || Ok(self.books.newer(partition, &touched).await?)).await?;
         Ok(Group::recovered(decisions, &bookings, partition, self.ids))
     }
 }

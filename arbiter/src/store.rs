@@ -3,11 +3,12 @@
 
 mod claim;
 mod commit;
+mod copy;
 mod load;
 mod outbox;
 mod upkeep;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use arbiter_core::partition::Position;
@@ -22,12 +23,14 @@ use crate::error::Error;
 use crate::ports::{Books, Loaded, StoredDecision, Wanted};
 use crate::rows::BookingRow;
 
+pub use copy::Rows;
 pub use upkeep::{Due, keep_decision_partitions};
 
 /// PostgreSQL's settings for each session of the arbiter.
 ///
 /// The first five: every statement takes a batch of keys to their rows. That is a nested loop over an index, however large
-/// the tables are and whatever the statistics say; a plan that reads a table whole would stall a partition.
+/// the tables are and whatever the statistics say; a plan that reads a table whole would stall a partition. So every
+/// statement is written to leave no other order, and its plan is made once: making it costs more than a small batch does.
 ///
 /// The others bound how long an arbiter that froze (stopped, swapped out, cut off) can keep its successor out of a
 /// partition, whose row it holds from the first statement of its transaction to the COMMIT. The server alone sees to it:
@@ -41,8 +44,7 @@ pub const SESSION: [(&str, &str); 12] = [
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
-    // A plan that was kept from the day when the tables were small loops the wrong way round.
-    ("plan_cache_mode", "force_custom_plan"),
+    ("plan_cache_mode", "force_generic_plan"),
     // The penalties of the first three would make every plan look worth compiling.
     ("jit", "off"),
     // A live worker sends its next statement within milliseconds: it computes nothing and calls nothing in between.
@@ -124,11 +126,11 @@ impl Books for Store {
         heard(self.read_decisions(partition, seq, limit)).await
     }
 
-    async fn bookings(
+    async fn newer(
         &self,
         partition: i32,
-        bookings: &BTreeSet<BookingId>,
+        than: &BTreeMap<BookingId, u64>,
     ) -> Result<Vec<CanonicalBooking>, StoreError> {
-        heard(self.read_bookings(partition, bookings)).await
+        heard(self.read_newer(partition, than)).await
     }
 }

@@ -110,7 +110,7 @@ pub async fn read_decision(registry: &Registry, value: &[u8]) -> Result<Option<L
 }
 
 /// The last `count` offsets of a partition of `booking.decisions`, and whether there are none before them.
-fn read_back(kafka: &KafkaConfig, partition: i32, count: i64) -> Result<(Vec<Record>, bool), TailError> {
+pub fn read_back(kafka: &KafkaConfig, partition: i32, count: i64) -> Result<(Vec<Record>, bool), TailError> {
     let (begin, end) = bounds(kafka, topics::DECISIONS, &[partition], TAIL)?.remove(&partition).unwrap_or_default();
     let from = begin.max(end - count);
     let mut records = Vec::new();
@@ -137,7 +137,6 @@ impl Topics for KafkaTopics {
             let read = tokio::task::spawn_blocking(move || read_back(&kafka, partition, back));
             let (records, whole) = read.await.map_err(|_| Error::Panicked)??;
             let mut found = PublishedDecisions::new();
-            let mut first = i64::MAX;
             for record in records {
                 let bytes = record.value.unwrap_or_default();
                 let logged = read_decision(&self.registry, &bytes).await?;
@@ -145,7 +144,6 @@ impl Topics for KafkaTopics {
                     || Error::Disagreement("booking.decisions holds a record that is no decision".to_owned());
                 let published = Published { logged: logged.ok_or_else(no_decision)?, bytes };
                 let at = published.logged.seq;
-                first = first.min(at);
                 if at >= seq
                     && let Some(other) = found.insert(at, published.clone())
                     && other != published
@@ -153,7 +151,9 @@ impl Topics for KafkaTopics {
                     return Err(Error::Disagreement(format!("booking.decisions holds two decisions of seq {at}")));
                 }
             }
-            if first <= seq || whole {
+            // Older ones may have landed late, so that the lowest says nothing: the row must be without a gap.
+            let gapless = found.keys().zip(seq..).all(|(found, expected)| *found == expected);
+            if whole || (gapless && !found.is_empty()) {
                 return Ok(found);
             }
             back *= 4;

@@ -1,7 +1,8 @@
 //! One partition, from its first record to its revocation: gather, load, decide, commit, hand on to the publisher.
 //!
-//! While one batch commits, the next gathers in the queue: an idle system decides at once, a busy one in thousands. What
-//! one attempt does is in `fate.rs`, what a partition begins with in `recover.rs`. The store and the topics are behind
+//! A batch is what has come by the time it is the partition's turn: an idle system decides at once, a busy one in
+//! thousands. Reading records, deciding and publishing are parts of one future: while the store works for one of them,
+//! the others go on. What one attempt does is in `fate.rs`, what a partition begins with in `recover.rs`. The store and the topics are behind
 //! [`Books`] and [`Topics`]; nothing here starts a task, and time is tokio's.
 
 use std::collections::BTreeMap;
@@ -15,25 +16,27 @@ use daybook_runtime::clock;
 use daybook_runtime::kafka::Record;
 use daybook_runtime::lifecycle::Lifecycle;
 use daybook_wire::DeadLetter;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::cache::{Budget, Cache};
 use crate::canonical::Watch;
 use crate::error::Error;
 use crate::expiry::Owned;
-use crate::intake::{Content, Entry};
+use crate::gather::{Gathered, Next, Read};
+use crate::intake::Entry;
 use crate::metrics::Metrics;
 use crate::ownership::Claim;
+use crate::plan::Plan;
 use crate::ports::{Books, Post, Topics};
-use crate::publish::{Group, Publisher};
+use crate::publish::{Commit, Publisher};
 use crate::recover::{Again, Unpublished};
 use crate::topics::Ids;
 
 /// The name under which partitions report what they wait for.
 pub const COMPONENT: &str = "partitions";
-/// Committed groups that may wait for the publisher; beyond that, deciding waits too.
-const GROUPS: usize = 64;
+/// Commits that may wait for the publisher, some megabytes each; beyond that, deciding waits too.
+const GROUPS: usize = 4;
 /// How long a fenced worker waits to be told that its partition is gone. Far above a rebalance.
 const FENCED_WAIT: Duration = Duration::from_secs(60);
 /// How long a stopping worker lets its publisher finish. What it does not, the successor does.
@@ -50,8 +53,8 @@ pub struct Worker<B, T> {
     pub ids: Ids,
     /// Requests in one transaction at most.
     pub batch_max: usize,
-    /// Decisions that are sent together at most: see [`TOGETHER`](crate::publish::TOGETHER).
-    pub together: usize,
+    /// Who may decide and commit now: see [`Turn`].
+    pub turns: Semaphore,
     /// What all caches may hold.
     pub budget: Budget,
     /// Which partitions are ours.
@@ -63,6 +66,10 @@ pub struct Worker<B, T> {
     /// What is counted.
     pub metrics: Metrics,
 }
+
+/// The right to decide and commit a batch. There are few: a batch costs the store the same whether it holds one request or
+/// fifty, so that fewer and larger ones at a time are done sooner. Held by nobody who waits for anything but the store.
+pub(crate) type Turn<'a> = SemaphorePermit<'a>;
 
 /// A partition's records, and how its worker is told to stop.
 #[derive(Debug)]
@@ -79,7 +86,18 @@ pub(crate) struct Run<'a> {
     pub position: Position,
     pub cache: Cache,
     pub again: Again,
-    pub groups: &'a mpsc::Sender<Group>,
+    pub entries: &'a mut mpsc::Receiver<Read>,
+    /// Taken from `entries`, and not decided: what comes next.
+    pub backlog: Gathered,
+    /// Whether nothing was gathered yet.
+    pub is_first: bool,
+    /// Decided on top of what is in hand, or was committed last.
+    pub planned: Option<Next<'a>>,
+    /// How many batches were decided ahead, one after the other.
+    pub streak: u32,
+    /// Whether nothing may be decided on top of what is in hand.
+    pub alone: bool,
+    pub groups: &'a mpsc::Sender<Commit>,
     pub revoked: &'a CancellationToken,
 }
 
@@ -127,7 +145,7 @@ impl<B: Books, T: Topics> Worker<B, T> {
         result
     }
 
-    /// Two halves of one future: dropped, both are gone.
+    /// Three parts of one future: dropped, all are gone.
     async fn work_and_publish(
         &self,
         claim: &Claim,
@@ -136,13 +154,15 @@ impl<B: Books, T: Topics> Worker<B, T> {
         done_below: impl Fn(i64) + Send,
     ) -> Result<(), Error> {
         let watch = Watch::default();
-        self.topics.watch_canonical(claim.position.partition, claim.canonical_from, &watch);
+        let Feed { records, revoked } = feed;
         let (groups, receiver) = mpsc::channel(GROUPS);
+        let (sender, mut entries) = mpsc::channel(self.batch_max);
+        let mut reading = pin!(self.read(records, sender, revoked));
         let publisher = Publisher {
             books: &self.books,
             topics: &self.topics,
             partition: claim.position.partition,
-            together: self.together,
+            canonical_from: claim.canonical_from,
             ids: self.ids,
             watch: &watch,
             life: &self.life,
@@ -150,12 +170,19 @@ impl<B: Books, T: Topics> Worker<B, T> {
         };
         let mut publishing = pin!(publisher.run(receiver));
         let result = {
-            let mut working = pin!(self.work(claim, again, feed, groups, done_below));
-            tokio::select! {
-                biased;
-                result = &mut working => result,
-                // It ends first only if nothing can be published any more, and the process ends.
-                () = &mut publishing => return Err(Error::Cancelled),
+            let mut working = pin!(self.work(claim, again, &mut entries, revoked, groups, done_below));
+            let mut all_read = false;
+            loop {
+                tokio::select! {
+                    biased;
+                    result = &mut working => break result,
+                    // It ends first only if nothing can be published any more, and the process ends.
+                    () = &mut publishing => return Err(Error::Cancelled),
+                    result = &mut reading, if !all_read => {
+                        result?;
+                        all_read = true;
+                    }
+                }
             }
         };
         // The worker is gone, and with it the sender: the publisher ends with the last group.
@@ -167,68 +194,69 @@ impl<B: Books, T: Topics> Worker<B, T> {
         &self,
         claim: &Claim,
         again: Again,
-        feed: Feed<'_>,
-        groups: mpsc::Sender<Group>,
+        entries: &mut mpsc::Receiver<Read>,
+        revoked: &CancellationToken,
+        groups: mpsc::Sender<Commit>,
         done_below: impl Fn(i64),
     ) -> Result<(), Error> {
-        let Feed { records: queue, revoked } = feed;
         let position = claim.position.clone();
-        let span = Unpublished {
-            // What was sent together with the last decision on the topic may not be there.
-            after: again.last().saturating_sub(i64::try_from(self.together).unwrap_or(i64::MAX)).max(0),
-            published: again.last(),
-            next_seq: position.next_seq,
-        };
+        let span = Unpublished { after: again.last(), published: again.last(), next_seq: position.next_seq };
         self.recover(position.partition, span, &groups, revoked).await?;
         let cache = Cache::new(self.budget.clone());
-        let mut run = Run { position, cache, again, groups: &groups, revoked };
-        loop {
-            let first = tokio::select! {
-                biased;
-                () = revoked.cancelled() => return Ok(()),
-                record = queue.recv() => match record {
-                    Some(record) => record,
-                    None => return Ok(()),
-                },
-            };
-            let mut records = vec![first];
-            while records.len() < self.batch_max
-                && let Ok(record) = queue.try_recv()
-            {
-                records.push(record);
-            }
-            // Records before the position can only come if the seek was not honoured; deciding them would be fenced.
-            records.retain(|record| record.offset >= run.position.next_offset);
-            if records.is_empty() {
-                continue;
-            }
-            self.batch(&mut run, &records).await?;
+        let mut run = Run {
+            position,
+            cache,
+            again,
+            entries,
+            backlog: Gathered::default(),
+            is_first: true,
+            planned: None,
+            streak: 0,
+            alone: false,
+            groups: &groups,
+            revoked,
+        };
+        while let Some(Next { gathered, plan, turn }) = self.next(&mut run).await? {
+            self.batch(&mut run, gathered, plan, turn).await?;
             done_below(run.position.next_offset);
             self.health.beat(COMPONENT);
         }
+        Ok(())
     }
 
-    async fn batch(&self, run: &mut Run<'_>, records: &[Record]) -> Result<(), Error> {
-        let mut entries = Vec::with_capacity(records.len());
-        for record in records {
-            let entry = self.patiently(run.revoked, async || Ok(self.topics.read(record).await?)).await?;
-            if let Content::Unreadable(_, why) = &entry.content {
-                self.dead_letter(record, why.as_str(), run.revoked).await?;
-            }
-            entries.push(entry);
-        }
-        run.again.unread(&mut entries);
-        match self.twice(run, &entries).await {
+    /// Decides what was gathered, as far as it is not decided by now; what is left of it goes back.
+    async fn batch<'a>(
+        &'a self,
+        run: &mut Run<'a>,
+        mut gathered: Gathered,
+        plan: Option<Plan>,
+        turn: Turn<'a>,
+    ) -> Result<(), Error> {
+        run.again.unread(&mut gathered.entries);
+        match self.twice(run, &gathered.entries, plan, turn).await {
             Err(error @ (Error::Exclusion | Error::Refused(_) | Error::Panicked)) => {
                 let partition = run.position.partition;
                 tracing::error!(%error, kafka.partition = partition, "deciding a batch one request at a time");
+                // What comes after it has to wait.
+                run.alone = true;
+                self.one_at_a_time(run, &gathered).await?;
+                run.alone = false;
             }
-            result => return result,
+            result => result?,
         }
+        run.backlog.put_back(gathered, run.position.next_offset);
+        Ok(())
+    }
+
+    async fn one_at_a_time<'a>(&'a self, run: &mut Run<'a>, gathered: &Gathered) -> Result<(), Error> {
         // Something in it cannot be granted, or cannot be decided at all: find out what, one at a time.
-        for (entry, record) in entries.into_iter().zip(records) {
-            let entry = [entry];
-            let verdict = match self.twice(run, &entry).await {
+        for (entry, record) in gathered.entries.iter().zip(&gathered.records) {
+            if record.offset < run.position.next_offset {
+                continue;
+            }
+            let entry = std::slice::from_ref(entry);
+            let turn = self.turn(run.revoked).await?;
+            let verdict = match self.twice(run, entry, None, turn).await {
                 Err(Error::Exclusion) => Rejection::ConflictByStore,
                 Err(Error::Panicked | Error::Refused(_)) => {
                     self.dead_letter(record, "internal", run.revoked).await?;
@@ -240,15 +268,22 @@ impl<B: Books, T: Topics> Worker<B, T> {
                 }
             };
             let verdicts = BTreeMap::from([(record.offset, verdict)]);
-            self.attempt(run, &entry, &verdicts).await?;
+            let turn = self.turn(run.revoked).await?;
+            self.attempt(run, entry, &verdicts, None, turn).await?;
         }
         Ok(())
     }
 
     /// Decides and commits; should the constraint fire, once more from what the store says by then.
-    async fn twice(&self, run: &mut Run<'_>, entries: &[Entry]) -> Result<(), Error> {
+    async fn twice<'a>(
+        &'a self,
+        run: &mut Run<'a>,
+        entries: &[Entry],
+        plan: Option<Plan>,
+        turn: Turn<'a>,
+    ) -> Result<(), Error> {
         let none = BTreeMap::new();
-        match self.attempt(run, entries, &none).await {
+        match self.attempt(run, entries, &none, plan, turn).await {
             Err(Error::Exclusion) => {
                 self.metrics.constraint_fired_total.inc();
                 tracing::error!(
@@ -256,13 +291,14 @@ impl<B: Books, T: Topics> Worker<B, T> {
                     kafka.offset = run.position.next_offset,
                     "the store refused what the core had granted: deciding again"
                 );
-                self.attempt(run, entries, &none).await
+                let turn = self.turn(run.revoked).await?;
+                self.attempt(run, entries, &none, None, turn).await
             }
             result => result,
         }
     }
 
-    async fn dead_letter(
+    pub(crate) async fn dead_letter(
         &self,
         record: &Record,
         reason: &'static str,

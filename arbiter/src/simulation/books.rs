@@ -1,6 +1,6 @@
 //! [`Books`] over the server in memory, one statement after the other, as `store/` sends them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arbiter_core::partition::Position;
@@ -348,16 +348,17 @@ impl Books for SimBooks {
         Ok(found)
     }
 
-    async fn bookings(
+    async fn newer(
         &self,
         partition: i32,
-        bookings: &BTreeSet<BookingId>,
+        than: &BTreeMap<BookingId, u64>,
     ) -> Result<Vec<CanonicalBooking>, StoreError> {
         self.0.point("bookings: ask").await?;
         let mut found: Vec<CanonicalBooking> = {
             let world = self.0.sim.world();
             let shard = world.server.shard(partition);
-            let rows = shard.bookings.values().filter(|row| bookings.contains(&row.state.booking_id));
+            let newer = |row: &BookingRow| than.get(&row.state.booking_id).is_some_and(|old| *old < row.state.version);
+            let rows = shard.bookings.values().filter(|row| newer(row));
             let zone =
                 |row: &BookingRow| shard.resources.get(&row.resource).map(|(_, rules)| rules.display_time_zone.clone());
             rows.map(|row| row.canonical(zone(row))).collect()

@@ -11,7 +11,7 @@ use daybook_runtime::lifecycle::Lifecycle;
 use daybook_runtime::postgres::StoreError;
 use daybook_wire::Headers;
 use futures::FutureExt;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::books::SimBooks;
@@ -23,7 +23,7 @@ use crate::cache::Budget;
 use crate::error::Error;
 use crate::expiry::Owned;
 use crate::metrics::Metrics;
-use crate::ownership::{Claim, FOLLOW_BACK, LastPublished};
+use crate::ownership::{Claim, FOLLOW_BACK, LOOK_BACK, LastPublished};
 use crate::topics::Ids;
 use crate::worker::{Feed, Worker};
 
@@ -41,16 +41,16 @@ pub struct Process {
 impl Process {
     pub fn start(sim: &Sim, name: String) -> Self {
         let host = Host::new(sim, name);
-        let (batch_max, cache_max, together) = {
+        let (batch_max, cache_max, turns) = {
             let mut world = sim.world();
-            (world.dice.pick(&[1, 2, 4, 4, 8, 30]), world.dice.pick(&[1, 10, 1_000]), world.together)
+            (world.dice.pick(&[1, 2, 4, 4, 8, 30]), world.dice.pick(&[1, 10, 1_000]), world.dice.pick(&[1, 2]))
         };
         let worker = Arc::new(Worker {
             books: SimBooks(Arc::clone(&host)),
             topics: SimTopics(Arc::clone(&host)),
             ids: IDS,
             batch_max,
-            together,
+            turns: Semaphore::new(turns),
             budget: Budget::new(cache_max),
             owned: Owned::default(),
             life: Lifecycle::new(),
@@ -79,6 +79,7 @@ impl Process {
         for (name, counted) in [
             ("repeats", metrics.repeats_total.get()),
             ("follow-ups", metrics.follow_ups_total.get()),
+            ("planned", metrics.planned_total.get()),
             ("canonical mended", metrics.canonical_mended_total.get()),
             ("decided again", metrics.decided_again_total.get()),
             ("constraint fired", metrics.constraint_fired_total.get()),
@@ -153,13 +154,15 @@ async fn claim(host: &Host, books: &SimBooks, partition: i32) -> Claim {
 async fn try_claim(host: &Host, books: &SimBooks, partition: i32) -> Result<Claim, Lost> {
     let position = books.acquire(partition).await?;
     host.point("claim: last decision").await?;
-    let mut published = match host.sim.world().broker.decisions(partition).last() {
-        None => LastPublished::Nothing,
-        Some(last) => match &last.says {
-            Some(logged) => LastPublished::Decision { seq: logged.seq, bytes: last.value.clone() },
-            None => LastPublished::Foreign,
-        },
-    };
+    let mut published = LastPublished::Nothing;
+    {
+        let world = host.sim.world();
+        let decisions = world.broker.decisions(partition);
+        let first = decisions.len().saturating_sub(usize::try_from(LOOK_BACK).unwrap_or(usize::MAX));
+        for record in &decisions[first..] {
+            published.then(record.says.as_ref().map(|logged| (logged.seq, record.value.clone())));
+        }
+    }
     if bug::is(Bug::NoRecovery) {
         let world = host.sim.world();
         let last = world.server.shard(partition).decisions.last_key_value();

@@ -24,6 +24,7 @@ pub type Id = u64;
 /// What the server has.
 #[derive(Debug)]
 pub struct Server {
+    began: Instant,
     shards: BTreeMap<i32, Arc<Shard>>,
     /// All of them after each commit, the newest last.
     versions: Vec<BTreeMap<i32, Arc<Shard>>>,
@@ -68,7 +69,16 @@ impl Server {
     pub fn new(partitions: i32) -> Self {
         let shards: BTreeMap<i32, Arc<Shard>> = (0..partitions).map(|nth| (nth, Arc::new(Shard::new(nth)))).collect();
         let versions = vec![shards.clone()];
-        Self { shards, versions, open: BTreeMap::new(), next: 0, ghosts: Vec::new(), restores: 0, stale: Vec::new() }
+        Self {
+            began: Instant::now(),
+            shards,
+            versions,
+            open: BTreeMap::new(),
+            next: 0,
+            ghosts: Vec::new(),
+            restores: 0,
+            stale: Vec::new(),
+        }
     }
 
     /// What is committed.
@@ -203,9 +213,11 @@ impl Server {
 
     /// A claim's statement, once it has the row.
     pub fn bump(&mut self, id: Id) -> Result<Position, Stop> {
+        // To the clock, as the production statement does: a store that was put back gives out no epoch twice.
+        let clock = i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX);
         let transaction = self.arrive(id)?;
         let Some(rows) = &mut transaction.rows else { return Err(Stop::Gone) };
-        rows.position.epoch += 1;
+        rows.position.epoch = (rows.position.epoch + 1).max(clock);
         Ok(rows.position.clone())
     }
 

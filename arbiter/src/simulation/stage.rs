@@ -106,7 +106,8 @@ impl Stage {
     async fn rest(&mut self, story: &mut Story) {
         let deadline = Instant::now() + REST;
         let mut quiet = 0;
-        while quiet < 3 {
+        // Longer than a partition takes to begin to follow what lands.
+        while quiet < 6 {
             if Instant::now() > deadline {
                 let open = self.unfinished();
                 self.sim.world().complain(Kind::Restless, open.unwrap_or_default());

@@ -109,6 +109,7 @@ fn the_loop_survives_every_seed() {
         "ghosts",
         "late writes of the dead",
         "no room",
+        "planned",
         "produced, but an error",
         "repeats",
         "restores",

@@ -151,8 +151,6 @@ pub struct World {
     pub profile: Profile,
     /// No more faults.
     pub calm: bool,
-    /// Decisions that every publisher sends together at most.
-    pub together: usize,
     pub server: Server,
     pub broker: Broker,
     pub complaints: Vec<Complaint>,
@@ -221,13 +219,11 @@ impl Sim {
     pub fn new(seed: u64, traced: bool) -> Self {
         let mut dice = Dice::new(seed);
         let profile = Profile::roll(&mut dice);
-        let together = dice.pick(&[1, 3, 1_000]);
         let partitions = 1 + i32::from(dice.chance(7_000));
         let mut world = World {
             dice,
             profile,
             calm: false,
-            together,
             server: Server::new(partitions),
             broker: Broker::new(partitions),
             complaints: Vec::new(),

@@ -1,5 +1,11 @@
 //! The one transaction of a batch: the fence first, then what the batch decided.
+//!
+//! Plans are kept, and made when the tables may have been empty, so no statement leaves the planner a choice of order:
+//! a row to be changed is found by its key, one probe of the index for each, and changed by its place (`ctid`). Nobody else
+//! writes it meanwhile: the partition's row is locked. Nor a choice of index: one that is empty, as a partial one may be,
+//! looks cheapest. What it is limited to is asked of the rows that another has found.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use arbiter_core::partition::Position;
@@ -10,6 +16,7 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use super::Store;
+use super::copy::Rows;
 use super::load::HoursColumn;
 use crate::batch::{Decided, Touched};
 use crate::compensation::{Compensation, Opening};
@@ -77,10 +84,12 @@ async fn resources(connection: &mut PgConnection, from: &Position, decided: &Dec
     const UPDATE: &str = "UPDATE resource r SET version = n.version, display_time_zone = n.zone,
              replacement_wait_ms = n.wait, capacity = n.capacity, buffer_before_ms = n.before, buffer_after_ms = n.after,
              notice_ms = n.notice, window_ms = n.ahead, hours = n.hours, epoch = $12
-         FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::integer[], $6::bigint[], $7::bigint[],
-             $8::bigint[], $9::bigint[], $10::jsonb[])
-             AS n(id, version, zone, wait, capacity, before, after, notice, ahead, hours)
-         WHERE r.resource_id = n.id AND r.partition = $11";
+         FROM (SELECT n.*, (SELECT ctid FROM resource r WHERE r.resource_id = n.id) AS place
+               FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::integer[], $6::bigint[], $7::bigint[],
+                   $8::bigint[], $9::bigint[], $10::jsonb[])
+                   AS n(id, version, zone, wait, capacity, before, after, notice, ahead, hours)
+               OFFSET 0) AS n
+         WHERE r.ctid = n.place AND r.partition = $11";
     const INSERT: &str = "INSERT INTO resource (resource_id, version, display_time_zone, replacement_wait_ms, capacity,
              buffer_before_ms, buffer_after_ms, notice_ms, window_ms, hours, partition, epoch)
          SELECT n.*, $11, $12 FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::integer[],
@@ -135,36 +144,18 @@ async fn bookings(connection: &mut PgConnection, from: &Position, decided: &Deci
              moved_from_booking = n.moved_from_booking, moved_to_resource = n.moved_to_resource,
              moved_to_booking = n.moved_to_booking, sourced_at = n.sourced_at, received_at = n.received_at,
              decided_at = n.decided_at, epoch = $2, seq = n.seq
-         FROM jsonb_to_recordset($1) AS n(booking_id uuid, kind text, unit smallint, status text,
-             start_time timestamptz, end_time timestamptz, awaiting_until timestamptz, held_until timestamptz,
-             away_until timestamptz, version bigint, source_event_id text, source_keys uuid[], source_ids text[],
-             source_sequence bigint, source_updated_at timestamptz, title text, attendee_details jsonb,
-             source_time_zone text, content_digest text, contact_ids text[], tags uuid[], shadows jsonb,
-             moved_from_resource text, moved_from_booking uuid, moved_to_resource text, moved_to_booking uuid,
-             sourced_at timestamptz, received_at timestamptz, decided_at timestamptz, seq bigint)
-         WHERE b.booking_id = n.booking_id";
+         FROM (SELECT n.*, (SELECT ctid FROM booking b WHERE b.booking_id = n.booking_id) AS place
+               FROM jsonb_to_recordset($1) AS n(booking_id uuid, kind text, unit smallint, status text,
+                   start_time timestamptz, end_time timestamptz, awaiting_until timestamptz, held_until timestamptz,
+                   away_until timestamptz, version bigint, source_event_id text, source_keys uuid[], source_ids text[],
+                   source_sequence bigint, source_updated_at timestamptz, title text, attendee_details jsonb,
+                   source_time_zone text, content_digest text, contact_ids text[], tags uuid[], shadows jsonb,
+                   moved_from_resource text, moved_from_booking uuid, moved_to_resource text, moved_to_booking uuid,
+                   sourced_at timestamptz, received_at timestamptz, decided_at timestamptz, seq bigint)
+               OFFSET 0) AS n
+         WHERE b.ctid = n.place";
     const VACATE: &str = "UPDATE booking SET status = 'cancelled', awaiting_until = NULL, held_until = NULL, epoch = $2
          WHERE booking_id = ANY($1)";
-    const INSERT: &str = "INSERT INTO booking (booking_id, resource_no, resource_id, kind, unit, status, start_time,
-             end_time, awaiting_until, held_until, away_until, version, source_system, source_event_id, source_keys,
-             source_ids, source_sequence, source_updated_at, title, attendee_details, source_time_zone, content_digest,
-             contact_ids, tags, shadows, moved_from_resource, moved_from_booking, moved_to_resource, moved_to_booking,
-             sourced_at, received_at, decided_at, partition, epoch, seq)
-         SELECT n.booking_id, r.resource_no, n.resource_id, n.kind, n.unit, n.status, n.start_time, n.end_time,
-             n.awaiting_until, n.held_until, n.away_until, n.version, n.source_system, n.source_event_id, n.source_keys,
-             n.source_ids, n.source_sequence, n.source_updated_at, n.title, n.attendee_details, n.source_time_zone,
-             decode(n.content_digest, 'hex'), n.contact_ids, n.tags, n.shadows, n.moved_from_resource,
-             n.moved_from_booking, n.moved_to_resource, n.moved_to_booking, n.sourced_at, n.received_at, n.decided_at,
-             $3, $2, n.seq
-         FROM jsonb_to_recordset($1) AS n(booking_id uuid, resource_id text, kind text, unit smallint, status text,
-             start_time timestamptz, end_time timestamptz, awaiting_until timestamptz, held_until timestamptz,
-             away_until timestamptz, version bigint, source_system text, source_event_id text, source_keys uuid[],
-             source_ids text[], source_sequence bigint, source_updated_at timestamptz, title text,
-             attendee_details jsonb, source_time_zone text, content_digest text, contact_ids text[], tags uuid[],
-             shadows jsonb, moved_from_resource text, moved_from_booking uuid, moved_to_resource text,
-             moved_to_booking uuid, sourced_at timestamptz, received_at timestamptz, decided_at timestamptz,
-             seq bigint)
-         JOIN resource r USING (resource_id)";
     let (mut freed, mut moved, mut changed, mut new) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for Touched { row, before } in &decided.bookings {
         let columns = BookingColumns::from(row);
@@ -189,10 +180,27 @@ async fn bookings(connection: &mut PgConnection, from: &Position, decided: &Deci
     if !changed.is_empty() {
         sqlx::query(UPDATE).bind(Json(changed)).bind(from.epoch).execute(&mut *connection).await?;
     }
-    if !new.is_empty() {
-        sqlx::query(INSERT).bind(Json(new)).bind(from.epoch).bind(from.partition).execute(&mut *connection).await?;
+    insert(connection, from, &new).await
+}
+
+/// New bookings. Their resources have been written.
+async fn insert(connection: &mut PgConnection, from: &Position, new: &[BookingColumns]) -> Result<(), sqlx::Error> {
+    if new.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let resources: BTreeSet<&str> = new.iter().map(BookingColumns::resource).collect();
+    let numbers: Vec<(String, i32)> =
+        sqlx::query_as("SELECT resource_id, resource_no FROM resource WHERE resource_id = ANY($1)")
+            .bind(resources.into_iter().collect::<Vec<_>>())
+            .fetch_all(&mut *connection)
+            .await?;
+    let numbers: BTreeMap<String, i32> = numbers.into_iter().collect();
+    let mut rows = Rows::default();
+    for columns in new {
+        let number = numbers.get(columns.resource()).ok_or(sqlx::Error::RowNotFound)?;
+        columns.put(&mut rows, *number, from.partition, from.epoch)?;
+    }
+    rows.send(connection, "booking", &BookingColumns::names()).await
 }
 
 async fn names(connection: &mut PgConnection, from: &Position, decided: &Decided) -> Result<(), sqlx::Error> {
@@ -342,9 +350,9 @@ async fn close(connection: &mut PgConnection, from: &Position, decided: &Decided
     // Apart from the update, which would loop the wrong way round: over everything that is open.
     let open: Vec<i64> = sqlx::query_scalar(
         "SELECT k.n FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS k(resource_id, source_key, n),
-             LATERAL (SELECT FROM compensation c
-                      WHERE c.resource_id = k.resource_id AND c.source_key = k.source_key AND c.closed_at IS NULL
-                      OFFSET 0) AS c",
+             LATERAL (SELECT closed_at FROM compensation c
+                      WHERE c.resource_id = k.resource_id AND c.source_key = k.source_key OFFSET 0) AS c
+         WHERE c.closed_at IS NULL",
     )
     .bind(closed.iter().map(|(it, _)| it.resource.as_str()).collect::<Vec<_>>())
     .bind(closed.iter().map(|(it, _)| it.key.uuid()).collect::<Vec<_>>())
@@ -354,7 +362,7 @@ async fn close(connection: &mut PgConnection, from: &Position, decided: &Decided
     for (compensation, at) in open {
         sqlx::query(
             "UPDATE compensation SET closed_at = $3, closed_by = 'source', epoch = $4
-             WHERE resource_id = $1 AND source_key = $2 AND closed_at IS NULL",
+             WHERE resource_id = $1 AND source_key = $2 AND closed_by IS NULL",
         )
         .bind(compensation.resource.as_str())
         .bind(compensation.key.uuid())

@@ -2,7 +2,7 @@
 //! time.
 //!
 //! Each `OFFSET 0` keeps its look-up a look-up: one probe of an index for each key, in this order, and never the other way
-//! round.
+//! round, whatever the sizes of the tables were when the plan was made: it is kept.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -93,8 +93,10 @@ async fn decided(
     let rows: Vec<Uuid> = sqlx::query_scalar(
         // Both bounds, so that neither past nor coming months are looked into: no decision is later than the log.
         // One that failed inside us is asked again when its dead letter is replayed.
-        "SELECT request_id FROM decision WHERE request_id = ANY($1) AND decided_at BETWEEN $2 AND $3
-             AND reason IS DISTINCT FROM 'internal'",
+        "SELECT d.request_id FROM unnest($1::uuid[]) AS w(request_id),
+             LATERAL (SELECT request_id FROM decision d
+                      WHERE d.request_id = w.request_id AND d.decided_at BETWEEN $2 AND $3
+                          AND d.reason IS DISTINCT FROM 'internal' OFFSET 0) AS d",
     )
     .bind(requests.iter().map(|request| request.uuid()).collect::<Vec<_>>())
     .bind(DateTime::<Utc>::from(now) - REMEMBERED)

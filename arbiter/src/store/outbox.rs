@@ -1,6 +1,6 @@
 //! What is stored and may not have been published.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use daybook_domain::BookingId;
 use daybook_runtime::postgres::StoreError;
@@ -39,22 +39,23 @@ impl Store {
         rows.iter().map(decision).collect::<Result<_, sqlx::Error>>().map_err(self.note())
     }
 
-    /// Those of these bookings that are this partition's, as they stand now.
-    pub(super) async fn read_bookings(
+    /// Those of these bookings that are this partition's and newer, as they stand now.
+    pub(super) async fn read_newer(
         &self,
         partition: i32,
-        bookings: &BTreeSet<BookingId>,
+        than: &BTreeMap<BookingId, u64>,
     ) -> Result<Vec<CanonicalBooking>, StoreError> {
         let sql = format!(
-            "SELECT b.*, r.display_time_zone FROM unnest($2::uuid[]) AS w(booking_id),
+            "SELECT b.*, r.display_time_zone FROM unnest($2::uuid[], $3::bigint[]) AS w(booking_id, version),
                  LATERAL (SELECT {COLUMNS} FROM booking b
-                          WHERE b.booking_id = w.booking_id AND b.partition = $1 OFFSET 0) AS b
+                          WHERE b.booking_id = w.booking_id AND b.partition = $1 AND b.version > w.version OFFSET 0) AS b
                  LEFT JOIN resource r USING (resource_id)
              ORDER BY b.seq"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(partition)
-            .bind(bookings.iter().map(|booking| booking.uuid()).collect::<Vec<_>>())
+            .bind(than.keys().map(|booking| booking.uuid()).collect::<Vec<_>>())
+            .bind(than.values().map(|version| i64::try_from(*version).unwrap_or(i64::MAX)).collect::<Vec<_>>())
             .fetch_all(&self.pool)
             .await
             .map_err(self.note())?;

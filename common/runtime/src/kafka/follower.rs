@@ -34,6 +34,7 @@ impl Follower {
         options.set("auto.offset.reset", "latest");
         // Nobody waits for these records: few fetches, and little of them in memory.
         options.set("fetch.wait.max.ms", "500");
+        options.set("fetch.min.bytes", "1048576");
         options.set("queued.min.messages", "1000");
         options.set("fetch.queue.backoff.ms", "10");
         let consumer: BaseConsumer = options.create().map_err(fail)?;

@@ -15,5 +15,5 @@ pub use consumer::{Claimed, Consumer, ConsumerSpec, FromGroup, Ownership, Start,
 pub use follower::Follower;
 pub use lanes::{Partition, Progress, Record};
 pub use producer::{Outgoing, Producer, ProducerError, ProducerSpec, Receipt, Sending};
-pub use tail::{TailError, TailFrom, bounds, follow, last_records, read_all, read_one, read_span};
+pub use tail::{Tail, TailError, TailFrom, bounds, follow, read_all, read_one, read_span};
 pub use topics::{RECORD_BYTES_MAX, TopicError, TopicsConfig, apply_topics};

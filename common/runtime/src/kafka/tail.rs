@@ -75,10 +75,90 @@ pub fn bounds(
     partitions: &[i32],
     timeout: Duration,
 ) -> Result<BTreeMap<i32, (i64, i64)>, TailError> {
-    let consumer = open(kafka, topic)?;
-    let bounds =
-        partitions.iter().map(|partition| Ok((*partition, watermarks(&consumer, topic, *partition, timeout)?)));
-    bounds.collect()
+    Tail::connect(kafka, timeout)?.bounds(topic, partitions, timeout)
+}
+
+/// A consumer without a group, for whoever asks several things at once. It has nothing to say before the first.
+pub struct Tail(BaseConsumer);
+
+impl std::fmt::Debug for Tail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tail")
+    }
+}
+
+impl Tail {
+    /// Connects, and learns where the partitions of all topics are: asked for one topic after the other, librdkafka takes a
+    /// tenth of a second and more for each.
+    pub fn connect(kafka: &KafkaConfig, timeout: Duration) -> Result<Self, TailError> {
+        let fail = |source| TailError::Kafka { topic: "the list of topics".to_owned(), source };
+        let mut options = options(kafka);
+        // Single records are wanted: of their batches no more than has to be.
+        options.set("fetch.message.max.bytes", "65536");
+        let consumer: BaseConsumer = options.create().map_err(fail)?;
+        consumer.fetch_metadata(None, timeout).map_err(fail)?;
+        Ok(Self(consumer))
+    }
+
+    /// The first offset of each partition, and one past its last record.
+    pub fn bounds(
+        &self,
+        topic: &str,
+        partitions: &[i32],
+        timeout: Duration,
+    ) -> Result<BTreeMap<i32, (i64, i64)>, TailError> {
+        let begin = self.ask(topic, partitions, Offset::Beginning, timeout)?;
+        let end = self.ask(topic, partitions, Offset::End, timeout)?;
+        Ok(begin
+            .into_iter()
+            .filter_map(|(partition, begin)| Some((partition, (begin, *end.get(&partition)?))))
+            .collect())
+    }
+
+    /// One question to each broker, however many partitions there are.
+    fn ask(
+        &self,
+        topic: &str,
+        partitions: &[i32],
+        which: Offset,
+        timeout: Duration,
+    ) -> Result<BTreeMap<i32, i64>, TailError> {
+        let fail = |source| TailError::Kafka { topic: topic.to_owned(), source };
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            list.add_partition_offset(topic, *partition, which).map_err(fail)?;
+        }
+        let answers = self.0.offsets_for_times(list, timeout).map_err(fail)?;
+        let mut found = BTreeMap::new();
+        for answer in answers.elements() {
+            answer.error().map_err(fail)?;
+            // A partition without records ends where it begins, and Kafka has no offset for that.
+            let offset = match answer.offset() {
+                Offset::Offset(offset) => offset,
+                Offset::Beginning | Offset::End | Offset::Stored | Offset::Invalid | Offset::OffsetTail(_) => {
+                    let (begin, end) = watermarks(&self.0, topic, answer.partition(), timeout)?;
+                    if which == Offset::Beginning { begin } else { end }
+                }
+            };
+            found.insert(answer.partition(), offset);
+        }
+        Ok(found)
+    }
+
+    /// The record at each of these offsets of a topic that is not compacted, by partition; each of them is there.
+    pub fn records_at(
+        &self,
+        topic: &str,
+        offsets: &BTreeMap<i32, i64>,
+        timeout: Duration,
+    ) -> Result<BTreeMap<i32, Record>, TailError> {
+        let spans = offsets.iter().map(|(partition, offset)| (*partition, (*offset, offset + 1))).collect();
+        let mut found = BTreeMap::new();
+        read(&self.0, topic, &spans, timeout, |record| {
+            found.insert(record.partition, record);
+        })?;
+        Ok(found)
+    }
 }
 
 fn watermarks(
@@ -90,28 +170,6 @@ fn watermarks(
     consumer
         .fetch_watermarks(topic, partition, timeout)
         .map_err(|source| TailError::Kafka { topic: topic.to_owned(), source })
-}
-
-/// The last record of each of these partitions of a topic that is not compacted; none for an empty one.
-pub fn last_records(
-    kafka: &KafkaConfig,
-    topic: &str,
-    partitions: &[i32],
-    timeout: Duration,
-) -> Result<BTreeMap<i32, Record>, TailError> {
-    let consumer = open(kafka, topic)?;
-    let mut from = BTreeMap::new();
-    for partition in partitions {
-        let (begin, end) = watermarks(&consumer, topic, *partition, timeout)?;
-        if end > begin {
-            from.insert(*partition, (end - 1, end));
-        }
-    }
-    let mut last = BTreeMap::new();
-    read(&consumer, topic, &from, timeout, |record| {
-        last.insert(record.partition, record);
-    })?;
-    Ok(last)
 }
 
 /// Every record of a topic that is there now, partition by partition in order.

@@ -18,7 +18,7 @@ use crate::topic::Reader;
 /// Resources that decisions are spread over.
 pub const RESOURCES: usize = 1_000;
 /// Requests that are decided before anything is measured: connections are open, code is compiled and caches are warm.
-const WARM_UP: usize = 5_000;
+const WARM_UP: usize = 40_000;
 
 /// A stack that is up, with clients. The calls block: whoever measures is outside the runtime.
 pub struct Installation {
