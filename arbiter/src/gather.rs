@@ -14,7 +14,7 @@ use crate::worker::{Run, Turn, Worker};
 
 /// Requests in the first batch of a claim at most. What a silent predecessor has left to wait is the same for all of its
 /// partitions: each soon has its first decision, and none waits for the whole of another's.
-const FIRST: usize = 32;
+const FIRST: usize = 16;
 
 /// A record, and what it says.
 pub(crate) type Read = (Record, Entry);
@@ -108,11 +108,15 @@ impl<B: Books, T: Topics> Worker<B, T> {
             let Some(first) = first else { return Ok(None) };
             self.take(run, first, &mut gathered).await?;
         }
+        // Asked for anew before a dead letter, which waits for the brokers: it would be given one that it does not take.
         let mut turn = pin!(self.turns.acquire());
         loop {
             while gathered.len() < limit
                 && let Ok(read) = run.entries.try_recv()
             {
+                if read.1.is_unreadable() {
+                    turn.set(self.turns.acquire());
+                }
                 self.take(run, read, &mut gathered).await?;
             }
             tokio::select! {
@@ -121,6 +125,9 @@ impl<B: Books, T: Topics> Worker<B, T> {
                 // Nobody takes turns away.
                 turn = &mut turn => return Ok(turn.ok().map(|turn| Next { gathered, plan: None, turn })),
                 Some(read) = run.entries.recv(), if gathered.len() < limit => {
+                    if read.1.is_unreadable() {
+                        turn.set(self.turns.acquire());
+                    }
                     self.take(run, read, &mut gathered).await?;
                 }
             }

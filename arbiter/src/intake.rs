@@ -21,6 +21,13 @@ pub struct Entry {
     pub content: Content,
 }
 
+impl Entry {
+    /// Whether nobody can tell what it says.
+    pub const fn is_unreadable(&self) -> bool {
+        matches!(self.content, Content::Unreadable(..))
+    }
+}
+
 /// What a record says.
 #[derive(Debug, Clone)]
 pub enum Content {

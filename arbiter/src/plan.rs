@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::pin;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -14,13 +15,16 @@ use crate::batch::Decided;
 use crate::error::Error;
 use crate::fate::Ground;
 use crate::gather::Next;
-use crate::intake::Content;
+use crate::intake::Entry;
 use crate::ports::{Books, Topics};
 use crate::worker::{Run, Turn, Worker};
 
 /// The part of a full batch that must wait before it is decided ahead, as one in so many: what is decided ahead does not
 /// grow any more, and a small batch costs the store nearly as much as a large one.
 const BACKLOG: usize = 4;
+/// How long a batch that is committed waits to be published until the next one is decided. Far above what that takes; it is
+/// for a store that is away again.
+const REST: Duration = Duration::from_secs(1);
 /// Batches that are decided ahead one after the other at most. Then one is not, so that the cache can be tidied.
 const STREAK: u32 = 16;
 
@@ -46,7 +50,7 @@ impl<B: Books, T: Topics> Worker<B, T> {
             tokio::select! {
                 biased;
                 result = &mut commit => match result {
-                    Ok(()) => (Ok(()), plan.await),
+                    Ok(()) => (Ok(()), tokio::time::timeout(REST, plan).await.ok().flatten()),
                     Err(error) => (Err(error), None),
                 },
                 next = &mut plan => (commit.await, next),
@@ -67,7 +71,9 @@ impl<B: Books, T: Topics> Worker<B, T> {
     fn spare_turn(&self, run: &Run<'_>) -> Option<Turn<'_>> {
         let backlog = run.backlog.len() + run.entries.len();
         let enough = backlog > 0 && backlog >= self.batch_max / BACKLOG;
-        let may = enough && run.streak < STREAK && !run.alone && run.again.is_over();
+        // Who holds a turn must not wait for the publisher, as it would after this commit.
+        let published = run.groups.capacity() > 0;
+        let may = enough && published && run.streak < STREAK && !run.alone && run.again.is_over();
         may.then(|| self.turns.try_acquire().ok()).flatten()
     }
 
@@ -81,7 +87,7 @@ impl<B: Books, T: Topics> Worker<B, T> {
             backlog.push(read);
         }
         // A dead letter waits for the brokers, and nobody does that in his turn.
-        if backlog.entries.iter().any(|entry| matches!(entry.content, Content::Unreadable(..))) {
+        if backlog.entries.iter().any(Entry::is_unreadable) {
             return None;
         }
         let none = BTreeMap::new();

@@ -192,13 +192,13 @@ impl<B: Books, T: Topics> Publisher<'_, B, T> {
         loop {
             let commit = tokio::select! {
                 biased;
-                commit = commits.recv() => commit,
-                () = self.watch.suspected() => Some(Commit::Recovered(Group::default())),
                 () = &mut begun, if !following => {
                     following = true;
                     self.topics.watch_canonical(self.partition, self.canonical_from, self.watch);
                     continue;
                 }
+                commit = commits.recv() => commit,
+                () = self.watch.suspected() => Some(Commit::Recovered(Group::default())),
             };
             let group = match commit {
                 None => return,

@@ -35,8 +35,8 @@ pub use upkeep::{Due, keep_decision_partitions};
 /// The others bound how long an arbiter that froze (stopped, swapped out, cut off) can keep its successor out of a
 /// partition, whose row it holds from the first statement of its transaction to the COMMIT. The server alone sees to it:
 /// between two statements it ends the session after 5 s, and with it the lock; a statement ends after 15 s, of which at
-/// most 10 s wait for a lock. Only a message that was half sent when its sender froze is bounded by none of them: whoever
-/// takes over ends sessions that have waited for their client in a transaction that is older than both together.
+/// most 10 s wait for a lock. Only what was half sent when its sender froze, a message or the rows of a COPY, is bounded by
+/// none of them: whoever takes over ends sessions that have waited for their client in a transaction that is older than both together.
 ///
 /// A successor waits 10 s for the row, twice what the usual case takes, and tries again. So it has the row after 5 s in the
 /// usual case, and in the worst after 20 s and what is left of a try: 30 s.
@@ -47,7 +47,8 @@ pub const SESSION: [(&str, &str); 12] = [
     ("plan_cache_mode", "force_generic_plan"),
     // The penalties of the first three would make every plan look worth compiling.
     ("jit", "off"),
-    // A live worker sends its next statement within milliseconds: it computes nothing and calls nothing in between.
+    // A live worker sends its next statement within milliseconds: it calls nothing in between, and computes no more than
+    // the next batch.
     ("idle_in_transaction_session_timeout", "5s"),
     // The largest batch takes about a second to write; a checkpoint on a slow disk adds a few.
     ("statement_timeout", "15s"),

@@ -179,8 +179,11 @@ impl<B: Books, T: Topics> Worker<B, T> {
                     // It ends first only if nothing can be published any more, and the process ends.
                     () = &mut publishing => return Err(Error::Cancelled),
                     result = &mut reading, if !all_read => {
-                        result?;
-                        all_read = true;
+                        match result {
+                            // What is in hand is finished first.
+                            Ok(()) | Err(Error::Cancelled) => all_read = true,
+                            Err(error) => return Err(error),
+                        }
                     }
                 }
             }

@@ -36,7 +36,9 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How often a member asks after its group. At most a third of the shortest session, 6 s.
 const HEARTBEAT: Duration = Duration::from_millis(200);
 /// How often finished positions are committed to the group. They are where a successor begins, or a hint for lag tools.
-const COMMIT_EVERY: Duration = Duration::from_millis(500);
+/// As often as a heartbeat: librdkafka's own thread, which sends those, sleeps for up to a second unless something
+/// wakes it.
+const COMMIT_EVERY: Duration = HEARTBEAT;
 /// How long after an error silence is no sign of health. Longer than librdkafka takes to report a broker it cannot reach.
 const DOUBT: Duration = Duration::from_secs(5);
 /// How long one poll waits. Bounds how late a pause, a commit or a stop can be.
