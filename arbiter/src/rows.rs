@@ -14,8 +14,6 @@ use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use crate::store::Rows;
-
 /// What people see of a booking, and where the state came from. Personal data: `Debug` shows nothing of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BookingRow {
@@ -112,8 +110,8 @@ impl BookingRow {
     }
 }
 
-/// The columns of `booking`, for reading by name, for copying in, and for changing as one JSON document a batch:
-/// PostgreSQL's `unnest` cannot take arrays of arrays. Personal data: no `Debug`.
+/// The columns of `booking`, for reading by name and for writing as one JSON document a batch: PostgreSQL's
+/// `unnest` cannot take arrays of arrays. Personal data: no `Debug`.
 #[derive(Serialize, Deserialize, sqlx::FromRow)]
 pub struct BookingColumns {
     booking_id: Uuid,
@@ -310,99 +308,7 @@ fn elsewhere(what: &str, resource: Option<&str>, booking: Option<Uuid>) -> Resul
     }
 }
 
-/// The columns that [`BookingColumns::put`] writes, in its order.
-const NEW: [&str; 35] = [
-    "booking_id",
-    "resource_no",
-    "resource_id",
-    "kind",
-    "unit",
-    "status",
-    "start_time",
-    "end_time",
-    "awaiting_until",
-    "held_until",
-    "away_until",
-    "version",
-    "source_system",
-    "source_event_id",
-    "source_keys",
-    "source_ids",
-    "source_sequence",
-    "source_updated_at",
-    "title",
-    "attendee_details",
-    "source_time_zone",
-    "content_digest",
-    "contact_ids",
-    "tags",
-    "shadows",
-    "moved_from_resource",
-    "moved_from_booking",
-    "moved_to_resource",
-    "moved_to_booking",
-    "sourced_at",
-    "received_at",
-    "decided_at",
-    "partition",
-    "epoch",
-    "seq",
-];
-
 impl BookingColumns {
-    /// Whose time.
-    pub fn resource(&self) -> &str {
-        &self.resource_id
-    }
-
-    /// The names of a new booking's columns.
-    pub fn names() -> String {
-        NEW.join(", ")
-    }
-
-    /// A new booking, as a row to be copied in.
-    pub fn put(&self, rows: &mut Rows, resource_no: i32, partition: i32, epoch: i64) -> Result<(), sqlx::Error> {
-        let digest = self.content_digest.as_deref().map(hex::decode).transpose();
-        let digest = digest.map_err(|error| sqlx::Error::Encode(error.into()))?;
-        rows.row(NEW.len())
-            .field(&self.booking_id)?
-            .field(&resource_no)?
-            .field(&self.resource_id)?
-            .field(&self.kind)?
-            .field(&self.unit)?
-            .field(&self.status)?
-            .field(&self.start_time)?
-            .field(&self.end_time)?
-            .field(&self.awaiting_until)?
-            .field(&self.held_until)?
-            .field(&self.away_until)?
-            .field(&self.version)?
-            .field(&self.source_system)?
-            .field(&self.source_event_id)?
-            .field(&self.source_keys)?
-            .field(&self.source_ids)?
-            .field(&self.source_sequence)?
-            .field(&self.source_updated_at)?
-            .field(&self.title)?
-            .field(&self.attendee_details)?
-            .field(&self.source_time_zone)?
-            .field(&digest)?
-            .field(&self.contact_ids)?
-            .field(&self.tags)?
-            .field(&self.shadows)?
-            .field(&self.moved_from_resource)?
-            .field(&self.moved_from_booking)?
-            .field(&self.moved_to_resource)?
-            .field(&self.moved_to_booking)?
-            .field(&self.sourced_at)?
-            .field(&self.received_at)?
-            .field(&self.decided_at)?
-            .field(&partition)?
-            .field(&epoch)?
-            .field(&self.seq)?;
-        Ok(())
-    }
-
     fn standing(&self) -> Result<Standing, StoreError> {
         let interval = match (self.start_time, self.end_time) {
             (Some(start), Some(end)) => Some(interval("end_time", start, end)?),

@@ -3,7 +3,6 @@
 
 mod claim;
 mod commit;
-mod copy;
 mod load;
 mod outbox;
 mod upkeep;
@@ -23,7 +22,6 @@ use crate::error::Error;
 use crate::ports::{Books, Loaded, StoredDecision, Wanted};
 use crate::rows::BookingRow;
 
-pub use copy::Rows;
 pub use upkeep::{Due, keep_decision_partitions};
 
 /// PostgreSQL's settings for each session of the arbiter.
@@ -35,8 +33,8 @@ pub use upkeep::{Due, keep_decision_partitions};
 /// The others bound how long an arbiter that froze (stopped, swapped out, cut off) can keep its successor out of a
 /// partition, whose row it holds from the first statement of its transaction to the COMMIT. The server alone sees to it:
 /// between two statements it ends the session after 5 s, and with it the lock; a statement ends after 15 s, of which at
-/// most 10 s wait for a lock. Only what was half sent when its sender froze, a message or the rows of a COPY, is bounded by
-/// none of them: whoever takes over ends sessions that have waited for their client in a transaction that is older than both together.
+/// most 10 s wait for a lock. Only a message that was half sent when its sender froze is bounded by none of them: whoever
+/// takes over ends sessions that have waited for their client in a transaction that is older than both together.
 ///
 /// A successor waits 10 s for the row, twice what the usual case takes, and tries again. So it has the row after 5 s in the
 /// usual case, and in the worst after 20 s and what is left of a try: 30 s.

@@ -5,7 +5,6 @@
 //! writes it meanwhile: the partition's row is locked. Nor a choice of index: one that is empty, as a partial one may be,
 //! looks cheapest. What it is limited to is asked of the rows that another has found.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use arbiter_core::partition::Position;
@@ -16,7 +15,6 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use super::Store;
-use super::copy::Rows;
 use super::load::HoursColumn;
 use crate::batch::{Decided, Touched};
 use crate::compensation::{Compensation, Opening};
@@ -156,6 +154,26 @@ async fn bookings(connection: &mut PgConnection, from: &Position, decided: &Deci
          WHERE b.ctid = n.place";
     const VACATE: &str = "UPDATE booking SET status = 'cancelled', awaiting_until = NULL, held_until = NULL, epoch = $2
          WHERE booking_id = ANY($1)";
+    const INSERT: &str = "INSERT INTO booking (booking_id, resource_no, resource_id, kind, unit, status, start_time,
+             end_time, awaiting_until, held_until, away_until, version, source_system, source_event_id, source_keys,
+             source_ids, source_sequence, source_updated_at, title, attendee_details, source_time_zone, content_digest,
+             contact_ids, tags, shadows, moved_from_resource, moved_from_booking, moved_to_resource, moved_to_booking,
+             sourced_at, received_at, decided_at, partition, epoch, seq)
+         SELECT n.booking_id, r.resource_no, n.resource_id, n.kind, n.unit, n.status, n.start_time, n.end_time,
+             n.awaiting_until, n.held_until, n.away_until, n.version, n.source_system, n.source_event_id, n.source_keys,
+             n.source_ids, n.source_sequence, n.source_updated_at, n.title, n.attendee_details, n.source_time_zone,
+             decode(n.content_digest, 'hex'), n.contact_ids, n.tags, n.shadows, n.moved_from_resource,
+             n.moved_from_booking, n.moved_to_resource, n.moved_to_booking, n.sourced_at, n.received_at, n.decided_at,
+             $3, $2, n.seq
+         FROM jsonb_to_recordset($1) AS n(booking_id uuid, resource_id text, kind text, unit smallint, status text,
+             start_time timestamptz, end_time timestamptz, awaiting_until timestamptz, held_until timestamptz,
+             away_until timestamptz, version bigint, source_system text, source_event_id text, source_keys uuid[],
+             source_ids text[], source_sequence bigint, source_updated_at timestamptz, title text,
+             attendee_details jsonb, source_time_zone text, content_digest text, contact_ids text[], tags uuid[],
+             shadows jsonb, moved_from_resource text, moved_from_booking uuid, moved_to_resource text,
+             moved_to_booking uuid, sourced_at timestamptz, received_at timestamptz, decided_at timestamptz,
+             seq bigint),
+             LATERAL (SELECT resource_no FROM resource r WHERE r.resource_id = n.resource_id OFFSET 0) AS r";
     let (mut freed, mut moved, mut changed, mut new) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for Touched { row, before } in &decided.bookings {
         let columns = BookingColumns::from(row);
@@ -180,27 +198,10 @@ async fn bookings(connection: &mut PgConnection, from: &Position, decided: &Deci
     if !changed.is_empty() {
         sqlx::query(UPDATE).bind(Json(changed)).bind(from.epoch).execute(&mut *connection).await?;
     }
-    insert(connection, from, &new).await
-}
-
-/// New bookings. Their resources have been written.
-async fn insert(connection: &mut PgConnection, from: &Position, new: &[BookingColumns]) -> Result<(), sqlx::Error> {
-    if new.is_empty() {
-        return Ok(());
+    if !new.is_empty() {
+        sqlx::query(INSERT).bind(Json(new)).bind(from.epoch).bind(from.partition).execute(&mut *connection).await?;
     }
-    let resources: BTreeSet<&str> = new.iter().map(BookingColumns::resource).collect();
-    let numbers: Vec<(String, i32)> =
-        sqlx::query_as("SELECT resource_id, resource_no FROM resource WHERE resource_id = ANY($1)")
-            .bind(resources.into_iter().collect::<Vec<_>>())
-            .fetch_all(&mut *connection)
-            .await?;
-    let numbers: BTreeMap<String, i32> = numbers.into_iter().collect();
-    let mut rows = Rows::default();
-    for columns in new {
-        let number = numbers.get(columns.resource()).ok_or(sqlx::Error::RowNotFound)?;
-        columns.put(&mut rows, *number, from.partition, from.epoch)?;
-    }
-    rows.send(connection, "booking", &BookingColumns::names()).await
+    Ok(())
 }
 
 async fn names(connection: &mut PgConnection, from: &Position, decided: &Decided) -> Result<(), sqlx::Error> {
