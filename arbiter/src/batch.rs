@@ -14,12 +14,12 @@ use daybook_domain::{
     BookingId, BookingState, Content as Shown, Operation, Outcome, Rejection, Request, RequestId, ResourceId, Rules,
     SourceKey, Tag,
 };
+use daybook_rows::BookingRow;
 use daybook_runtime::postgres::StoreError;
 use daybook_wire::LoggedDecision;
 
 use crate::compensation::{Compensation, Ledger};
 use crate::intake::{Content, Entry};
-use crate::rows::BookingRow;
 #[cfg(test)]
 use crate::simulation::bug::rule as rule_one;
 

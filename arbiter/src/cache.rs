@@ -17,10 +17,10 @@ use std::time::Duration;
 
 use arbiter_core::{State, reach};
 use daybook_domain::{BookingId, Request, RequestId, ResourceId, Timestamp};
+use daybook_rows::BookingRow;
 use daybook_runtime::postgres::StoreError;
 
 use crate::ports::{Loaded, Wanted};
-use crate::rows::BookingRow;
 
 /// How far back of the log's time a loaded state is complete. Two days are the widest buffers that a claim is compared
 /// across; three more are for what sources report late.

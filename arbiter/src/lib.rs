@@ -26,7 +26,6 @@ mod plan;
 mod ports;
 mod publish;
 mod recover;
-mod rows;
 #[cfg(test)]
 mod simulation;
 mod store;

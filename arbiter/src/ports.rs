@@ -9,6 +9,7 @@ use std::future::Future;
 
 use arbiter_core::partition::Position;
 use daybook_domain::{BookingId, BookingState, Interval, RequestId, ResourceId, Rules, SourceKey, Tag, Timestamp};
+use daybook_rows::BookingRow;
 use daybook_runtime::kafka::{ProducerError, Record};
 use daybook_runtime::postgres::StoreError;
 use daybook_runtime::registry::RegistryError;
@@ -18,7 +19,6 @@ use crate::batch::Decided;
 use crate::canonical::Watch;
 use crate::error::Error;
 use crate::intake::Entry;
-use crate::rows::BookingRow;
 
 /// What a batch asks of the store.
 #[derive(Debug, Default)]

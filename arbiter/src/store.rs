@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use arbiter_core::partition::Position;
 use daybook_domain::BookingId;
+use daybook_rows::BookingRow;
 use daybook_runtime::metrics::CommonMetrics;
 use daybook_runtime::postgres::StoreError;
 use daybook_wire::CanonicalBooking;
@@ -20,7 +21,6 @@ use sqlx::PgPool;
 use crate::batch::Decided;
 use crate::error::Error;
 use crate::ports::{Books, Loaded, StoredDecision, Wanted};
-use crate::rows::BookingRow;
 
 pub use upkeep::{Due, keep_decision_partitions};
 
@@ -63,16 +63,6 @@ pub const SESSION: [(&str, &str); 12] = [
 /// Seconds of `idle_in_transaction_session_timeout` and `statement_timeout` together: no transaction of a worker that
 /// lives is older and still waits for its client.
 const STUCK_SECONDS: f64 = 20.0;
-
-/// The columns that [`BookingColumns`](crate::rows::BookingColumns) reads.
-const COLUMNS: &str = "b.booking_id, b.resource_id, b.kind, b.unit, b.status, b.start_time, b.end_time, b.awaiting_until, \
-    b.held_until, b.away_until, b.version, b.source_system, b.source_event_id, b.source_keys, b.source_ids, \
-    b.source_sequence, b.source_updated_at, b.title, b.attendee_details, b.source_time_zone, \
-    encode(b.content_digest, 'hex') AS content_digest, b.contact_ids, b.tags, b.shadows, b.moved_from_resource, \
-    b.moved_from_booking, b.moved_to_resource, b.moved_to_booking, b.sourced_at, b.received_at, b.decided_at, b.seq";
-
-/// What occupies time, as the constraint and the indexes beside it say it.
-const LIVE: &str = "b.status IN ('held', 'confirmed', 'awaiting')";
 
 /// The store. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -1,9 +1,9 @@
 //! `daybook booking show`: a booking as people see it. The one screen with personal data on it.
 
 use chrono_tz::Tz;
-use daybook_domain::{BookingId, Interval};
+use daybook_domain::{Attendee, BookingId, BookingKind, Standing};
+use daybook_rows::BookingRow;
 use daybook_wire::LoggedDecision;
-use serde_json::Value;
 
 use crate::compensations;
 use crate::config::Config;
@@ -11,7 +11,7 @@ use crate::connect::{self, Role};
 use crate::decode::Decoder;
 use crate::failure::Failure;
 use crate::out::Out;
-use crate::store::{self, BookingRow, CompensationRow, DeliveryRow};
+use crate::store::{self, CompensationRow, DeliveryRow};
 use crate::table;
 use crate::text;
 use crate::why;
@@ -43,7 +43,7 @@ pub async fn show(args: &Show, config: &Config, out: &Out) -> Result<(), Failure
         };
         return Err(Failure::plain(format!("there is no booking {id}")).next(advice));
     };
-    let zone = why::zone(&booking.resource, &pool).await?;
+    let zone = why::zone(booking.resource.as_str(), &pool).await?;
     let mut decoder = Decoder::new(config)?;
     let mut decisions = Vec::new();
     for row in store::decisions_on(&pool, id).await.map_err(read)? {
@@ -60,28 +60,28 @@ fn page(
     deliveries: &[DeliveryRow],
     compensations: &[CompensationRow],
 ) -> String {
-    let mut page = format!("Booking {}\n", booking.booking_id);
-    let interval = booking.start.zip(booking.end).and_then(|(start, end)| Interval::new(start, end).ok());
+    let state = &booking.state;
+    let mut page = format!("Booking {}\n", state.booking_id);
+    let interval = state.standing.interval();
     let mut facts = vec![
-        ("resource", booking.resource.clone()),
-        ("status", format!("{}, version {}", status(booking), booking.version)),
+        ("resource", booking.resource.to_string()),
+        ("status", format!("{}, version {}", status(booking), state.version)),
         ("time", interval.map_or_else(|| "not known".to_owned(), |interval| text::interval(interval, zone))),
     ];
-    if let Some(until) = booking.awaiting_until {
-        facts.push(("waits until", text::moment(until)));
+    match state.standing {
+        Standing::Awaiting { until, .. } => facts.push(("waits until", text::moment(until))),
+        Standing::Held { until, .. } => facts.push(("held until", text::moment(until))),
+        Standing::Confirmed(_) | Standing::Cancelled { .. } => {}
     }
-    if let Some(until) = booking.held_until {
-        facts.push(("held until", text::moment(until)));
-    }
-    if booking.unit > 0 {
-        facts.push(("unit", format!("{}, counted from 0", booking.unit)));
+    if state.unit > 0 {
+        facts.push(("unit", format!("{}, counted from 0", state.unit)));
     }
     facts.push(("title", booking.title.clone().unwrap_or_else(|| "(none)".to_owned())));
-    facts.push(("source", format!("{}, {} there", booking.source, text::count(booking.source_ids.len(), "id"))));
+    facts.push(("source", format!("{}, {} there", state.source, text::count(booking.source_ids.len(), "id"))));
     if let Some(zone) = &booking.source_time_zone {
         facts.push(("source's zone", zone.clone()));
     }
-    let attendees: Vec<String> = booking.attendees.as_array().into_iter().flatten().map(attendee).collect();
+    let attendees: Vec<String> = booking.attendees.iter().map(attendee).collect();
     facts.push(("attendees", if attendees.is_empty() { "(none)".to_owned() } else { attendees.join("; ") }));
     for (name, value) in facts {
         page.push_str(&format!("  {name:<14} {value}\n"));
@@ -105,18 +105,18 @@ fn page(
     page
 }
 
-fn status(booking: &BookingRow) -> &str {
-    match (booking.kind.as_str(), booking.status.as_str()) {
-        ("busy", "confirmed") => "taken elsewhere",
-        (_, status) => status,
+fn status(booking: &BookingRow) -> &'static str {
+    match (booking.state.kind, booking.state.standing) {
+        (BookingKind::Busy, Standing::Confirmed(_)) => "taken elsewhere",
+        (_, standing) => standing.as_str(),
     }
 }
 
-fn attendee(attendee: &Value) -> String {
-    let field = |name: &str| attendee.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let mut parts: Vec<String> = field("name").map(str::to_owned).into_iter().collect();
-    parts.extend(field("email").map(|email| format!("<{email}>")));
-    parts.extend(field("phone").map(str::to_owned));
+fn attendee(attendee: &Attendee) -> String {
+    let given = |field: &Option<String>| field.clone().filter(|text| !text.is_empty());
+    let mut parts: Vec<String> = given(&attendee.name).into_iter().collect();
+    parts.extend(given(&attendee.email).map(|email| format!("<{email}>")));
+    parts.extend(given(&attendee.phone));
     if parts.is_empty() { "(no longer known)".to_owned() } else { parts.join(" ") }
 }
 
@@ -152,41 +152,32 @@ fn delivery(delivery: &DeliveryRow) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use daybook_domain::{BookingState, ContactId, Sight};
     use expect_test::expect;
 
     use super::*;
     use crate::sample::{self, at};
-    use crate::store::ShadowRow;
 
     #[test]
     fn the_screen_has_the_booking_its_decisions_and_its_targets() {
-        let booking = BookingRow {
-            booking_id: sample::booking_id(),
-            resource: "anna".to_owned(),
-            kind: "booking".to_owned(),
-            status: "confirmed".to_owned(),
-            start: Some(at("2026-03-04T09:00:00Z")),
-            end: Some(at("2026-03-04T09:30:00Z")),
-            awaiting_until: None,
-            held_until: None,
+        let person = |id: u8, name: Option<&str>, email: Option<&str>| Attendee {
+            contact_id: ContactId::from_bytes([id; 16]),
+            name: name.map(str::to_owned),
+            email: email.map(str::to_owned),
+            phone: None,
+        };
+        let state = BookingState {
             unit: 2,
-            version: 1,
-            source: "calendly".to_owned(),
+            shadows: vec![sample::shadow("caldav", Sight::Along)],
+            moved_from: Some(sample::elsewhere()),
+            ..sample::booking(Standing::Confirmed(sample::nine()), 1)
+        };
+        let booking = BookingRow {
             source_ids: vec!["inv-1".to_owned(), "inv-2".to_owned()],
-            shadows: vec![ShadowRow {
-                source: "caldav".to_owned(),
-                sight: "along".to_owned(),
-                away_start: None,
-                away_end: None,
-            }],
-            moved_from: Some(("bea".to_owned(), uuid::Uuid::from_u128(0xbea))),
-            moved_to: None,
             title: Some("Intro".to_owned()),
-            attendees: serde_json::json!([
-                {"contact_id": "x", "name": "Jane Doe", "email": "jane@example.com", "phone": null},
-                {"contact_id": "y"}
-            ]),
+            attendees: vec![person(1, Some("Jane Doe"), Some("jane@example.com")), person(2, None, None)],
             source_time_zone: Some("America/New_York".to_owned()),
+            ..sample::row(state)
         };
         let delivery = DeliveryRow {
             target: "calendar".to_owned(),

@@ -2,8 +2,9 @@
 
 use daybook_domain::{
     Basis, BookingId, BookingKind, BookingState, Decision, Elsewhere, Interval, OperationKind, Outcome, Rejection,
-    RequestId, SourceKey, SourceVersion, Standing, Timestamp, Unchanged, Wanted, Winner,
+    RequestId, Shadow, Sight, SourceKey, SourceVersion, Standing, Timestamp, Unchanged, Wanted, Winner,
 };
+use daybook_rows::BookingRow;
 use daybook_wire::LoggedDecision;
 use uuid::Uuid;
 
@@ -40,6 +41,34 @@ pub fn booking(standing: Standing, version: u64) -> BookingState {
         shadows: Vec::new(),
         moved_from: None,
         moved_to: None,
+    }
+}
+
+/// A booking of anna's, as the store has it.
+pub fn row(state: BookingState) -> BookingRow {
+    BookingRow {
+        state,
+        resource: "anna".parse().expect("a name"),
+        source_ids: vec!["inv-1".to_owned()],
+        shadow_ids: Vec::new(),
+        title: None,
+        attendees: Vec::new(),
+        source_time_zone: None,
+        event_id: "evt-1".to_owned(),
+        sourced_at: Some(at("2026-03-01T08:00:00Z")),
+        received_at: at("2026-03-01T08:00:01.200Z"),
+        decided_at: at("2026-03-01T08:00:01.230Z"),
+        seq: 1,
+    }
+}
+
+/// An appointment as another source shows it.
+pub fn shadow(source: &str, sight: Sight) -> Shadow {
+    Shadow {
+        source: source.parse().expect("a name"),
+        key: SourceKey::from_uuid(Uuid::from_u128(0x5ade)),
+        version: SourceVersion { sequence: 0, updated_at: at("2026-03-01T08:00:00Z") },
+        sight,
     }
 }
 

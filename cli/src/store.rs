@@ -14,7 +14,7 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 pub use audit::{HeadRow, LinkRow, hashes, heads, links};
-pub use bookings::{BookingRow, ShadowRow, booking, decisions_about, decisions_on, resource_zone};
+pub use bookings::{booking, decisions_about, decisions_on, resource_zone};
 pub use compensations::{CompensationRow, close_compensation, compensations, compensations_at, compensations_of};
 pub use deliveries::{AttemptRow, DeliveryRow, Unparked, deliveries, unpark};
 pub use resources::{alias_owners, decided, replace_aliases_and_targets, resources, resources_besides};

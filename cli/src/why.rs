@@ -73,8 +73,8 @@ async fn of_booking(id: BookingId, pool: &PgPool, decoder: &mut Decoder) -> Resu
     let compensations = store::compensations_of(pool, id).await;
     let compensations = compensations.map_err(|error| Role::Reader.explain("read the compensations", &error))?;
     let known = known(id, pool).await?;
-    let resource = known.as_ref().map(|known| &known.booking.resource);
-    let Some(resource) = resource.or(compensations.first().map(|refused| &refused.resource)) else {
+    let resource = known.as_ref().map(|known| known.booking.resource.as_str());
+    let Some(resource) = resource.or(compensations.first().map(|refused| refused.resource.as_str())) else {
         return Err(Failure::plain(format!("there is no booking {id}")).next(
             "a request that was refused leaves no booking: ask for its resource and time, daybook why RESOURCE TIME; \
              an event that could not be read is in the dead letters: daybook dlq list",

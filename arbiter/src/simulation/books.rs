@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arbiter_core::partition::Position;
 use daybook_domain::BookingId;
+use daybook_rows::BookingRow;
 use daybook_runtime::postgres::StoreError;
 use daybook_wire::CanonicalBooking;
 use tokio::time::Instant;
@@ -17,7 +18,6 @@ use super::world::Sim;
 use crate::batch::Decided;
 use crate::error::Error;
 use crate::ports::{Books, Loaded, StoredDecision, Wanted};
-use crate::rows::BookingRow;
 
 /// A process's connections to the store.
 #[derive(Debug, Clone)]

@@ -10,10 +10,10 @@ use daybook_domain::{
     BookingId, BookingKind, BookingState, Interval, Outcome, Rejection, RequestId, ResourceId, Rules, SourceKey,
     Standing, Tag, Timestamp,
 };
+use daybook_rows::{BookingColumns, BookingRow};
 
 use crate::batch::{ChangedResource, Decided, Ready, Touched};
 use crate::compensation::{Compensation, Opening};
-use crate::rows::{BookingColumns, BookingRow};
 
 const REMEMBERED: Duration = Duration::from_secs(40 * 24 * 60 * 60);
 

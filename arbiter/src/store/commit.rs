@@ -10,16 +10,15 @@ use std::time::Duration;
 use arbiter_core::partition::Position;
 use chrono::{DateTime, Utc};
 use daybook_domain::{BookingId, BookingKind, BookingState, Decision, Interval, Rule, Timestamp};
+use daybook_rows::{BookingColumns, HoursColumn};
 use daybook_runtime::postgres::{Sort, StoreError};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use super::Store;
-use super::load::HoursColumn;
 use crate::batch::{Decided, Touched};
 use crate::compensation::{Compensation, Opening};
 use crate::error::Error;
-use crate::rows::BookingColumns;
 
 impl Store {
     /// Commits a batch, or nothing of it. An error of the sort `Away` leaves open whether it was committed; after one

@@ -5,30 +5,19 @@
 //! round, whatever the sizes of the tables were when the plan was made: it is kept.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use daybook_domain::{BookingId, BookingState, Hours, Interval, RequestId, ResourceId, Rules, Timestamp};
+use daybook_domain::{BookingId, BookingState, Interval, RequestId, ResourceId, Rules, Timestamp};
+use daybook_rows::{BookingColumns, BookingRow, COLUMNS, LIVE, RULES_COLUMNS, RulesColumns, state_columns};
 use daybook_runtime::postgres::StoreError;
-use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
-use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{COLUMNS, LIVE, Store};
+use super::Store;
 use crate::ports::{Loaded, Wanted};
-use crate::rows::{BookingColumns, BookingRow};
 
 /// How long request ids are remembered. Beyond that, the source's version decides.
 const REMEMBERED: chrono::TimeDelta = chrono::TimeDelta::days(40);
-
-/// [`COLUMNS`] without what people see: a state alone is wanted.
-fn state_columns() -> String {
-    COLUMNS
-        .replace("b.title", "NULL::text AS title")
-        .replace("b.attendee_details", "'[]'::jsonb AS attendee_details")
-        .replace("b.source_time_zone", "NULL::text AS source_time_zone")
-}
 
 impl Store {
     /// What a batch needs that is not in the cache.
@@ -72,15 +61,9 @@ impl Store {
         resources: &BTreeSet<ResourceId>,
     ) -> Result<Vec<(ResourceId, u64, Rules)>, StoreError> {
         let names: Vec<&str> = resources.iter().map(ResourceId::as_str).collect();
-        let rows: Vec<RulesColumns> = sqlx::query_as(
-            "SELECT resource_id, version, display_time_zone, replacement_wait_ms, capacity, buffer_before_ms,
-                 buffer_after_ms, notice_ms, window_ms, hours
-             FROM resource WHERE resource_id = ANY($1)",
-        )
-        .bind(names)
-        .fetch_all(connection)
-        .await
-        .map_err(self.note())?;
+        let sql = format!("SELECT {RULES_COLUMNS} FROM resource r WHERE r.resource_id = ANY($1)");
+        let rows: Vec<RulesColumns> =
+            sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(names).fetch_all(connection).await.map_err(self.note())?;
         rows.into_iter().map(RulesColumns::read).collect()
     }
 }
@@ -205,64 +188,4 @@ async fn named(connection: &mut PgConnection, wanted: &Wanted) -> Result<Vec<Boo
         .bind(wanted.bookings.iter().map(|booking| booking.uuid()).collect::<Vec<_>>())
         .fetch_all(connection)
         .await
-}
-
-/// A resource's rules in its row.
-#[derive(Debug, sqlx::FromRow)]
-struct RulesColumns {
-    resource_id: String,
-    version: i64,
-    display_time_zone: String,
-    replacement_wait_ms: i64,
-    capacity: i32,
-    buffer_before_ms: i64,
-    buffer_after_ms: i64,
-    notice_ms: i64,
-    window_ms: Option<i64>,
-    hours: Json<Vec<HoursColumn>>,
-}
-
-/// A stretch of `resource.hours`.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct HoursColumn {
-    day: String,
-    from_minute: u16,
-    to_minute: u16,
-}
-
-impl From<&Hours> for HoursColumn {
-    fn from(hours: &Hours) -> Self {
-        let day = match hours.day {
-            chrono::Weekday::Mon => "MONDAY",
-            chrono::Weekday::Tue => "TUESDAY",
-            chrono::Weekday::Wed => "WEDNESDAY",
-            chrono::Weekday::Thu => "THURSDAY",
-            chrono::Weekday::Fri => "FRIDAY",
-            chrono::Weekday::Sat => "SATURDAY",
-            chrono::Weekday::Sun => "SUNDAY",
-        };
-        Self { day: day.to_owned(), from_minute: hours.from, to_minute: hours.to }
-    }
-}
-
-impl RulesColumns {
-    fn read(self) -> Result<(ResourceId, u64, Rules), StoreError> {
-        let bad = || StoreError::Corrupt("resource".to_owned());
-        let span = |millis: i64| u64::try_from(millis).map(Duration::from_millis).map_err(|_| bad());
-        let hours = self.hours.0.iter().map(|hours| {
-            let day = hours.day.parse().map_err(|_| bad())?;
-            Ok(Hours { day, from: hours.from_minute, to: hours.to_minute })
-        });
-        let rules = Rules {
-            display_time_zone: self.display_time_zone,
-            replacement_wait: span(self.replacement_wait_ms)?,
-            capacity: u16::try_from(self.capacity).map_err(|_| bad())?,
-            buffer_before: span(self.buffer_before_ms)?,
-            buffer_after: span(self.buffer_after_ms)?,
-            notice: span(self.notice_ms)?,
-            window: self.window_ms.map(span).transpose()?,
-            hours: hours.collect::<Result<_, StoreError>>()?,
-        };
-        Ok((self.resource_id.parse().map_err(|_| bad())?, u64::try_from(self.version).map_err(|_| bad())?, rules))
-    }
 }

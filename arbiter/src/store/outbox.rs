@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use daybook_domain::BookingId;
+use daybook_rows::{BookingColumns, BookingRow, COLUMNS};
 use daybook_runtime::postgres::StoreError;
 use daybook_wire::CanonicalBooking;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
-use super::{COLUMNS, Store};
+use super::Store;
 use crate::ports::StoredDecision;
-use crate::rows::{BookingColumns, BookingRow};
 
 impl Store {
     /// Stored decisions after `seq`, in order.

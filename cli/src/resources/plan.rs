@@ -12,7 +12,7 @@ use crate::table;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
     /// Rises with every change of its timeline or its rules.
-    pub version: i64,
+    pub version: u64,
     /// Its rules.
     pub rules: Rules,
     /// Source and alias.
@@ -44,7 +44,7 @@ pub enum RulesChange {
         /// The rules in force.
         rules: Rules,
         /// The resource's version under them.
-        version: i64,
+        version: u64,
     },
 }
 

@@ -1,35 +1,24 @@
 //! Resources, their aliases and their targets.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use chrono::Weekday;
-use daybook_domain::{Hours, RequestId, Rules};
-use daybook_runtime::postgres::StoreError;
-use serde::Deserialize;
-use sqlx::postgres::PgRow;
-use sqlx::types::Json;
-use sqlx::{PgConnection, PgPool, Row};
+use daybook_domain::{RequestId, Rules};
+use daybook_rows::{RULES_COLUMNS, RulesColumns};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row};
 
 use super::Result;
 use crate::resources::{Definition, Mirror, Stored, sorted};
 
 /// The resources of these ids, as far as they exist.
 pub async fn resources(pool: &PgPool, ids: &[String]) -> Result<BTreeMap<String, Stored>> {
-    let rows = sqlx::query(
-        "SELECT resource_id, version, display_time_zone, replacement_wait_ms, capacity, buffer_before_ms, buffer_after_ms,
-                notice_ms, window_ms, hours
-         FROM resource WHERE resource_id = ANY($1)",
-    )
-    .bind(ids)
-    .fetch_all(pool)
-    .await?;
+    let sql = format!("SELECT {RULES_COLUMNS} FROM resource r WHERE r.resource_id = ANY($1)");
+    let rows: Vec<RulesColumns> = sqlx::query_as(AssertSqlSafe(sql)).bind(ids).fetch_all(pool).await?;
     let mut found = BTreeMap::new();
-    for row in &rows {
-        let rules = rules(row)?;
-        let stored =
-            Stored { version: row.try_get("version")?, rules, aliases: BTreeSet::new(), targets: BTreeMap::new() };
-        found.insert(row.try_get("resource_id")?, stored);
+    for row in rows {
+        let (resource, version, rules) = row.read()?;
+        let rules = Rules { hours: sorted(rules.hours), ..rules };
+        let stored = Stored { version, rules, aliases: BTreeSet::new(), targets: BTreeMap::new() };
+        found.insert(resource.to_string(), stored);
     }
     let aliases = sqlx::query("SELECT resource_id, source, alias FROM resource_alias WHERE resource_id = ANY($1)");
     for row in &aliases.bind(ids).fetch_all(pool).await? {
@@ -47,39 +36,6 @@ pub async fn resources(pool: &PgPool, ids: &[String]) -> Result<BTreeMap<String,
         }
     }
     Ok(found)
-}
-
-/// The rules in force.
-fn rules(row: &PgRow) -> Result<Rules> {
-    let span = |millis: i64| Duration::from_millis(u64::try_from(millis).unwrap_or(0));
-    let capacity: i32 = row.try_get("capacity")?;
-    let hours: Json<Vec<HoursColumn>> = row.try_get("hours")?;
-    Ok(Rules {
-        display_time_zone: row.try_get("display_time_zone")?,
-        replacement_wait: span(row.try_get("replacement_wait_ms")?),
-        capacity: u16::try_from(capacity).map_err(|_| StoreError::Corrupt("resource.capacity".to_owned()))?,
-        buffer_before: span(row.try_get("buffer_before_ms")?),
-        buffer_after: span(row.try_get("buffer_after_ms")?),
-        notice: span(row.try_get("notice_ms")?),
-        window: row.try_get::<Option<i64>, _>("window_ms")?.map(span),
-        hours: sorted(hours.0.into_iter().map(HoursColumn::read).collect::<Result<_>>()?),
-    })
-}
-
-/// One of the stretches in the column `hours`.
-#[derive(Debug, Deserialize)]
-struct HoursColumn {
-    day: String,
-    from_minute: u16,
-    to_minute: u16,
-}
-
-impl HoursColumn {
-    fn read(self) -> Result<Hours> {
-        // chrono knows the days by their English names, in any case.
-        let day: Weekday = self.day.parse().map_err(|_| StoreError::Corrupt("resource.hours".to_owned()))?;
-        Ok(Hours { day, from: self.from_minute, to: self.to_minute })
-    }
 }
 
 /// How many resources there are besides these.

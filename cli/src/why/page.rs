@@ -8,10 +8,11 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use chrono_tz::Tz;
-use daybook_domain::{BookingId, Interval, Outcome, ResourceId, Timestamp};
+use daybook_domain::{BookingId, BookingKind, Elsewhere, Interval, Outcome, ResourceId, Sight, Standing, Timestamp};
+use daybook_rows::BookingRow;
 use daybook_wire::LoggedDecision;
 
-use crate::store::{AttemptRow, BookingRow, CompensationRow, DeliveryRow, ShadowRow};
+use crate::store::{AttemptRow, CompensationRow, DeliveryRow};
 use crate::text;
 use crate::words;
 
@@ -90,9 +91,9 @@ fn contains(interval: Interval, at: Timestamp) -> bool {
 pub fn booking(facts: &Facts) -> String {
     let mut page = String::new();
     for known in &facts.bookings {
-        line(&mut page, 0, &format!("Booking {}", known.booking.booking_id));
+        line(&mut page, 0, &format!("Booking {}", known.booking.state.booking_id));
         line(&mut page, 1, &stands(&known.booking, facts.zone));
-        line(&mut page, 1, &format!("of {}, known from {}", known.booking.resource, known.booking.source));
+        line(&mut page, 1, &format!("of {}, known from {}", known.booking.resource, known.booking.state.source));
         for further in further(&known.booking, facts.zone) {
             line(&mut page, 1, &further);
         }
@@ -116,16 +117,13 @@ pub fn slot(facts: &Facts, resource: &ResourceId, at: Timestamp) -> String {
     let mut held = false;
     for booking in holders {
         held = true;
-        line(&mut page, 1, &format!("booking {} of {}", booking.booking_id, booking.source));
+        line(&mut page, 1, &format!("booking {} of {}", booking.state.booking_id, booking.state.source));
         line(&mut page, 2, &stands(booking, facts.zone));
     }
     for (booking, shadow) in strays(facts, at) {
         held = true;
-        line(
-            &mut page,
-            1,
-            &format!("booking {} of {} is shown here by {}", booking.booking_id, booking.source, shadow),
-        );
+        let (id, source) = (booking.state.booking_id, &booking.state.source);
+        line(&mut page, 1, &format!("booking {id} of {source} is shown here by {shadow}"));
         line(&mut page, 2, &format!("it stands elsewhere: {}", stands(booking, facts.zone)));
     }
     if !held {
@@ -143,61 +141,59 @@ pub fn slot(facts: &Facts, resource: &ResourceId, at: Timestamp) -> String {
 }
 
 fn holds(booking: &BookingRow, at: Timestamp) -> bool {
-    interval(booking).is_some_and(|interval| contains(interval, at)) && booking.status != "cancelled"
-}
-
-fn interval(booking: &BookingRow) -> Option<Interval> {
-    Interval::new(booking.start?, booking.end?).ok()
+    booking.state.standing.live().is_some_and(|interval| contains(interval, at))
 }
 
 /// Live bookings that another source shows at this moment, where they are not, each with that source.
 fn strays(facts: &Facts, at: Timestamp) -> impl Iterator<Item = (&BookingRow, &str)> {
-    let live = facts.bookings.iter().map(|known| &known.booking).filter(|booking| booking.status != "cancelled");
+    let bookings = facts.bookings.iter().map(|known| &known.booking);
+    let live = bookings.filter(|booking| booking.state.standing.live().is_some());
     live.flat_map(move |booking| {
-        let here = booking.shadows.iter().filter(move |shadow| away(shadow).is_some_and(|it| contains(it, at)));
+        let here = booking.state.shadows.iter().filter(move |shadow| match shadow.sight {
+            Sight::Away(interval) => contains(interval, at),
+            Sight::Along | Sight::Gone => false,
+        });
         here.map(move |shadow| (booking, shadow.source.as_str()))
     })
 }
 
-fn away(shadow: &ShadowRow) -> Option<Interval> {
-    Interval::new(shadow.away_start?, shadow.away_end?).ok()
-}
-
 /// How a booking stands, in a sentence.
 pub fn stands(booking: &BookingRow, zone: Option<Tz>) -> String {
-    let when = interval(booking).map_or_else(|| "time not known".to_owned(), |it| text::interval(it, zone));
-    let version = booking.version;
-    match (booking.status.as_str(), booking.awaiting_until.or(booking.held_until)) {
-        ("awaiting", Some(until)) => {
+    let state = &booking.state;
+    let when = state.standing.interval().map_or_else(|| "time not known".to_owned(), |it| text::interval(it, zone));
+    let version = state.version;
+    match (state.standing, state.kind) {
+        (Standing::Awaiting { until, .. }, _) => {
             let until = text::moment(until);
             format!("cancelled, replacement announced (version {version}): keeps {when} until {until}")
         }
-        ("held", Some(until)) => {
+        (Standing::Held { until, .. }, _) => {
             format!("held (version {version}): keeps {when} until {}, unless it is confirmed", text::moment(until))
         }
-        ("confirmed", _) if booking.kind == "busy" => format!("taken elsewhere (version {version}): {when}"),
-        ("cancelled", _) if booking.moved_to.is_some() => {
+        (Standing::Confirmed(_), BookingKind::Busy) => format!("taken elsewhere (version {version}): {when}"),
+        (Standing::Cancelled { .. }, _) if state.moved_to.is_some() => {
             format!("moved to another resource (version {version}): had {when}")
         }
-        (status, _) => format!("{status} (version {version}): {when}"),
+        (standing, _) => format!("{} (version {version}): {when}", standing.as_str()),
     }
 }
 
 /// What a booking has to do with other resources and other sources, a line each.
 pub fn further(booking: &BookingRow, zone: Option<Tz>) -> Vec<String> {
-    let moved = |lead: &str, other: &Option<(String, uuid::Uuid)>| {
-        other.as_ref().map(|(resource, id)| format!("{lead} booking {id} of {resource}"))
+    let state = &booking.state;
+    let moved = |lead: &str, other: &Option<Elsewhere>| {
+        other.as_ref().map(|other| format!("{lead} booking {} of {}", other.booking_id, other.resource))
     };
-    let mut lines: Vec<String> = moved("replaced", &booking.moved_from).into_iter().collect();
-    lines.extend(moved("replaced by", &booking.moved_to));
-    lines.extend(booking.shadows.iter().map(|shadow| {
+    let mut lines: Vec<String> = moved("replaced", &state.moved_from).into_iter().collect();
+    lines.extend(moved("replaced by", &state.moved_to));
+    lines.extend(state.shadows.iter().map(|shadow| {
         let source = &shadow.source;
-        match (shadow.sight.as_str(), away(shadow)) {
-            ("away", Some(interval)) => {
+        match shadow.sight {
+            Sight::Away(interval) => {
                 format!("{source} shows it elsewhere, and blocks that time: {}", text::interval(interval, zone))
             }
-            ("gone", _) => format!("{source} showed it and shows it no more"),
-            _ => format!("{source} shows it too"),
+            Sight::Gone => format!("{source} showed it and shows it no more"),
+            Sight::Along => format!("{source} shows it too"),
         }
     }));
     lines
@@ -245,7 +241,7 @@ fn delays(sighting: &Sighting) -> String {
 /// When each target showed the version that a decision made, counted from the decision.
 fn shown(sighting: &Sighting, facts: &Facts) -> Vec<String> {
     let (Some(version), Some(id)) = (sighting.made(), sighting.booking()) else { return Vec::new() };
-    let known = facts.bookings.iter().filter(|known| known.booking.booking_id == id);
+    let known = facts.bookings.iter().filter(|known| known.booking.state.booking_id == id);
     let deliveries = known.flat_map(|known| &known.deliveries);
     deliveries
         .map(|delivery| {

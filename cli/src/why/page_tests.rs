@@ -1,6 +1,6 @@
 //! What a support person reads, word for word.
 
-use daybook_domain::{Basis, BookingKind, BookingState, OperationKind, Rejection, Rule, SourceName, Standing, Winner};
+use daybook_domain::{Basis, BookingState, OperationKind, Rejection, Rule, SourceName, Winner};
 use expect_test::expect;
 use uuid::Uuid;
 
@@ -8,27 +8,12 @@ use super::*;
 use crate::compensations;
 use crate::sample::{self, at};
 
-fn row(status: &str, version: i64) -> BookingRow {
-    BookingRow {
-        booking_id: sample::booking_id(),
-        resource: "anna".to_owned(),
-        kind: "booking".to_owned(),
-        status: status.to_owned(),
-        start: Some(at("2026-03-04T10:00:00Z")),
-        end: Some(at("2026-03-04T10:30:00Z")),
-        awaiting_until: (status == "awaiting").then(|| at("2026-03-01T08:15:00Z")),
-        held_until: (status == "held").then(|| at("2026-03-01T08:10:00Z")),
-        unit: 0,
-        version,
-        source: "calendly".to_owned(),
-        source_ids: vec!["inv-1".to_owned()],
-        shadows: Vec::new(),
-        moved_from: None,
-        moved_to: None,
-        title: None,
-        attendees: serde_json::json!([]),
-        source_time_zone: None,
-    }
+fn ten() -> Interval {
+    sample::interval("2026-03-04T10:00:00Z", "2026-03-04T10:30:00Z")
+}
+
+fn row(standing: Standing, version: u64) -> BookingRow {
+    sample::row(sample::booking(standing, version))
 }
 
 fn target(name: &str, applied: i64, attempts: Vec<AttemptRow>) -> DeliveryRow {
@@ -74,7 +59,7 @@ fn the_page_of_a_booking_tells_its_story_and_what_is_open() {
         parked,
         target("skipped", 2, vec![]),
     ];
-    let booking = Known { booking: row("confirmed", 2), deliveries };
+    let booking = Known { booking: row(Standing::Confirmed(ten()), 2), deliveries };
     let page =
         super::booking(&facts(vec![sample::confirmed(1), sample::duplicate(2), sample::moved(3)], vec![booking]));
     expect![[r#"
@@ -121,11 +106,7 @@ fn the_page_of_a_booking_tells_its_story_and_what_is_open() {
 
 #[test]
 fn the_page_of_a_slot_names_who_has_it_and_who_was_refused() {
-    let winner = BookingRow {
-        start: Some(at("2026-03-04T09:00:00Z")),
-        end: Some(at("2026-03-04T09:30:00Z")),
-        ..row("confirmed", 1)
-    };
+    let winner = row(Standing::Confirmed(sample::nine()), 1);
     let facts =
         facts(vec![sample::confirmed(1), sample::refused(2)], vec![Known { booking: winner, deliveries: Vec::new() }]);
     let facts = Facts { compensations: vec![compensations::samples::open()], ..facts };
@@ -177,7 +158,8 @@ fn a_free_slot_is_said_to_be_free() {
 
 #[test]
 fn a_booking_that_waits_says_until_when() {
-    let page = super::booking(&facts(Vec::new(), vec![Known { booking: row("awaiting", 2), deliveries: Vec::new() }]));
+    let awaiting = Standing::Awaiting { interval: ten(), until: at("2026-03-01T08:15:00Z") };
+    let page = super::booking(&facts(Vec::new(), vec![Known { booking: row(awaiting, 2), deliveries: Vec::new() }]));
     expect![[r#"
         Booking 00000000-0000-0000-0000-00000000b00c
           cancelled, replacement announced (version 2): keeps Wed 4 Mar 2026 11:00 to 11:30 Europe/Berlin (10:00 to 10:30 UTC) until 2026-03-01 08:15:00 UTC
@@ -194,8 +176,10 @@ fn a_booking_that_waits_says_until_when() {
 
 #[test]
 fn a_hold_says_until_when_and_busy_time_whose_it_is() {
-    let held = Known { booking: row("held", 1), deliveries: Vec::new() };
-    let busy = Known { booking: BookingRow { kind: "busy".to_owned(), ..row("confirmed", 1) }, deliveries: Vec::new() };
+    let held = Standing::Held { interval: ten(), until: at("2026-03-01T08:10:00Z") };
+    let held = Known { booking: row(held, 1), deliveries: Vec::new() };
+    let busy = BookingState { kind: BookingKind::Busy, ..sample::booking(Standing::Confirmed(ten()), 1) };
+    let busy = Known { booking: sample::row(busy), deliveries: Vec::new() };
     let page = super::booking(&facts(Vec::new(), vec![held, busy]));
     expect![[r#"
         Booking 00000000-0000-0000-0000-00000000b00c
@@ -228,22 +212,18 @@ fn the_page_of_a_slot_tells_what_lies_over_a_booking_what_was_refused_by_a_rule_
     let mut late = sample::refused(3);
     late.decision.basis = Basis::Asked;
     late.decision.outcome = Outcome::Rejected(Rejection::Policy(Rule::Notice));
-    let shadow = |sight: &str, away: Option<(&str, &str)>| ShadowRow {
-        source: "outlook".to_owned(),
-        sight: sight.to_owned(),
-        away_start: away.map(|(start, _)| at(start)),
-        away_end: away.map(|(_, end)| at(end)),
-    };
-    let stray = BookingRow {
+    let stray = BookingState {
         shadows: vec![
-            shadow("away", Some(("2026-03-04T09:00:00Z", "2026-03-04T09:30:00Z"))),
-            shadow("along", None),
-            shadow("gone", None),
+            sample::shadow("outlook", Sight::Away(sample::nine())),
+            sample::shadow("outlook", Sight::Along),
+            sample::shadow("outlook", Sight::Gone),
         ],
-        moved_from: Some(("bea".to_owned(), Uuid::from_u128(0xbea))),
-        ..row("confirmed", 2)
+        moved_from: Some(sample::elsewhere()),
+        ..sample::booking(Standing::Confirmed(ten()), 2)
     };
-    let moved = BookingRow { moved_to: Some(("bea".to_owned(), Uuid::from_u128(0xbea))), ..row("cancelled", 3) };
+    let moved = Standing::Cancelled { last: Some(ten()) };
+    let moved = BookingState { moved_to: Some(sample::elsewhere()), ..sample::booking(moved, 3) };
+    let (stray, moved) = (sample::row(stray), sample::row(moved));
     let known = |booking| Known { booking, deliveries: Vec::new() };
     let facts = facts(vec![sample::confirmed(1), flagged, late], vec![known(stray), known(moved)]);
     let resource = "anna".parse().expect("a name");

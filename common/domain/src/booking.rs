@@ -17,6 +17,16 @@ pub enum BookingKind {
     Busy,
 }
 
+impl BookingKind {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Booking => "booking",
+            Self::Busy => "busy",
+        }
+    }
+}
+
 /// Where a booking stands. Only a live one (held, confirmed or awaiting) occupies time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
@@ -45,6 +55,16 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// The word for it.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Held { .. } => "held",
+            Self::Confirmed(_) => "confirmed",
+            Self::Awaiting { .. } => "awaiting",
+            Self::Cancelled { .. } => "cancelled",
+        }
+    }
+
     /// The interval that it keeps others out of.
     pub const fn live(&self) -> Option<Interval> {
         match self {

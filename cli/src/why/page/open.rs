@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use daybook_domain::{Decision, Outcome};
+use daybook_domain::{Decision, Outcome, Standing};
 
 use super::{Facts, head, line};
 use crate::compensations;
@@ -13,14 +13,14 @@ use crate::text;
 pub fn section(page: &mut String, facts: &Facts) {
     let mut open = Vec::new();
     for known in &facts.bookings {
-        if let Some(until) = known.booking.awaiting_until {
-            let id = known.booking.booking_id;
-            open.push(format!("booking {id} waits for its replacement until {}", text::moment(until)));
-            open.push("  its time is free after that".to_owned());
-        }
-        if let Some(until) = known.booking.held_until {
-            let id = known.booking.booking_id;
-            open.push(format!("booking {id} waits to be confirmed until {}", text::moment(until)));
+        let id = known.booking.state.booking_id;
+        let wait = match known.booking.state.standing {
+            Standing::Awaiting { until, .. } => Some(("for its replacement", until)),
+            Standing::Held { until, .. } => Some(("to be confirmed", until)),
+            Standing::Confirmed(_) | Standing::Cancelled { .. } => None,
+        };
+        if let Some((what, until)) = wait {
+            open.push(format!("booking {id} waits {what} until {}", text::moment(until)));
             open.push("  its time is free after that".to_owned());
         }
         open.extend(known.deliveries.iter().flat_map(delivery));

@@ -1,117 +1,37 @@
-//! A booking as the store has it: the state that is decided on, and the content beside it.
-
-use std::collections::BTreeMap;
-use std::fmt;
+//! The columns of `booking`: to a [`BookingRow`] and back.
 
 use chrono::{DateTime, Utc};
 use daybook_domain::{
-    Attendee, BookingId, BookingKind, BookingState, Content, ContentDigest, Elsewhere, Interval, ResourceId, Shadow,
-    Sight, SourceKey, SourceVersion, Standing, Tag, Timestamp,
+    Attendee, BookingId, BookingKind, BookingState, ContentDigest, Elsewhere, Interval, Shadow, Sight, SourceKey,
+    SourceVersion, Standing, Tag, Timestamp,
 };
 use daybook_runtime::postgres::StoreError;
-use daybook_wire::{CanonicalBooking, ShadowName};
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 use uuid::Uuid;
 
-/// What people see of a booking, and where the state came from. Personal data: `Debug` shows nothing of it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct BookingRow {
-    /// The state.
-    pub state: BookingState,
-    /// Whose time.
-    pub resource: ResourceId,
-    /// What the source has called it, in the order of the state's keys. Empty texts where only the pseudonym is known.
-    pub source_ids: Vec<String>,
-    /// What other sources call it, in the order of the state's shadows.
-    pub shadow_ids: Vec<String>,
-    /// What the meeting is called.
-    pub title: Option<String>,
-    /// Who attends.
-    pub attendees: Vec<Attendee>,
-    /// Display only.
-    pub source_time_zone: Option<String>,
-    /// Of the event that made this state.
-    pub event_id: String,
-    /// The source's clock.
-    pub sourced_at: Option<Timestamp>,
-    /// When ingest took that event in.
-    pub received_at: Timestamp,
-    /// When it was decided.
-    pub decided_at: Timestamp,
-    /// Of that decision.
-    pub seq: i64,
+use crate::BookingRow;
+
+/// The columns that [`BookingColumns`] reads, of a table that goes by `b`.
+pub const COLUMNS: &str = "b.booking_id, b.resource_id, b.kind, b.unit, b.status, b.start_time, b.end_time, b.awaiting_until, \
+    b.held_until, b.away_until, b.version, b.source_system, b.source_event_id, b.source_keys, b.source_ids, \
+    b.source_sequence, b.source_updated_at, b.title, b.attendee_details, b.source_time_zone, \
+    encode(b.content_digest, 'hex') AS content_digest, b.contact_ids, b.tags, b.shadows, b.moved_from_resource, \
+    b.moved_from_booking, b.moved_to_resource, b.moved_to_booking, b.sourced_at, b.received_at, b.decided_at, b.seq";
+
+/// [`COLUMNS`] without what people see: for whoever wants a state alone.
+pub fn state_columns() -> String {
+    COLUMNS
+        .replace("b.title", "NULL::text AS title")
+        .replace("b.attendee_details", "'[]'::jsonb AS attendee_details")
+        .replace("b.source_time_zone", "NULL::text AS source_time_zone")
 }
 
-impl fmt::Debug for BookingRow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "BookingRow({} version {} of seq {})", self.state.booking_id, self.state.version, self.seq)
-    }
-}
+/// What occupies time, as the constraint and the indexes beside it say it.
+pub const LIVE: &str = "b.status IN ('held', 'confirmed', 'awaiting')";
 
-impl BookingRow {
-    /// Takes over what a claim says that people should see.
-    pub fn show(&mut self, content: &Content) {
-        self.title.clone_from(&content.title);
-        self.attendees.clone_from(&content.attendees);
-        self.source_time_zone.clone_from(&content.source_time_zone);
-    }
-
-    /// Takes over a state, with the texts of its names: the row's own where it has them, else those of `brought`.
-    pub fn become_state(&mut self, state: &BookingState, brought: &BTreeMap<SourceKey, String>) {
-        let mut texts = brought.clone();
-        texts.extend(self.texts().filter(|(_, text)| !text.is_empty()).map(|(key, text)| (key, text.to_owned())));
-        let text = |key: &SourceKey| texts.get(key).cloned().unwrap_or_default();
-        self.source_ids = state.keys.iter().map(text).collect();
-        self.shadow_ids = state.shadows.iter().map(|shadow| text(&shadow.key)).collect();
-        self.state = state.clone();
-    }
-
-    /// Forgets the person: what people saw, and every text that a source chose. In place of a text stands its pseudonym.
-    pub fn forget(&mut self) {
-        self.title = None;
-        self.attendees = Vec::new();
-        self.source_time_zone = None;
-        self.source_ids = self.state.keys.iter().map(ToString::to_string).collect();
-        self.shadow_ids = self.state.shadows.iter().map(|shadow| shadow.key.to_string()).collect();
-    }
-
-    /// Its names, the source's own and those of its shadows, with their texts.
-    pub fn texts(&self) -> impl Iterator<Item = (SourceKey, &str)> {
-        let own = self.state.keys.iter().copied().zip(&self.source_ids);
-        let shadows = self.state.shadows.iter().map(|shadow| shadow.key).zip(&self.shadow_ids);
-        own.chain(shadows).map(|(key, text)| (key, text.as_str()))
-    }
-
-    /// As it goes to `booking.canonical`.
-    pub fn canonical(&self, resource_time_zone: Option<String>) -> CanonicalBooking {
-        let shadows = self.state.shadows.iter().zip(&self.shadow_ids);
-        CanonicalBooking {
-            booking_id: self.state.booking_id,
-            resource: self.resource.clone(),
-            kind: self.state.kind,
-            standing: self.state.standing,
-            unit: self.state.unit,
-            version: self.state.version,
-            seq: self.seq,
-            resource_time_zone,
-            source_time_zone: self.source_time_zone.clone(),
-            title: self.title.clone(),
-            attendees: self.attendees.clone(),
-            source: self.state.source.clone(),
-            source_ids: self.source_ids.clone(),
-            shadows: shadows.map(|(shadow, id)| ShadowName { source: shadow.source.clone(), id: id.clone() }).collect(),
-            moved_from: self.state.moved_from.clone(),
-            moved_to: self.state.moved_to.clone(),
-            sourced_at: self.sourced_at,
-            received_at: self.received_at,
-            decided_at: self.decided_at,
-        }
-    }
-}
-
-/// The columns of `booking`, for reading by name and for writing as one JSON document a batch: PostgreSQL's
-/// `unnest` cannot take arrays of arrays. Personal data: no `Debug`.
+/// One row of `booking`, as it is read by name and as it is written, a batch as one JSON document: PostgreSQL's `unnest`
+/// cannot take arrays of arrays. Personal data: no `Debug`.
 #[derive(Serialize, Deserialize, sqlx::FromRow)]
 pub struct BookingColumns {
     booking_id: Uuid,
@@ -225,15 +145,10 @@ impl ShadowColumn {
 impl From<&BookingRow> for BookingColumns {
     fn from(row: &BookingRow) -> Self {
         let state = &row.state;
-        let (status, awaiting_until, held_until) = match state.standing {
-            Standing::Held { until, .. } => ("held", None, Some(until)),
-            Standing::Confirmed(_) => ("confirmed", None, None),
-            Standing::Awaiting { until, .. } => ("awaiting", Some(until), None),
-            Standing::Cancelled { .. } => ("cancelled", None, None),
-        };
-        let kind = match state.kind {
-            BookingKind::Booking => "booking",
-            BookingKind::Busy => "busy",
+        let (awaiting_until, held_until) = match state.standing {
+            Standing::Held { until, .. } => (None, Some(until)),
+            Standing::Awaiting { until, .. } => (Some(until), None),
+            Standing::Confirmed(_) | Standing::Cancelled { .. } => (None, None),
         };
         let interval = state.standing.interval();
         let attendees = row.attendees.iter().map(|attendee| AttendeeColumn {
@@ -248,9 +163,9 @@ impl From<&BookingRow> for BookingColumns {
         Self {
             booking_id: state.booking_id.uuid(),
             resource_id: row.resource.to_string(),
-            kind: kind.to_owned(),
+            kind: state.kind.as_str().to_owned(),
             unit: i16::try_from(state.unit).expect("a unit is below the highest capacity, 1000"),
-            status: status.to_owned(),
+            status: state.standing.as_str().to_owned(),
             start_time: interval.map(|interval| interval.start().into()),
             end_time: interval.map(|interval| interval.end().into()),
             awaiting_until: awaiting_until.map(Into::into),
