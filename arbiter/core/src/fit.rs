@@ -25,7 +25,7 @@ pub(crate) struct Blocked {
     /// Who is in the way: the earliest.
     pub winner: (BookingId, Interval),
     /// No start before this one has room.
-    until: Timestamp,
+    pub until: Timestamp,
 }
 
 impl Blocked {
@@ -51,7 +51,13 @@ pub(crate) fn fit(state: &State, rules: &Rules, wanted: Interval, own: Own<'_>) 
 }
 
 /// The same; what has lapsed by `now` is as good as gone.
-fn room(state: &State, rules: &Rules, wanted: Interval, own: Own<'_>, now: Timestamp) -> Result<u16, Blocked> {
+pub(crate) fn room(
+    state: &State,
+    rules: &Rules,
+    wanted: Interval,
+    own: Own<'_>,
+    now: Timestamp,
+) -> Result<u16, Blocked> {
     let (before, after) = (rules.buffer_before, rules.buffer_after);
     let between = before + after;
     let is_over = |id| state.booking(id).and_then(|booking| booking.standing.deadline()).is_some_and(|end| end <= now);

@@ -4,9 +4,10 @@
 //! Owns: that live bookings of a resource never overlap beyond its capacity, that a reschedule never leaves both or
 //! neither, and that the same log gives the same decisions, byte for byte. [`decide`] and [`evolve`] are total and
 //! deterministic; a losing request is a decision, not an error. [`partition`] puts decisions at their places in a
-//! partition's log.
+//! partition's log. [`availability`] says beforehand what would be granted.
 //! Absent on purpose: I/O, clocks, randomness, other resources.
 
+mod availability;
 mod book;
 mod cancel;
 mod claim;
@@ -39,6 +40,7 @@ use daybook_domain::{
     Timestamp, Unchanged, Wanted,
 };
 
+pub use availability::{Asked, Search, availability, taken};
 pub use follow_up::follow_up;
 pub use lapse::{expire, lapsed};
 pub use reach::{Reach, reach};

@@ -46,6 +46,14 @@ pub(crate) fn next_open(rules: &Rules, from: Timestamp, length: Duration) -> Opt
     })
 }
 
+/// The stretches in which claims may lie, as far as they have a part of the window, in order and none touching another.
+pub(crate) fn open(rules: &Rules, window: Interval) -> Vec<Interval> {
+    if rules.hours.is_empty() {
+        return vec![window];
+    }
+    stretches(rules, window.start(), window.end()).into_iter().filter(|stretch| stretch.overlaps(&window)).collect()
+}
+
 fn is_open(rules: &Rules, wanted: Interval) -> bool {
     let contains = |stretch: Interval| stretch.contains(&wanted);
     rules.hours.is_empty() || stretches(rules, wanted.start(), wanted.end()).into_iter().any(contains)
