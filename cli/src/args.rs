@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{audit, booking, compensations, decisions, dlq, explain, resources, why};
+use crate::{audit, booking, compensations, decisions, dlq, explain, keys, resources, why};
 
 /// Sets up, looks into and repairs a Daybook installation.
 ///
@@ -45,6 +45,9 @@ pub enum Command {
     /// Say who can be booked: agents, rooms, devices.
     #[command(subcommand)]
     Resources(Resources),
+    /// Say who may call the API, and for what.
+    #[command(subcommand)]
+    Keys(Keys),
     /// Look at a booking.
     #[command(subcommand)]
     Booking(Booking),
@@ -171,6 +174,45 @@ pub enum Resources {
     ///   daybook resources apply -f resources.yaml --dry-run
     #[command(verbatim_doc_comment, after_long_help = RESOURCES_YAML)]
     Apply(resources::Apply),
+}
+
+/// Keys of the API.
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Make a key and print it, this once: only its SHA-256 is kept.
+    ///
+    /// Standard output is the key and nothing else. It works within seconds, at every ingest.
+    ///
+    /// To change a caller's key: create another one for the same caller, give it to them, and revoke the old one. What the
+    /// API remembers of a caller, such as its Idempotency-Keys, it remembers under the caller's name.
+    ///
+    /// Scopes (RESOURCES is an id, the beginning of ids with a * behind it, or * for all):
+    ///   request:RESOURCES   ask for their time, and see where they are free
+    ///   read:RESOURCES      read their bookings with all that is in them, and who has their time
+    ///   source:NAME         follow this source's events, and replay its dead letters
+    ///   admin               all of that for everything, and change resources
+    ///
+    /// Connects as daybook_ingest.
+    ///
+    /// Example:
+    ///   daybook keys create booking-page --scope 'request:room-*' --scope read:room-7 --expires 90d > key
+    #[command(verbatim_doc_comment)]
+    Create(keys::Create),
+    /// List the keys: whose, what each allows, until when. Never a secret.
+    ///
+    /// Example:
+    ///   daybook keys list --all
+    #[command(verbatim_doc_comment)]
+    List(keys::List),
+    /// End keys, within 5 seconds at every ingest that reaches the store.
+    ///
+    /// Connects as daybook_ingest.
+    ///
+    /// Examples:
+    ///   daybook keys revoke 9f86d081884c7d65
+    ///   daybook keys revoke --caller booking-page
+    #[command(verbatim_doc_comment)]
+    Revoke(keys::Revoke),
 }
 
 /// A booking.

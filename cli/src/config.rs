@@ -38,6 +38,8 @@ pub struct Config {
     pub log: LogConfig,
     #[serde(default, rename = "admin")]
     _admin: IgnoredAny,
+    #[serde(default, rename = "api")]
+    _api: IgnoredAny,
     #[serde(default, rename = "ingest")]
     _ingest: IgnoredAny,
     #[serde(default, rename = "arbiter")]

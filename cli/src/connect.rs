@@ -36,7 +36,7 @@ pub fn store(config: &Config) -> Result<PgPool, Failure> {
 pub enum Role {
     /// Reads everything.
     Reader,
-    /// Writes aliases and targets, closes compensations.
+    /// Writes aliases, targets and keys, closes compensations.
     Ingest,
     /// Writes deliveries.
     Propagator,

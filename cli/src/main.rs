@@ -4,7 +4,7 @@
 //! 2 faulty input or settings. One command is one file; what is pure (checking a file, wording a page, drawing a table)
 //! is apart from what asks Kafka or PostgreSQL, and SQL is in `store.rs`.
 //! Absent on purpose: deciding anything. A change of a resource's rules is a request like any other; only its aliases
-//! and targets, which no decision reads, are written directly, and how a compensation was settled. `audit replay` decides
+//! and targets, which no decision reads, are written directly, who may call the API, and how a compensation was settled. `audit replay` decides
 //! once more what was decided, to compare, and keeps nothing of it.
 
 mod args;
@@ -20,9 +20,11 @@ mod explain;
 mod failure;
 mod healthcheck;
 mod input;
+mod keys;
 mod migrate;
 mod nearest;
 mod out;
+mod person;
 mod resources;
 #[cfg(test)]
 mod sample;
@@ -38,7 +40,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Args, Audit, Booking, Command, Compensation, Decisions, Dlq, Resources, Schemas, Topics};
+use args::{Args, Audit, Booking, Command, Compensation, Decisions, Dlq, Keys, Resources, Schemas, Topics};
 use config::Config;
 use failure::Failure;
 use out::Out;
@@ -74,6 +76,9 @@ async fn dispatch(command: Command, config: &Config, out: &Out) -> Result<(), Fa
         Command::Topics(Topics::Apply) => topics::apply(config, out).await,
         Command::Schemas(Schemas::Apply) => schemas::apply(config, out).await,
         Command::Resources(Resources::Apply(args)) => resources::run(&args, config, out).await,
+        Command::Keys(Keys::Create(args)) => keys::create(&args, config, out).await,
+        Command::Keys(Keys::List(args)) => keys::list(&args, config, out).await,
+        Command::Keys(Keys::Revoke(args)) => keys::revoke(&args, config, out).await,
         Command::Booking(Booking::Show(args)) => booking::show(&args, config, out).await,
         Command::Decisions(Decisions::Tail(args)) => decisions::tail(&args, config, out).await,
         Command::Why(args) => why::run(&args, config, out).await,

@@ -7,11 +7,13 @@ use std::time::Duration;
 use daybook_runtime::admin::AdminConfig;
 use daybook_runtime::config::{Faults, Tree};
 use daybook_runtime::kafka::KafkaConfig;
+use daybook_runtime::postgres::PostgresConfig;
 use daybook_runtime::service::ServiceConfig;
 use daybook_runtime::telemetry::LogConfig;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use crate::api::ApiConfig;
 use crate::source::Sources;
 
 /// Everything.
@@ -20,12 +22,16 @@ use crate::source::Sources;
 pub struct Config {
     /// How to reach the brokers.
     pub kafka: KafkaConfig,
+    /// How to reach the store: the API answers from it. Webhooks do without.
+    pub postgres: PostgresConfig,
     /// The administrative port.
     pub admin: AdminConfig,
     /// Logs.
     pub log: LogConfig,
     /// The door.
     pub ingest: IngestConfig,
+    /// The API.
+    pub api: ApiConfig,
     /// Who may come in, by name.
     pub sources: BTreeMap<String, SourceConfig>,
 }
@@ -79,12 +85,20 @@ impl Tree for Config {
 
     fn validate(&self, faults: &mut Faults) {
         self.kafka.validate(faults);
+        self.postgres.validate(faults);
         self.log.validate(faults);
         let ingest = &self.ingest;
         let sized = (1..=BODY_MAX_BYTES).contains(&ingest.body_max_bytes);
         faults.require(sized, "ingest.body_max_bytes", "must be 1 to 1572864: a record on Kafka takes no more");
         faults.require(ingest.in_flight_max > 0, "ingest.in_flight_max", "must be at least 1");
         faults.require(ingest.connections_max > 0, "ingest.connections_max", "must be at least 1");
+        self.api.validate(BODY_MAX_BYTES, faults);
+        let rooms = ingest.in_flight_max + self.api.in_flight_max;
+        faults.require(
+            ingest.connections_max > rooms,
+            "ingest.connections_max",
+            "must be more than ingest.in_flight_max and api.in_flight_max together: each request has a connection",
+        );
         for (key, span) in [
             ("ingest.header_timeout", ingest.header_timeout),
             ("ingest.body_timeout", ingest.body_timeout),

@@ -9,9 +9,11 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use daybook_ingest_core::Refusal;
 use daybook_runtime::kafka::KafkaError;
+use daybook_runtime::postgres::StoreError;
 use daybook_runtime::prometheus;
 use serde::Serialize;
 
+use crate::body::BodyFault;
 use crate::source::SourceFaults;
 
 /// Why the service could not start.
@@ -32,6 +34,9 @@ pub enum StartError {
     /// Somebody configured sources in code, past the check.
     #[error(transparent)]
     Sources(#[from] SourceFaults),
+    /// The store's address does not read.
+    #[error("cannot use postgres.url")]
+    Store(#[from] StoreError),
     /// Started twice on one registry.
     #[error("cannot register metrics")]
     Metrics(#[from] prometheus::Error),
@@ -132,6 +137,16 @@ impl Failure {
             Self::Busy | Self::KafkaUnavailable | Self::KafkaRefused | Self::KafkaDead => {
                 "The event was not accepted and is not kept; send it again."
             }
+        }
+    }
+}
+
+impl From<BodyFault> for Failure {
+    fn from(fault: BodyFault) -> Self {
+        match fault {
+            BodyFault::TooLarge => Self::TooLarge,
+            BodyFault::Slow => Self::SlowBody,
+            BodyFault::Broken => Self::BrokenBody,
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Ingest: the only door.
 //!
-//! In: webhooks, `POST /webhooks/<source>`. Out: the same bytes on `raw.<source>`, named by CloudEvents headers.
+//! In: webhooks, `POST /webhooks/<source>`, and the API, `/v1`. Out: a webhook's bytes on `raw.<source>`, named by
+//! CloudEvents headers; answers to the API's callers (`api.rs`).
 //! Owns: "2xx means that the broker has it" (acks=all), "only what was signed passes", and bounds: of bodies, of
 //! connections, of requests at once, of what a stranger can make it log.
-//! Absent on purpose: any judgement of a body (the normalizer's), and a flush at shutdown: a request is answered only
+//! Absent on purpose: any judgement of a webhook's body (the normalizer's), and a flush at shutdown: a request is answered only
 //! after its acknowledgement, and one that was not answered is the sender's to repeat.
 
+pub mod api;
 mod body;
 mod breaker;
 mod config;
@@ -24,9 +26,11 @@ use daybook_runtime::kafka::{Producer, ProducerSpec};
 use daybook_runtime::service::Service;
 use tokio::net::TcpListener;
 
+pub use api::ApiConfig;
 pub use config::{Config, IngestConfig, SourceConfig};
 pub use error::StartError;
 
+use crate::api::Api;
 use crate::http::Door;
 use crate::metrics::IngestMetrics;
 use crate::source::Sources;
@@ -42,6 +46,10 @@ pub async fn start(config: Config, service: &Service) -> Result<SocketAddr, Star
     let address = listener.local_addr().map_err(|source| StartError::Listen { listen, source })?;
 
     service.health.enter(kafka::COMPONENT, kafka::SILENCE_MAX);
+    // Connects when it is first asked, so that webhooks come in whether or not the store is up.
+    let store = config.postgres.pool("daybook-ingest")?;
+    let api = Api::start(config.api, config.ingest.body_timeout, store, producer.clone(), service)?;
+
     let shutdown = service.life.shutdown().clone();
     let topic = sources.all().next().map(|source| source.topic.clone()).unwrap_or_default();
     let watch = kafka::watch(producer.clone(), topic, service.health.clone(), shutdown.clone());
@@ -49,7 +57,8 @@ pub async fn start(config: Config, service: &Service) -> Result<SocketAddr, Star
 
     let limits = server::Limits::of(&config.ingest);
     let door = Arc::new(Door::new(config.ingest, sources, producer, metrics.clone(), service.life.clone()));
-    service.life.spawn("door", server::serve(listener, http::router(door), limits, metrics, shutdown));
+    let app = http::router(door).merge(api::router(api));
+    service.life.spawn("door", server::serve(listener, app, limits, metrics, shutdown));
     tracing::info!(address = %address, "door open");
     Ok(address)
 }

@@ -2,6 +2,7 @@
 //!
 //! The broker is librdkafka's own mock, one for each test.
 
+mod api;
 mod support;
 
 use std::time::{Duration, Instant};

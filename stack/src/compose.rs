@@ -231,6 +231,7 @@ fn variables(instance: &Instance) -> BTreeMap<String, String> {
         ("DAYBOOK_CALENDLY_SECRET".to_owned(), secrets.calendly.clone()),
         ("DAYBOOK_GENERIC_SECRET".to_owned(), secrets.generic.clone()),
         ("DAYBOOK_PARTNER_SECRET".to_owned(), secrets.partner.clone()),
+        ("DAYBOOK_API_KEY".to_owned(), secrets.api_key.clone()),
         ("DAYBOOK_CONTACT_KEY".to_owned(), secrets.contact_key.clone()),
     ]);
     for part in Part::all() {

@@ -37,6 +37,8 @@ pub struct Endpoints {
     pub generic_secret: String,
     /// The Standard Webhooks secret that the propagator signs with for the partner.
     pub partner_secret: String,
+    /// A key of the API that may do everything.
+    pub api_key: String,
     /// The key of the contact ids.
     pub contact_key: String,
     /// The operators' side of each service.
@@ -109,6 +111,7 @@ impl Endpoints {
             calendly_secret: secrets.calendly.clone(),
             generic_secret: secrets.generic.clone(),
             partner_secret: secrets.partner.clone(),
+            api_key: secrets.api_key.clone(),
             contact_key: secrets.contact_key.clone(),
             admin: AdminUrls {
                 ingest: admin(Service::Ingest),
@@ -166,6 +169,7 @@ impl Endpoints {
             ("DAYBOOK_CALENDLY_SECRET", self.calendly_secret.clone()),
             ("DAYBOOK_GENERIC_SECRET", self.generic_secret.clone()),
             ("DAYBOOK_PARTNER_SECRET", self.partner_secret.clone()),
+            ("DAYBOOK_API_KEY", self.api_key.clone()),
             ("DAYBOOK_CONTACT_KEY", self.contact_key.clone()),
             ("DAYBOOK_INGEST_ADMIN_URL", self.admin.ingest.clone()),
             ("DAYBOOK_NORMALIZER_ADMIN_URL", self.admin.normalizer.clone()),

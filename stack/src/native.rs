@@ -35,6 +35,10 @@ const READY: Duration = Duration::from_secs(180);
 /// How long a port may take to come free after its process was killed, before another is chosen.
 const RELEASE: Duration = Duration::from_secs(2);
 
+/// The instance's own key of the API, which comes by standard input. Its rate is no limit to a test.
+const KEY: [&str; 11] =
+    ["keys", "create", "local", "--scope", "admin", "--rate", "100000", "--by", "stack", "--key-file", "-"];
+
 pub(crate) struct Native {
     instance: Mutex<Instance>,
     supervisor: Supervisor,
@@ -112,26 +116,31 @@ impl Native {
         self.supervisor.start(part, launch).map(drop)
     }
 
-    /// Tables and roles, topics, schemas: three subcommands of our own command line, which do not need each other.
+    /// Tables and roles, topics, schemas: three subcommands of our own command line, which do not need each other. A key
+    /// of the API goes into its table.
     fn set_up(&self) -> Result<(), Error> {
         let program = self.bin_dir.join("daybook");
         if !program.exists() {
             return Err(Error::NoBinary { path: program });
         }
         let endpoints = self.endpoints();
-        let work = |arguments: &[&str]| {
+        let work = |arguments: &[&str], input: &str| {
             let mut command = Command::new(&program);
             command.args(arguments).envs(endpoints.setup_variables()).current_dir(self.snapshot().layout.root());
-            run(&mut command, "")
+            run(&mut command, input)
         };
-        let tasks: [&[&str]; 3] = [&["migrate"], &["topics", "apply"], &["schemas", "apply"]];
+        let store = || Ok(work(&["migrate"], "")? + &work(&KEY, &endpoints.api_key)?);
         let done = thread::scope(|scope| {
-            let running: Vec<_> = tasks.into_iter().map(|arguments| scope.spawn(move || work(arguments))).collect();
+            let running = [
+                scope.spawn(store),
+                scope.spawn(|| work(&["topics", "apply"], "")),
+                scope.spawn(|| work(&["schemas", "apply"], "")),
+            ];
             Error::all(running.into_iter().map(joined))
         })?;
         let log = self.snapshot().layout.log().join("setup.log");
         fs::write(&log, done.concat()).map_err(Error::io("write", log))?;
-        self.progress.say("setup", "tables, topics and schemas are in place");
+        self.progress.say("setup", "tables, topics, schemas and a key of the API are in place");
         Ok(())
     }
 

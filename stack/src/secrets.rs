@@ -31,6 +31,8 @@ pub(crate) struct Secrets {
     /// Standard Webhooks: `whsec_` and base64 of 24 to 64 bytes.
     pub(crate) generic: String,
     pub(crate) partner: String,
+    /// A key of the API that may do everything: `dbk_`, 8 bytes, `_` and 32 bytes.
+    pub(crate) api_key: String,
     /// The key of the contact ids' HMAC.
     pub(crate) contact_key: String,
 }
@@ -53,6 +55,7 @@ impl Secrets {
             calendly: take("CALENDLY_SECRET", password),
             generic: take("GENERIC_SECRET", standard_webhook),
             partner: take("PARTNER_SECRET", standard_webhook),
+            api_key: take("API_KEY", api_key),
             contact_key: take("CONTACT_KEY", key),
         };
         if known.len() != before {
@@ -73,8 +76,15 @@ pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
 /// Hexadecimal, so that it needs no quoting in SQL, a URL, a shell or a htpasswd file; and a letter first that no number
 /// has, because configuration read from the environment guesses types, and `12e45…` is a number.
 fn password() -> String {
-    let digits = random_bytes::<24>().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    format!("x{digits}")
+    format!("x{}", hex(&random_bytes::<24>()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn api_key() -> String {
+    format!("dbk_{}_{}", hex(&random_bytes::<8>()), hex(&random_bytes::<32>()))
 }
 
 fn standard_webhook() -> String {

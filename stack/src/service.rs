@@ -57,19 +57,14 @@ fn config(service: Service, part: Part, instance: &Instance) -> String {
     let endpoints = instance.endpoints();
     let postgres = instance.port(Server::Postgres, Use::Main);
     let role = role(service);
-    // Ingest publishes bytes as they came: it asks neither the registry nor the store.
+    let store = format!("\n[postgres]\nurl = \"postgres://{role}@127.0.0.1:{postgres}/daybook\"\n");
     let stores = match service {
-        Service::Ingest | Service::Receiver => String::new(),
-        Service::Normalizer | Service::Arbiter | Service::Propagator => format!(
-            r#"
-[registry]
-url = "{}"
-
-[postgres]
-url = "postgres://{role}@127.0.0.1:{postgres}/daybook"
-"#,
-            endpoints.registry_url
-        ),
+        Service::Receiver => String::new(),
+        // It publishes bytes as they came, and asks the registry nothing.
+        Service::Ingest => store,
+        Service::Normalizer | Service::Arbiter | Service::Propagator => {
+            format!("\n[registry]\nurl = \"{}\"\n{store}", endpoints.registry_url)
+        }
     };
     let mut text = format!(
         r#"# Written by the stack for this instance at every start; secrets come by the environment.
@@ -134,6 +129,7 @@ fn secrets(service: Service, instance: &Instance) -> BTreeMap<String, String> {
     let password = |password: &str| ("DAYBOOK__POSTGRES__PASSWORD", password.to_owned());
     let variables = match service {
         Service::Ingest => vec![
+            password(&secrets.postgres_ingest),
             ("DAYBOOK__SOURCES__CALENDLY__SECRETS", list(&secrets.calendly)),
             ("DAYBOOK__SOURCES__GENERIC__SECRETS", list(&secrets.generic)),
         ],

@@ -9,11 +9,9 @@ use crate::config::Config;
 use crate::connect::{self, Role};
 use crate::failure::Failure;
 use crate::out::Out;
+use crate::person;
 use crate::store::{self, CompensationRow};
 use crate::text;
-
-/// The longest reason and name that are kept.
-const LENGTH_MAX: usize = 500;
 
 /// See [`crate::args`].
 #[derive(Debug, clap::Args)]
@@ -35,11 +33,8 @@ pub struct Close {
 
 /// Closes it.
 pub async fn close(args: &Close, config: &Config, out: &Out) -> Result<(), Failure> {
-    let reason = sound("--reason", &args.reason)?;
-    let by = match &args.by {
-        Some(by) => sound("--by", by)?.to_owned(),
-        None => user()?,
-    };
+    let reason = person::sound("--reason", &args.reason)?;
+    let by = person::who(args.by.as_deref())?;
     let pool = connect::store(config)?;
     let rows = of(args, &pool).await?;
     let row = pick(args, &rows)?;
@@ -86,24 +81,6 @@ fn pick<'a>(args: &Close, rows: &'a [CompensationRow]) -> Result<&'a Compensatio
     }
 }
 
-/// A text that is worth keeping.
-fn sound<'a>(option: &str, text: &'a str) -> Result<&'a str, Failure> {
-    let text = text.trim();
-    if text.is_empty() || text.chars().count() > LENGTH_MAX || text.chars().any(char::is_control) {
-        let problem = format!("{option} must have 1 to {LENGTH_MAX} characters, and no control characters");
-        return Err(Failure::input(problem));
-    }
-    Ok(text)
-}
-
-/// The name of the operating system's user.
-fn user() -> Result<String, Failure> {
-    let known = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten();
-    known.map(|user| user.name).ok_or_else(|| {
-        Failure::input("the operating system does not know this user's name; say who closes it with --by NAME")
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,12 +116,5 @@ mod tests {
         let other = CompensationRow { source_booking_id: "4712".to_owned(), ..samples::open() };
         let said = problem(&[samples::open(), other]);
         assert!(said.contains("2 of this booking are open") && said.contains("4712"), "{said}");
-    }
-
-    #[test]
-    fn a_reason_says_something() {
-        assert!(sound("--reason", " \n").is_err());
-        assert!(sound("--reason", "two\nlines").is_err());
-        assert_eq!(sound("--reason", " moved by phone ").ok(), Some("moved by phone"));
     }
 }

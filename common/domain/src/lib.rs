@@ -24,7 +24,7 @@ pub use ids::{BookingId, ContactId, Identity, RequestId, SourceKey, Tag};
 pub use interval::{Interval, IntervalError};
 pub use request::{Basis, CancelKind, Claim, Expected, Operation, OperationKind, Request, Subject};
 pub use rules::{Hours, Rule, Rules};
-pub use slug::{ResourceId, SlugError, SourceName, TargetName};
+pub use slug::{CallerName, ResourceId, SlugError, SourceName, TargetName};
 pub use source_kind::{SourceKind, UnknownSourceKind};
 pub use time::{Timestamp, TimestampError};
 pub use version::SourceVersion;

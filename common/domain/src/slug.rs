@@ -1,4 +1,4 @@
-//! Names that an operator chooses: resources, sources and targets.
+//! Names that an operator chooses: resources, sources, targets and callers.
 //!
 //! Invariant: 1 to 64 characters of `a-z 0-9 . _ -`, beginning with a letter or digit. An `@` cannot occur, so none of
 //! them can be somebody's e-mail address, and each is safe in a log line, a metric label, a Kafka key and a topic name.
@@ -85,6 +85,10 @@ slug! {
 slug! {
     /// A system that decisions are pushed to.
     TargetName
+}
+slug! {
+    /// A program or a person that calls the API, whichever key it has just now.
+    CallerName
 }
 
 impl SourceName {

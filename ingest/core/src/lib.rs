@@ -1,7 +1,8 @@
-//! What the door decides: is this delivery authentic, and what are its CloudEvents attributes?
+//! What the door decides: is this delivery authentic, and what are its CloudEvents attributes? And of a caller of the
+//! API: what is its key, and what does that allow?
 //!
 //! In: the headers and the bytes of one HTTP request, the secrets that are valid today, the time. Out: a [`Refusal`],
-//! or an [`Authentic`] and, from it, the record for `raw.<source>`.
+//! or an [`Authentic`] and, from it, the record for `raw.<source>`; a [`PlainKey`], and the [`Scopes`] of one.
 //! Owns: "only a delivery whose signature was checked over its raw bytes becomes an event" ([`Authentic`] cannot be
 //! made any other way), and "the same delivery is the same event" (its id comes from the sender or from the bytes).
 //! Absent on purpose: I/O, clocks, randomness, and any judgement of the body. Bytes that are authentic but make no
@@ -10,11 +11,15 @@
 mod authentic;
 pub mod calendly;
 mod event;
+mod key;
 mod media;
+mod scope;
 pub mod standard;
 mod trace;
 
 pub use authentic::{Authentic, Refusal, Window};
 pub use event::{Delivery, RawRecord, raw_record};
+pub use key::{KeyDigest, KeyId, KeyIdError, PlainKey};
 pub use media::{JSON, Unsupported, check_content_type};
+pub use scope::{Resources, Scope, ScopeError, Scopes};
 pub use trace::{TraceParent, TraceParentError};

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use daybook_domain::{SourceName, topics};
-use daybook_ingest::{Config, IngestConfig, SourceConfig, start};
+use daybook_ingest::{ApiConfig, Config, IngestConfig, SourceConfig, start};
 use daybook_runtime::admin::AdminConfig;
 use daybook_runtime::clock;
 use daybook_runtime::kafka::{KafkaConfig, Record, read_all};
+use daybook_runtime::postgres::PostgresConfig;
 use daybook_runtime::service::Service;
 use daybook_runtime::telemetry::{LogConfig, LogFormat};
 use daybook_wire::standard_webhooks;
@@ -116,16 +118,28 @@ fn config(kafka: KafkaConfig) -> Config {
     };
     Config {
         kafka,
+        // Nobody listens there: webhooks need no store.
+        postgres: PostgresConfig {
+            url: "postgres://daybook_ingest@127.0.0.1:1/daybook".to_owned(),
+            password: None,
+            connections: 1,
+        },
         admin: AdminConfig { listen: any },
         log: LogConfig { format: LogFormat::Text, filter: "info".to_owned() },
         ingest: IngestConfig {
             listen: any,
             body_max_bytes: 1024 * 1024,
             in_flight_max: 64,
-            connections_max: 64,
+            connections_max: 128,
             header_timeout: Duration::from_secs(2),
             body_timeout: Duration::from_secs(2),
             acknowledge_timeout: Duration::from_secs(10),
+        },
+        api: ApiConfig {
+            in_flight_max: 32,
+            body_max_bytes: 65_536,
+            rate_per_second: NonZeroU32::new(50).expect("above zero"),
+            rate_burst: NonZeroU32::new(200).expect("above zero"),
         },
         sources: BTreeMap::from([
             ("calendly".to_owned(), source("calendly", &["a-signing-key-of-calendly"])),

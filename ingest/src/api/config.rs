@@ -1,0 +1,29 @@
+//! The API's settings. `defaults.toml` has the defaults, with what each means.
+
+use std::num::NonZeroU32;
+
+use daybook_runtime::config::Faults;
+use serde::Deserialize;
+
+/// The API and its bounds.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiConfig {
+    /// Requests at once, those that wait for a decision included.
+    pub in_flight_max: usize,
+    /// The largest body.
+    pub body_max_bytes: usize,
+    /// Requests a second of a key that says nothing else.
+    pub rate_per_second: NonZeroU32,
+    /// How many of them may come at the same moment.
+    pub rate_burst: NonZeroU32,
+}
+
+impl ApiConfig {
+    /// Notes what is wrong with it.
+    pub fn validate(&self, body_max_bytes: usize, faults: &mut Faults) {
+        faults.require(self.in_flight_max > 0, "api.in_flight_max", "must be at least 1");
+        let sized = (1..=body_max_bytes).contains(&self.body_max_bytes);
+        faults.require(sized, "api.body_max_bytes", "must be 1 to 1572864: a record on Kafka takes no more");
+    }
+}
