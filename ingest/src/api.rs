@@ -14,6 +14,7 @@ mod keys;
 mod metrics;
 mod pages;
 mod problem;
+mod rate;
 mod whoami;
 
 use std::sync::{Arc, LazyLock};
@@ -65,7 +66,7 @@ impl Api {
         service: &Service,
     ) -> daybook_runtime::prometheus::Result<Arc<Self>> {
         let metrics = ApiMetrics::new(&service.registry)?;
-        let keys = Arc::new(Keys::default());
+        let keys = Arc::new(Keys::new(config.pace()));
         let shutdown = service.life.shutdown().clone();
         let follow = keys::follow(Arc::clone(&keys), store.clone(), metrics.clone(), service.metrics.clone(), shutdown);
         service.life.spawn("keys", follow);

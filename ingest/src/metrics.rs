@@ -19,7 +19,10 @@ daybook_runtime::metrics! {
         body_bytes_total: IntCounterVec["source"],
         /// Requests that are being worked on. Alert near in_flight_max: the next ones are turned away.
         in_flight: IntGauge,
-        /// Open connections. Alert near connections_max.
+        /// Idle connections that were closed because another one wanted the place. Alert when it keeps rising:
+        /// connections_max is too small, or somebody holds connections for nothing.
+        connections_given_up_total: IntCounter,
+        /// Open connections. Near connections_max, those that are idle make place.
         connections: IntGauge,
         /// 1 while Kafka takes this source's events, 0 from a failure to the next success. Alert at 0 for a minute.
         kafka_available: IntGaugeVec["source"],

@@ -1,7 +1,7 @@
 //! Connections: how many, and how patient we are with each.
 //!
 //! hyper directly, because axum's own server sets no limit: a stranger could hold connections open for ever by sending a
-//! header a minute.
+//! header a minute. Whoever only holds connections loses them to whoever asks something (`idle.rs`).
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -10,14 +10,17 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::IngestConfig;
+use crate::descriptors;
+use crate::idle::Idle;
 use crate::metrics::IngestMetrics;
 
 /// After a failed accept: usually no file descriptors are left, and some will be in a moment.
@@ -45,7 +48,8 @@ pub async fn serve(
     metrics: IngestMetrics,
     shutdown: CancellationToken,
 ) -> Result<(), Infallible> {
-    let places = Arc::new(Semaphore::new(limits.connections_max));
+    let places = Arc::new(Semaphore::new(descriptors::room_for(limits.connections_max)));
+    let idle = Arc::new(Idle::default());
     let connections = TaskTracker::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -56,20 +60,33 @@ pub async fn serve(
         .max_buf_size(64 * 1_024);
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &places, &idle, &metrics) => accepted,
             () = shutdown.cancelled() => break,
         };
         let Some((stream, place)) = accepted else { continue };
         let (http, app, metrics, shutdown) = (http.clone(), app.clone(), metrics.clone(), shutdown.clone());
+        let seat = idle.seat();
         // Not a task of the service's life: a panic in one request must end its connection only.
         connections.spawn(async move {
             metrics.connections.inc();
             let _gone = scopeguard(|| metrics.connections.dec());
             let _place = place;
-            let mut connection = pin!(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app)));
+            let app = TowerToHyperService::new(app);
+            let service = service_fn(|request| {
+                let busy = seat.busy();
+                let answer = app.call(request);
+                async move {
+                    let answer = answer.await;
+                    drop(busy);
+                    answer
+                }
+            });
+            let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
             // An error here is a caller who left or was too slow. There is nobody to tell.
             tokio::select! {
                 _ = connection.as_mut() => {}
+                // Closed as it is: on an idle connection nobody waits for anything of ours.
+                () = seat.gone() => {}
                 () = shutdown.cancelled() => {
                     connection.as_mut().graceful_shutdown();
                     let _ = connection.await;
@@ -83,24 +100,35 @@ pub async fn serve(
     Ok(())
 }
 
+/// The next connection, with a place. Where there is none left, the one that has been idle longest gives up its own; where
+/// none is idle, the newcomer waits.
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    // The semaphore is never closed.
-    let place = Arc::clone(places).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, _)) => {
-            // An answer is one small write; do not wait to join it with another. Without it, it is only later.
-            let _ = stream.set_nodelay(true);
-            Some((stream, place))
+    idle: &Idle,
+    metrics: &IngestMetrics,
+) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    let give_up_one = || {
+        if idle.give_up_one() {
+            metrics.connections_given_up_total.inc();
         }
+    };
+    let stream = match listener.accept().await {
+        Ok((stream, _)) => stream,
         Err(error) => {
             tracing::warn!(%error, "cannot accept a connection");
+            give_up_one();
             tokio::time::sleep(ACCEPT_PAUSE).await;
-            None
+            return None;
         }
+    };
+    // An answer is one small write; do not wait to join it with another. Without it, it is only later.
+    let _ = stream.set_nodelay(true);
+    if places.available_permits() == 0 {
+        give_up_one();
     }
+    // The semaphore is never closed.
+    Some((stream, Arc::clone(places).acquire_owned().await.ok()?))
 }
 
 /// Runs `last` when dropped, by panic too.

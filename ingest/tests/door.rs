@@ -3,6 +3,7 @@
 //! The broker is librdkafka's own mock, one for each test.
 
 mod api;
+mod crowd;
 mod support;
 
 use std::time::{Duration, Instant};

@@ -12,6 +12,7 @@ use daybook_ingest_core::{KeyId, Resources, Scope};
 
 use super::keys::{Found, Key, Keys};
 use super::problem::{Problem, ProblemKind};
+use super::rate::Standing;
 
 /// The authenticated caller of a request.
 #[derive(Debug, Clone)]
@@ -56,6 +57,11 @@ impl Caller {
     /// The resources that it may read, for a query.
     pub fn readable(&self) -> Vec<Resources> {
         self.shown.scopes.readable()
+    }
+
+    /// One request more of its key.
+    pub(super) fn ask(&self) -> Standing {
+        self.shown.rate.ask()
     }
 
     /// What it may do, in the words of `daybook keys`.

@@ -5,6 +5,8 @@ use std::num::NonZeroU32;
 use daybook_runtime::config::Faults;
 use serde::Deserialize;
 
+use super::rate::Pace;
+
 /// The API and its bounds.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +22,11 @@ pub struct ApiConfig {
 }
 
 impl ApiConfig {
+    /// The rate of a key that says nothing else.
+    pub const fn pace(&self) -> Pace {
+        Pace { per_second: self.rate_per_second, burst: self.rate_burst }
+    }
+
     /// Notes what is wrong with it.
     pub fn validate(&self, body_max_bytes: usize, faults: &mut Faults) {
         faults.require(self.in_flight_max > 0, "api.in_flight_max", "must be at least 1");

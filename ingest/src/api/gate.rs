@@ -1,4 +1,4 @@
-//! The gate of the API: who is it, is there room, and what came of it.
+//! The gate of the API: who is it, may it ask so often, is there room, and what came of it.
 //!
 //! Invariant: a body is read, and a handler called, only for a caller whose key counts. The room is the API's own: whatever
 //! its callers do, the webhooks have theirs.
@@ -16,25 +16,40 @@ use super::Api;
 use super::caller::Caller;
 use super::metrics::ApiMetrics;
 use super::problem::{Problem, ProblemKind};
+use super::rate::Standing;
 use crate::body::Unread;
 
 /// Lets a request in, or says why not.
 pub async fn gate(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
     let mut visit = Visit::new(&api.metrics, &request);
-    let response = match admit(&api, &mut visit, &mut request) {
+    let mut standing = None;
+    let mut response = match admit(&api, &mut visit, &mut standing, &mut request) {
         Ok(_place) => next.run(request).await,
         Err(problem) => {
             refuse(request).await;
             problem.into_response()
         }
     };
+    if let Some(standing) = standing {
+        standing.tell(response.headers_mut());
+    }
     visit.answered(&response);
     response
 }
 
-fn admit<'a>(api: &'a Api, visit: &mut Visit, request: &mut Request) -> Result<impl Sized + use<'a>, Problem> {
+fn admit<'a>(
+    api: &'a Api,
+    visit: &mut Visit,
+    standing: &mut Option<Standing>,
+    request: &mut Request,
+) -> Result<impl Sized + use<'a>, Problem> {
     let caller = Caller::identify(&api.keys, request.headers(), clock::now())?;
     visit.key = caller.key.to_string();
+    let asked = standing.insert(caller.ask());
+    if let Some(seconds) = asked.retry_after() {
+        let detail = "The key has asked as often as it may. Nothing was done.";
+        return Err(Problem::new(ProblemKind::TooManyRequests, detail).retry_after(seconds));
+    }
     request.extensions_mut().insert(caller);
     let busy = |_| Problem::new(ProblemKind::Busy, "As many requests are being worked on as there is room for.");
     api.room.try_acquire().map_err(busy)

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::num::NonZeroU32;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -14,11 +15,13 @@ use daybook_domain::{CallerName, Timestamp};
 use daybook_ingest_core::{KeyDigest, KeyId, PlainKey, Scopes};
 use daybook_runtime::metrics::CommonMetrics;
 use daybook_runtime::postgres::StoreError;
-use sqlx::{PgPool, Row};
+use sqlx::postgres::PgRow;
+use sqlx::{PgPool, Row as _};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::metrics::ApiMetrics;
+use super::rate::{Pace, Rate};
 
 /// How often they are read. With [`ANSWER_WITHIN`], a revocation is heard of within 3 s.
 const READ_EVERY: Duration = Duration::from_secs(1);
@@ -36,6 +39,8 @@ pub struct Key {
     pub scopes: Scopes,
     /// When it ends.
     pub expires_at: Option<Timestamp>,
+    /// How fast it may ask, and has asked.
+    pub rate: Arc<Rate>,
     digest: KeyDigest,
 }
 
@@ -53,14 +58,34 @@ pub enum Found {
 type Known = BTreeMap<KeyId, Arc<Key>>;
 
 /// The keys as they were read last.
-#[derive(Debug, Default)]
-pub struct Keys(RwLock<Option<Known>>);
+#[derive(Debug)]
+pub struct Keys {
+    known: RwLock<Option<Known>>,
+    /// Of a key that was made without one.
+    pace: Pace,
+}
+
+/// A key as the store has it.
+#[derive(Debug)]
+struct Row {
+    id: KeyId,
+    caller: CallerName,
+    scopes: Scopes,
+    expires_at: Option<Timestamp>,
+    pace: Option<Pace>,
+    digest: KeyDigest,
+}
 
 impl Keys {
+    /// None yet.
+    pub const fn new(pace: Pace) -> Self {
+        Self { known: RwLock::new(None), pace }
+    }
+
     /// The key behind a text, if it counts at `now`. Takes the same time for every text of a key's shape, but for the
     /// look-up of its id, which is no secret.
     pub fn find(&self, text: &str, now: Timestamp) -> Found {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let Some(known) = known.as_ref() else { return Found::NotKnownYet };
         // What is no key is compared like one, with a secret that nobody has the digest of.
         let given = PlainKey::parse(text).unwrap_or_else(|| PlainKey::new([0; 8], [0; 32]));
@@ -73,9 +98,18 @@ impl Keys {
         }
     }
 
-    fn replace(&self, keys: Vec<Key>) {
-        let keys = keys.into_iter().map(|key| (key.id, Arc::new(key))).collect();
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(keys);
+    fn replace(&self, rows: Vec<Row>) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let before = known.take().unwrap_or_default();
+        let keys = rows.into_iter().map(|row| {
+            let Row { id, caller, scopes, expires_at, pace, digest } = row;
+            let pace = pace.unwrap_or(self.pace);
+            // What a key has used up stays used up.
+            let rate = before.get(&id).map(|key| &key.rate).filter(|rate| rate.pace() == pace);
+            let rate = rate.map_or_else(|| Arc::new(Rate::new(pace)), Arc::clone);
+            (id, Arc::new(Key { id, caller, scopes, expires_at, rate, digest }))
+        });
+        *known = Some(keys.collect());
     }
 }
 
@@ -114,9 +148,9 @@ pub async fn follow(
     }
 }
 
-async fn load(store: &PgPool) -> Result<Vec<Key>, StoreError> {
+async fn load(store: &PgPool) -> Result<Vec<Row>, StoreError> {
     let rows = sqlx::query(
-        "SELECT key_id, caller, secret_sha256, scopes, expires_at FROM api_key
+        "SELECT key_id, caller, secret_sha256, scopes, rate_per_second, rate_burst, expires_at FROM api_key
          WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())",
     )
     .fetch_all(store)
@@ -124,17 +158,23 @@ async fn load(store: &PgPool) -> Result<Vec<Key>, StoreError> {
     rows.iter().map(key).collect()
 }
 
-fn key(row: &sqlx::postgres::PgRow) -> Result<Key, StoreError> {
+fn key(row: &PgRow) -> Result<Row, StoreError> {
     let id: &str = row.try_get("key_id")?;
     let corrupt = |column: &str| StoreError::Corrupt(format!("{column} of api_key {id}"));
     let scopes: Vec<String> = row.try_get("scopes")?;
     // A scope that a later version knows allows nothing here, and does not take the key's others away.
     let scopes = Scopes::new(scopes.iter().filter_map(|scope| scope.parse().ok()));
     let expires_at: Option<DateTime<Utc>> = row.try_get("expires_at")?;
-    Ok(Key {
+    let number = |column: &str| -> Result<Option<NonZeroU32>, StoreError> {
+        let number: Option<i32> = row.try_get(column)?;
+        Ok(number.and_then(|number| u32::try_from(number).ok()).and_then(NonZeroU32::new))
+    };
+    let pace = number("rate_per_second")?.zip(number("rate_burst")?);
+    Ok(Row {
         id: id.parse().map_err(|_| corrupt("key_id"))?,
         caller: row.try_get::<&str, _>("caller")?.parse().map_err(|_| corrupt("caller"))?,
         scopes,
+        pace: pace.map(|(per_second, burst)| Pace { per_second, burst }),
         digest: KeyDigest::from_bytes(row.try_get("secret_sha256")?).ok_or_else(|| corrupt("secret_sha256"))?,
         expires_at: expires_at.map(|time| time.try_into().map_err(|_| corrupt("expires_at"))).transpose()?,
     })
@@ -150,9 +190,13 @@ mod tests {
         PlainKey::new([byte; 8], [byte; 32])
     }
 
-    fn known(byte: u8, expires_at: Option<Timestamp>) -> Key {
-        let caller = "crm".parse().expect("a name");
-        Key { id: plain(byte).id(), caller, scopes: Scopes::default(), expires_at, digest: plain(byte).digest() }
+    fn row(byte: u8, expires_at: Option<Timestamp>) -> Row {
+        let (id, digest) = (plain(byte).id(), plain(byte).digest());
+        Row { id, caller: "crm".parse().expect("a name"), scopes: Scopes::default(), expires_at, pace: None, digest }
+    }
+
+    fn keys() -> Keys {
+        Keys::new(Pace { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN })
     }
 
     fn finds(keys: &Keys, text: &str) -> bool {
@@ -165,27 +209,43 @@ mod tests {
 
     #[test]
     fn nobody_is_refused_before_the_keys_were_read() {
-        assert!(matches!(Keys::default().find(&plain(1).reveal(), NOW), Found::NotKnownYet));
+        assert!(matches!(keys().find(&plain(1).reveal(), NOW), Found::NotKnownYet));
     }
 
     #[test]
     fn a_key_counts_until_it_expires_or_is_read_no_more() {
-        let keys = Keys::default();
-        keys.replace(vec![known(1, None), known(2, Some(NOW)), known(3, Some(NOW.plus(Duration::from_secs(1))))]);
+        let keys = keys();
+        keys.replace(vec![row(1, None), row(2, Some(NOW)), row(3, Some(NOW.plus(Duration::from_secs(1))))]);
         assert_eq!([1, 2, 3, 4].map(|byte| finds(&keys, &plain(byte).reveal())), [true, false, true, false]);
-        keys.replace(vec![known(3, None)]);
+        keys.replace(vec![row(3, None)]);
         assert_eq!([1, 3].map(|byte| finds(&keys, &plain(byte).reveal())), [false, true]);
     }
 
     #[test]
     fn what_is_no_key_finds_nothing_not_even_a_key_of_zeros() {
-        let keys = Keys::default();
+        let keys = keys();
         let zeros = PlainKey::new([0; 8], [9; 32]);
-        keys.replace(vec![Key { id: zeros.id(), digest: zeros.digest(), ..known(0, None) }]);
+        keys.replace(vec![Row { id: zeros.id(), digest: zeros.digest(), ..row(0, None) }]);
         let swapped = PlainKey::new([0; 8], [8; 32]).reveal();
         for text in ["", "dbk_", "dbk_00_00", swapped.as_str(), &plain(0).reveal()] {
             assert!(!finds(&keys, text), "{text}");
         }
         assert!(finds(&keys, &zeros.reveal()));
+    }
+
+    #[test]
+    fn what_a_key_has_used_up_stays_used_up_when_the_keys_are_read_again() {
+        let keys = keys();
+        let waits = || match keys.find(&plain(1).reveal(), NOW) {
+            Found::Key(key) => key.rate.ask().retry_after().is_some(),
+            Found::Nothing | Found::NotKnownYet => panic!("it is known"),
+        };
+        keys.replace(vec![row(1, None)]);
+        assert_eq!([waits(), waits()], [false, true]);
+        keys.replace(vec![row(1, None)]);
+        assert!(waits());
+        let faster = Pace { per_second: NonZeroU32::MIN, burst: NonZeroU32::MAX };
+        keys.replace(vec![Row { pace: Some(faster), ..row(1, None) }]);
+        assert!(!waits());
     }
 }
