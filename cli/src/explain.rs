@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use daybook_ask::CALLS;
 use daybook_domain::{
     Basis, BookingId, CancelKind, Claim, Content, Expected, Identity, Operation, Request, ResourceId, SourceKind,
     SourceName, SourceVersion, Subject, Timestamp,
@@ -11,7 +12,7 @@ use daybook_normalizer_core::{
     ContactKey, IgnoredReason, Item, Known, Normalized, Parsed, RawEvent, Reject, normalize, parse,
 };
 use daybook_runtime::clock;
-use daybook_wire::SourceEvent;
+use daybook_wire::{Call, SourceEvent};
 use secrecy::ExposeSecret;
 
 use crate::config::Config;
@@ -59,12 +60,13 @@ pub fn run(args: &Explain, config: &Config, out: &Out) -> Result<(), Failure> {
     let body = input::read(&args.file)?;
     let event = SourceEvent {
         id: args.event_id.clone(),
-        source: format!("/webhooks/{}", args.source),
+        source: if kind == SourceKind::Api { CALLS.to_owned() } else { format!("/webhooks/{}", args.source) },
         kind: String::new(),
         time: None,
         content_type: "application/json".to_owned(),
         received_at: clock::now(),
         traceparent: None,
+        call: Call::default(),
     };
     let parsed = parse(kind, RawEvent { source: &args.source, event: &event, body: &body });
     let mut known = Known::default();
@@ -89,6 +91,9 @@ fn kind(args: &Explain, config: &Config) -> Result<SourceKind, Failure> {
         return Ok(kind);
     }
     let source = &args.source;
+    if *source == SourceName::api() {
+        return Ok(SourceKind::Api);
+    }
     let told = config.sources.get(source.as_str()).and_then(|source| source.kind.as_deref());
     let told = told.or_else(|| source.as_str().parse::<SourceKind>().is_ok().then_some(source.as_str()));
     let Some(told) = told else {
@@ -282,6 +287,7 @@ mod tests {
             content_type: "application/json".to_owned(),
             received_at: at("2026-03-01T08:00:01Z"),
             traceparent: None,
+            call: Call::default(),
         };
         let parsed = parse(SourceKind::Generic, RawEvent { source: &source, event: &event, body: body.as_bytes() });
         let aliases = aliases.iter().map(|text| alias(text).expect("sound")).collect::<BTreeMap<_, _>>();

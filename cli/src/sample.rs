@@ -81,6 +81,7 @@ pub fn decision(seq: i64, operation: OperationKind, outcome: Outcome, booking: O
         core_version: "1".to_owned(),
         decision: Decision {
             request_id: RequestId::from_uuid(Uuid::from_u128(u128::try_from(seq).expect("positive"))),
+            request_digest: None,
             resource: "anna".parse().expect("a name"),
             operation,
             source: "calendly".parse().expect("a name"),

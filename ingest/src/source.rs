@@ -101,6 +101,8 @@ impl Source {
             SourceKind::Generic => {
                 (Scheme::Standard(parse_all(&config.secrets, &setting, &mut fault)), Window::STANDARD_WEBHOOKS)
             }
+            // No text reads as this kind.
+            SourceKind::Api => return None,
         };
         let name = parsed?;
         let window = Window {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use daybook_domain::{BookingId, SourceKind, SourceName};
 use daybook_normalizer_core::{ContactKey, Fate, Known, KnownBooking, RejectReason};
 use daybook_runtime::kafka::RECORD_BYTES_MAX;
-use daybook_wire::{Headers, SourceEvent, header};
+use daybook_wire::{Call, Headers, SourceEvent, header};
 
 use super::*;
 use crate::aside::Patience;
@@ -33,6 +33,7 @@ fn record(offset: i64, events: &[&str]) -> Record {
         content_type: "application/json".to_owned(),
         received_at: Timestamp::EPOCH,
         traceparent: Some(TRACE.to_owned()),
+        call: Call::default(),
     };
     Record {
         topic: "raw.shop".into(),

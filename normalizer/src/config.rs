@@ -105,8 +105,12 @@ impl Tree for Config {
         faults.require(session, "normalizer.session_timeout", "must be 6s to 300s, which is what brokers take");
         faults.require(!self.sources.is_empty(), "sources", "names no source; give [sources.<name>]");
         for (name, source) in &self.sources {
-            if let Err(error) = name.parse::<SourceName>() {
-                faults.add(&format!("sources.{name}"), error);
+            match name.parse::<SourceName>() {
+                Err(error) => faults.add(&format!("sources.{name}"), error),
+                Ok(name) if name == SourceName::api() || name == SourceName::daybook() => {
+                    faults.add(&format!("sources.{name}"), "is a name of Daybook's own; take another");
+                }
+                Ok(_) => {}
             }
             if let Err(error) = source.kind.parse::<SourceKind>() {
                 faults.add(&format!("sources.{name}.kind"), error);

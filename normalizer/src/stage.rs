@@ -40,13 +40,15 @@ pub struct Source {
 pub struct Sources(BTreeMap<String, Source>);
 
 impl Sources {
-    /// As configured.
+    /// As configured, and the API, which is there in every installation.
     pub fn new(configured: &BTreeMap<String, SourceConfig>) -> Result<Self, StageError> {
+        let placed = |source: Source| (topics::raw(&source.name), source);
         let source = |(name, config): (&String, &SourceConfig)| {
-            let source = Source { name: name.parse()?, kind: config.kind.parse()? };
-            Ok((topics::raw(&source.name), source))
+            Ok(placed(Source { name: name.parse()?, kind: config.kind.parse()? }))
         };
-        configured.iter().map(source).collect::<Result<_, _>>().map(Self)
+        let mut sources: BTreeMap<_, _> = configured.iter().map(source).collect::<Result<_, StageError>>()?;
+        sources.extend([placed(Source { name: SourceName::api(), kind: SourceKind::Api })]);
+        Ok(Self(sources))
     }
 }
 

@@ -9,7 +9,8 @@ use daybook_domain::topics;
 use daybook_wire::SCHEMAS;
 
 /// The crates that do no I/O.
-const PURE: [&str; 6] = [
+const PURE: [&str; 7] = [
+    "daybook-ask",
     "daybook-domain",
     "daybook-wire",
     "arbiter-core",

@@ -112,6 +112,7 @@ impl Visit {
             event_id: event,
             basis: Basis::Promised,
             expected: Expected::default(),
+            digest: None,
             sourced_at: None,
             received_at: "2030-01-01T00:00:00Z".parse().expect("a time"),
             operation,

@@ -70,6 +70,7 @@ fn request(decision: &Decision, from: &Elsewhere, operation: Operation) -> Reque
         event_id: decision.request_id.to_string(),
         basis: Basis::Asked,
         expected: Expected::default(),
+        digest: None,
         sourced_at: decision.sourced_at,
         received_at: decision.received_at,
         operation,

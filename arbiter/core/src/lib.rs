@@ -9,6 +9,7 @@
 
 mod availability;
 mod book;
+mod caller;
 mod cancel;
 mod claim;
 mod confirm;
@@ -48,7 +49,7 @@ pub use state::{State, Violation, absorbed};
 
 /// The version of the deciding code. The same log gives the same decisions under the same version; raise it with any
 /// change that could give another.
-const CODE_VERSION: &str = "2";
+const CODE_VERSION: &str = "3";
 
 /// What every decision records as `core_version`: the version of the code, and of the time zones that hours are read in.
 pub fn core_version() -> &'static str {
@@ -78,14 +79,20 @@ pub fn decide(state: &State, now: Timestamp, request: &Request) -> Option<Decisi
 }
 
 fn decide_at(state: &State, seen: u64, now: Timestamp, request: &Request) -> Option<Decision> {
-    let ruling = match (&request.operation, state.rules()) {
+    match caller::worded(state, request) {
+        Ok(request) => Some(complete(state, now, &request, ruling(state, seen, now, &request)?)),
+        Err(refusal) => Some(complete(state, now, request, *refusal)),
+    }
+}
+
+fn ruling(state: &State, seen: u64, now: Timestamp, request: &Request) -> Option<Ruling> {
+    Some(match (&request.operation, state.rules()) {
         _ if let Some(refusal) = unexpected(state, seen, request) => refusal,
         (Operation::Define(rules), _) => define::decide(state, rules),
         (Operation::Expire { booking_id, deadline }, _) => expire::decide(state, now, *booking_id, *deadline)?,
         (operation, Some(rules)) => rule(Case { state, rules, now, request }, operation),
         (_, None) => Ruling::rejected(Rejection::Policy(Rule::Defined), None),
-    };
-    Some(complete(state, now, request, ruling))
+    })
 }
 
 fn rule(case: Case<'_>, operation: &Operation) -> Ruling {
@@ -192,6 +199,7 @@ fn complete(state: &State, now: Timestamp, request: &Request, ruling: Ruling) ->
     });
     Decision {
         request_id: request.request_id,
+        request_digest: request.digest,
         resource: request.resource.clone(),
         operation: request.operation.kind(),
         source: request.source.clone(),

@@ -128,6 +128,7 @@ pub fn rule(
 fn unreadable(position: &Position, record: &Record<'_>, resource: Option<ResourceId>) -> Decision {
     Decision {
         request_id: RequestId::derive_from_coordinates(topics::REQUESTS, position.partition, record.offset),
+        request_digest: None,
         resource: resource.unwrap_or_else(unknown_resource),
         operation: OperationKind::Unknown,
         source: SourceName::daybook(),

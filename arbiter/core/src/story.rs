@@ -7,7 +7,8 @@
 //! Options: `v=3` the source's version (else the number of the line), `title=2`, `with=7` an attendee (else nobody),
 //! `tag=x`, `mark=a` (bears the mark of that booking of calendly's), `from=room/a`, `asked` (nobody was promised it),
 //! `sourced=3` (the source's clock), `expect=1` (the booking's version), `at=4` (the resource's version), and for `define`
-//! `wait=15 capacity=2 before=5 after=10 notice=30 window=600 weekdays=9-17`.
+//! `wait=15 capacity=2 before=5 after=10 notice=30 window=600 weekdays=9-17`. The source `api` says what callers of the API
+//! say: names no versions, and what exists by its id.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -89,7 +90,30 @@ impl<'a> Line<'a> {
         self.option(name).map(|text| text.parse().ok().expect("a number"))
     }
 
+    fn is_api(&self) -> bool {
+        self.source == SourceName::api()
+    }
+
+    /// What the source calls it. A caller of the API knows of what exists no more than its id.
+    fn identity(&self, name: &str) -> Identity {
+        let is_new = matches!(self.words.first(), Some(&"book" | &"hold"));
+        if self.is_api() && !is_new {
+            return Identity::new(&self.source, self.booking_id(name).to_string());
+        }
+        Identity::new(&self.source, name)
+    }
+
+    /// The id of the booking of that name: the source's own, or that of the source before the slash.
+    fn booking_id(&self, name: &str) -> BookingId {
+        let (source, name) =
+            name.split_once('/').map_or((self.source.clone(), name), |(other, name)| (source(other), name));
+        BookingId::derive(&source, name, &resource())
+    }
+
     fn version(&self) -> SourceVersion {
+        if self.is_api() {
+            return SourceVersion { sequence: 0, updated_at: Timestamp::EPOCH };
+        }
         let v = self.number("v").unwrap_or(1 + i64::try_from(self.nth).expect("a short story"));
         SourceVersion { sequence: 0, updated_at: Timestamp::from_micros(v).expect("in range") }
     }
@@ -114,8 +138,8 @@ impl<'a> Line<'a> {
             Elsewhere { booking_id: BookingId::derive(&self.source, name, &resource), resource }
         });
         Claim {
-            booking_id: BookingId::derive(&self.source, name, &resource()),
-            identity: Identity::new(&self.source, name),
+            booking_id: self.booking_id(name),
+            identity: self.identity(name),
             version: self.version(),
             interval: span(at),
             contacts: if content.is_none() { self.option("with").map(contact).into_iter().collect() } else { vec![] },
@@ -127,11 +151,7 @@ impl<'a> Line<'a> {
     }
 
     fn subject(&self, name: &str) -> Subject {
-        Subject {
-            booking_id: BookingId::derive(&self.source, name, &resource()),
-            identity: Identity::new(&self.source, name),
-            version: self.version(),
-        }
+        Subject { booking_id: self.booking_id(name), identity: self.identity(name), version: self.version() }
     }
 
     fn rules(&self) -> Rules {
@@ -164,7 +184,7 @@ impl<'a> Line<'a> {
             }
             ["release", name] => Operation::Release { subject: self.subject(name), moved_to: None },
             ["move", previous, name, at] => Operation::Reschedule {
-                previous: Identity::new(&self.source, previous),
+                previous: self.identity(previous),
                 claim: self.claim(name, at, Some(self.content())),
             },
             ["update", name] => Operation::Update { subject: self.subject(name), content: self.content() },
@@ -200,6 +220,7 @@ pub fn request(nth: usize, line: &str) -> (Timestamp, Request) {
         event_id: nth.to_string(),
         basis: if line.option("asked").is_some() { Basis::Asked } else { Basis::Promised },
         expected: Expected { booking_version: line.number("expect"), resource_version: line.number("at") },
+        digest: None,
         sourced_at: line.number("sourced").map(minute),
         received_at: minute(line.now),
         operation: line.operation(),

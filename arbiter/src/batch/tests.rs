@@ -82,6 +82,7 @@ fn request(event: &str, minute: i64, operation: Operation) -> Request {
         event_id: event.to_owned(),
         basis: Basis::Promised,
         expected: Expected::default(),
+        digest: None,
         sourced_at: None,
         received_at: at(minute),
         operation,

@@ -33,6 +33,7 @@ fn request(offset: i64) -> Entry {
         event_id: offset.to_string(),
         basis: daybook_domain::Basis::Asked,
         expected: daybook_domain::Expected::default(),
+        digest: None,
         sourced_at: None,
         received_at: Timestamp::EPOCH,
         operation,

@@ -206,6 +206,7 @@ impl Story {
             event_id: self.nth.to_string(),
             basis: if promised { Basis::Promised } else { Basis::Asked },
             expected,
+            digest: None,
             sourced_at: dice.chance(5_000).then(|| now.minus(dice.millis(0, 600_000))),
             received_at: now,
             operation,

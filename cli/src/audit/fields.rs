@@ -19,6 +19,7 @@ fn fields(logged: &LoggedDecision) -> Vec<(&'static str, String)> {
     let LoggedDecision { partition, seq, offset, previous_hash, core_version, decision } = logged;
     let Decision {
         request_id,
+        request_digest,
         resource,
         operation,
         source,
@@ -41,6 +42,7 @@ fn fields(logged: &LoggedDecision) -> Vec<(&'static str, String)> {
         ("previous_hash", hex::encode(previous_hash)),
         ("core_version", core_version.clone()),
         ("request_id", request_id.to_string()),
+        ("request_digest", shown(request_digest)),
         ("resource_id", resource.to_string()),
         ("operation", operation.as_str().to_owned()),
         ("source", source.to_string()),

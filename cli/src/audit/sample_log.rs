@@ -51,6 +51,7 @@ pub fn request(id: &str, resource: &ResourceId, operation: Operation) -> Request
         event_id: id.to_owned(),
         basis: Basis::Promised,
         expected: Expected::default(),
+        digest: None,
         sourced_at: None,
         received_at: at(0),
         operation,

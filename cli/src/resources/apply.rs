@@ -154,6 +154,7 @@ async fn request(change: &Change<'_>, pool: &PgPool) -> Result<Request, Failure>
         event_id,
         basis: Basis::Asked,
         expected: Expected::default(),
+        digest: None,
         sourced_at: None,
         received_at: clock::now(),
         operation: Operation::Define(rules.clone()),

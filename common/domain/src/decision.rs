@@ -1,8 +1,8 @@
 //! A decision: what the arbiter ruled on one request, and why.
 
 use crate::{
-    Basis, BookingId, BookingState, Elsewhere, Interval, OperationKind, RequestId, ResourceId, Rule, Rules, SourceKey,
-    SourceName, Timestamp,
+    Basis, BookingId, BookingState, Elsewhere, Interval, OperationKind, RequestDigest, RequestId, ResourceId, Rule,
+    Rules, SourceKey, SourceName, Timestamp,
 };
 
 /// What the arbiter ruled on one request. No personal data. State is a fold of these: what is not in one cannot
@@ -11,6 +11,8 @@ use crate::{
 pub struct Decision {
     /// The request that was decided.
     pub request_id: RequestId,
+    /// The fingerprint of what was asked, where the request had one.
+    pub request_digest: Option<RequestDigest>,
     /// Whose time it was about.
     pub resource: ResourceId,
     /// What was asked.

@@ -22,7 +22,7 @@ pub use booking::{Attendee, BookingKind, BookingState, Content, ContentDigest, E
 pub use decision::{Decision, Outcome, Rejection, Unchanged, Wanted, Winner};
 pub use ids::{BookingId, ContactId, Identity, RequestId, SourceKey, Tag};
 pub use interval::{Interval, IntervalError};
-pub use request::{Basis, CancelKind, Claim, Expected, Operation, OperationKind, Request, Subject};
+pub use request::{Basis, CancelKind, Claim, Expected, Operation, OperationKind, Request, RequestDigest, Subject};
 pub use rules::{Hours, Rule, Rules};
 pub use slug::{CallerName, ResourceId, SlugError, SourceName, TargetName};
 pub use source_kind::{SourceKind, UnknownSourceKind};

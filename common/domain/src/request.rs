@@ -22,6 +22,8 @@ pub struct Request {
     pub basis: Basis,
     /// What the asker believes to be true.
     pub expected: Expected,
+    /// The fingerprint of what was asked, where the same id may come with something else.
+    pub digest: Option<RequestDigest>,
     /// When the source says that this happened; none if it does not say.
     pub sourced_at: Option<Timestamp>,
     /// When ingest took it in.
@@ -29,6 +31,11 @@ pub struct Request {
     /// What is asked.
     pub operation: Operation,
 }
+
+/// A keyed fingerprint of all that a caller of the API asked under one key: the same key with another body is told from a
+/// repetition by it. Keyed, because a bare hash of names and addresses can be guessed, and the decision log keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestDigest(pub [u8; 16]);
 
 /// Whether a claim has already been confirmed to a customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -92,6 +92,11 @@ slug! {
 }
 
 impl SourceName {
+    /// The name under which callers of the API ask, all of them: they are one source.
+    pub fn api() -> Self {
+        Self("api".to_owned())
+    }
+
     /// The name under which the arbiter speaks for itself (`expire`) and for records that name no source.
     pub fn daybook() -> Self {
         Self("daybook".to_owned())

@@ -10,9 +10,11 @@ pub enum SourceKind {
     Calendly,
     /// Our own documented JSON, signed by Standard Webhooks.
     Generic,
+    /// Calls of our own API. There is one such source, and nobody configures it.
+    Api,
 }
 
-/// Not a kind of source.
+/// Not a kind of source that can be configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not a kind of source; use calendly or generic")]
 pub struct UnknownSourceKind;
@@ -33,6 +35,7 @@ impl fmt::Display for SourceKind {
         f.write_str(match self {
             Self::Calendly => "calendly",
             Self::Generic => "generic",
+            Self::Api => "api",
         })
     }
 }
@@ -42,10 +45,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kind_reads_back_from_its_name() {
+    fn a_kind_that_can_be_configured_reads_back_from_its_name() {
         for kind in [SourceKind::Calendly, SourceKind::Generic] {
             assert_eq!(kind.to_string().parse(), Ok(kind));
         }
-        assert_eq!("Calendly".parse::<SourceKind>(), Err(UnknownSourceKind));
+        for text in ["Calendly", "api"] {
+            assert_eq!(text.parse::<SourceKind>(), Err(UnknownSourceKind));
+        }
     }
 }

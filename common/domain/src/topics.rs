@@ -91,7 +91,7 @@ fn murmur2(data: &[u8]) -> u32 {
     hash ^ (hash >> 15)
 }
 
-/// Every topic of an installation with these sources.
+/// Every topic of an installation with these sources, and with the API, which is one in every installation.
 pub fn all(sources: &[SourceName]) -> Vec<Topic> {
     let topic = |name: &str, partitions, kept, schema| Topic {
         name: name.to_owned(),
@@ -115,7 +115,9 @@ pub fn all(sources: &[SourceName]) -> Vec<Topic> {
             Some(("dlq.propagator-value", "DeliveryFailure.avsc")),
         ),
     ];
-    topics.extend(sources.iter().map(|source| topic(&raw(source), PARTITIONS_SIDE, Kept::For(7 * DAY), None)));
+    let api = SourceName::api();
+    let sources = sources.iter().filter(|source| **source != api).chain([&api]);
+    topics.extend(sources.map(|source| topic(&raw(source), PARTITIONS_SIDE, Kept::For(7 * DAY), None)));
     topics
 }
 

@@ -1,6 +1,8 @@
 //! Record headers: CloudEvents in binary mode, the trace, and why a record is a dead letter.
 
-use daybook_domain::Timestamp;
+use daybook_domain::{RequestDigest, Timestamp};
+
+use crate::shared::{request_digest, request_digest_text};
 
 /// Header names. CloudEvents: Kafka protocol binding 1.0.2, §3.2 (binary content mode).
 pub mod header {
@@ -12,6 +14,10 @@ pub mod header {
     pub const CE_TYPE: &str = "ce_type";
     /// When the sender says that it happened, RFC 3339.
     pub const CE_TIME: &str = "ce_time";
+    /// Calls of the API: the fingerprint of what was asked, 32 hexadecimal digits.
+    pub const CE_REQUEST_DIGEST: &str = "ce_requestdigest";
+    /// Calls of the API: the version that the resource must have.
+    pub const CE_RESOURCE_VERSION: &str = "ce_resourceversion";
     /// CloudEvents version: `1.0`.
     pub const CE_SPECVERSION: &str = "ce_specversion";
     /// The media type of the value.
@@ -93,6 +99,17 @@ pub struct SourceEvent {
     pub received_at: Timestamp,
     /// W3C Trace Context, if the event is traced.
     pub traceparent: Option<String>,
+    /// What a call of the API says beside its body.
+    pub call: Call,
+}
+
+/// What a call of the API says beside its body. Nothing else says any of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Call {
+    /// The fingerprint of all that was asked.
+    pub digest: Option<RequestDigest>,
+    /// The version that the resource must have.
+    pub resource_version: Option<u64>,
 }
 
 impl SourceEvent {
@@ -107,6 +124,9 @@ impl SourceEvent {
         headers.set(header::CONTENT_TYPE, self.content_type.as_str());
         headers.set(header::RECEIVED_AT, self.received_at.to_string());
         headers.set_some(header::TRACEPARENT, self.traceparent.as_deref());
+        headers.set_some(header::CE_REQUEST_DIGEST, self.call.digest.map(request_digest_text));
+        let resource_version = self.call.resource_version.map(|version| version.to_string());
+        headers.set_some(header::CE_RESOURCE_VERSION, resource_version);
         headers
     }
 
@@ -122,6 +142,13 @@ impl SourceEvent {
             content_type: headers.get(header::CONTENT_TYPE).unwrap_or("application/json").to_owned(),
             received_at: headers.get(header::RECEIVED_AT).and_then(|text| text.parse().ok()).unwrap_or(received),
             traceparent: headers.get(header::TRACEPARENT).map(str::to_owned),
+            call: Call {
+                digest: headers
+                    .get(header::CE_REQUEST_DIGEST)
+                    .and_then(|text| request_digest(Some(text)).ok().flatten()),
+                // A condition that does not read is met by nothing.
+                resource_version: headers.get(header::CE_RESOURCE_VERSION).map(|text| text.parse().unwrap_or(u64::MAX)),
+            },
         })
     }
 }
@@ -179,6 +206,7 @@ mod tests {
             content_type: "application/json".to_owned(),
             received_at: Timestamp::EPOCH,
             traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+            call: Call { digest: Some(RequestDigest([7; 16])), resource_version: Some(3) },
         }
     }
 
@@ -192,6 +220,15 @@ mod tests {
         let mut headers = event().headers();
         headers.set(header::CE_ID, "");
         assert_eq!(SourceEvent::from_headers(&headers, Timestamp::MAX), Err("ce_id"));
+    }
+
+    #[test]
+    fn a_condition_that_does_not_read_is_met_by_nothing() {
+        let mut headers = event().headers();
+        headers.set(header::CE_RESOURCE_VERSION, "new");
+        headers.set(header::CE_REQUEST_DIGEST, "old");
+        let call = SourceEvent::from_headers(&headers, Timestamp::MAX).expect("an event").call;
+        assert_eq!(call, Call { digest: None, resource_version: Some(u64::MAX) });
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub use delivery::{
     decode_outcome, encode_failure, encode_outcome, failure_codec, outcome_codec,
 };
 pub use frame::{FrameError, frame, unframe};
-pub use headers::{DeadLetter, Headers, SourceEvent, header};
+pub use headers::{Call, DeadLetter, Headers, SourceEvent, header};
 pub use request::{decode_request, encode_request, request_codec};
 
 /// Every schema that Daybook registers: subject, and the text of the file in `avro/`.

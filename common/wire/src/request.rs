@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::avro::{Codec, Schema, WireError};
 use crate::shared::{
     AttendeeRecord, BasisRecord, ElsewhereRecord, OperationRecord, RulesRecord, SourceVersionRecord, digest,
-    digest_text, elsewhere, list, optional_interval, optional_time, parse, read_count, required, texts, time,
+    digest_text, elsewhere, list, optional_interval, optional_time, parse, read_count, request_digest,
+    request_digest_text, required, texts, time,
 };
 
 /// Mirrors `avro/BookingRequest.avsc`, field for field.
@@ -25,6 +26,7 @@ pub struct RequestRecord {
     source: String,
     event_id: String,
     basis: BasisRecord,
+    request_digest: Option<String>,
     expected_version: Option<i64>,
     expected_resource_version: Option<i64>,
     booking_id: Option<String>,
@@ -107,6 +109,7 @@ fn record(request: &Request) -> RequestRecord {
         source: request.source.to_string(),
         event_id: request.event_id.clone(),
         basis: request.basis.into(),
+        request_digest: request.digest.map(request_digest_text),
         expected_version: request.expected.booking_version.map(expectation),
         expected_resource_version: request.expected.resource_version.map(expectation),
         booking_id: None,
@@ -209,6 +212,7 @@ fn read(record: RequestRecord) -> Result<Request, WireError> {
         resource: parse("resource_id", &record.resource_id)?,
         event_id: record.event_id.clone(),
         basis: record.basis.into(),
+        digest: request_digest(record.request_digest.as_deref())?,
         expected: Expected {
             booking_version: version("expected_version", record.expected_version)?,
             resource_version: version("expected_resource_version", record.expected_resource_version)?,

@@ -1,6 +1,6 @@
 //! Sub-records that several schemas share, and the conversions of single fields.
 
-use daybook_domain::{Attendee, ContentDigest, Elsewhere, Interval, SourceVersion, Timestamp};
+use daybook_domain::{Attendee, ContentDigest, Elsewhere, Interval, RequestDigest, SourceVersion, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::WireError;
@@ -133,9 +133,21 @@ pub(crate) fn digest_text(digest: ContentDigest) -> String {
 }
 
 pub(crate) fn digest(field: &'static str, text: &str) -> Result<ContentDigest, WireError> {
+    bytes(field, text).map(ContentDigest)
+}
+
+pub(crate) fn request_digest_text(digest: RequestDigest) -> String {
+    hex::encode(digest.0)
+}
+
+pub(crate) fn request_digest(text: Option<&str>) -> Result<Option<RequestDigest>, WireError> {
+    text.map(|text| bytes("request_digest", text).map(RequestDigest)).transpose()
+}
+
+fn bytes(field: &'static str, text: &str) -> Result<[u8; 16], WireError> {
     let mut bytes = [0; 16];
     hex::decode_to_slice(text, &mut bytes).map_err(|error| WireError::field(field, error))?;
-    Ok(ContentDigest(bytes))
+    Ok(bytes)
 }
 
 /// Texts that each parse as one value.

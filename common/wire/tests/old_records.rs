@@ -18,6 +18,8 @@ use daybook_wire::{
 const REQUEST: &str = include_str!("fixtures/first/BookingRequest.avsc");
 const DECISION: &str = include_str!("fixtures/first/BookingDecision.avsc");
 const BOOKING: &str = include_str!("fixtures/first/Booking.avsc");
+const SECOND_REQUEST: &str = include_str!("fixtures/second/BookingRequest.avsc");
+const SECOND_DECISION: &str = include_str!("fixtures/second/BookingDecision.avsc");
 
 fn schema(text: &str) -> Schema {
     Schema::parse_str(text).expect("parses")
@@ -68,6 +70,7 @@ fn request(operation: Operation) -> Request {
         event_id: "evt-1".to_owned(),
         basis: Basis::Promised,
         expected: Expected::default(),
+        digest: None,
         sourced_at: Some(at("2026-03-01T00:00:00Z")),
         received_at: at("2026-03-01T00:00:01Z"),
         operation,
@@ -121,6 +124,7 @@ fn logged(outcome: Outcome, booking: Option<BookingState>, rules: Option<Rules>)
         core_version: "0.1.0".to_owned(),
         decision: Decision {
             request_id: RequestId::derive("/webhooks/calendly", "evt-1", 0),
+            request_digest: None,
             resource: anna(),
             operation: OperationKind::Book,
             source: calendly(),
@@ -207,10 +211,22 @@ fn a_booking_of_the_first_schema_reads() {
 }
 
 #[test]
+fn records_of_the_second_schema_have_no_fingerprint() {
+    let hold = Operation::Hold { claim: claim(), ttl: std::time::Duration::from_secs(600) };
+    let read = decode_request(&schema(SECOND_REQUEST), &datum(include_str!("fixtures/second/request_hold.hex")));
+    assert_eq!(read.expect("reads"), request(hold));
+    let read = decode_decision(&schema(SECOND_DECISION), &datum(include_str!("fixtures/second/decision_flagged.hex")));
+    let held = Standing::Held { interval: interval(), until: at("2026-03-01T00:10:00Z") };
+    assert_eq!(read.expect("reads"), logged(Outcome::Flagged(winner(calendly())), Some(state(held)), None));
+}
+
+#[test]
 fn each_schema_and_its_predecessors_read_one_another() {
     for (name, now, before) in [
         ("booking.requests-value", request_codec().schema(), REQUEST),
         ("booking.decisions-value", decision_codec().schema(), DECISION),
+        ("booking.requests-value", request_codec().schema(), SECOND_REQUEST),
+        ("booking.decisions-value", decision_codec().schema(), SECOND_DECISION),
         ("booking.canonical-value", booking_codec().schema(), BOOKING),
     ] {
         let before = schema(before);

@@ -4,7 +4,7 @@
 //! is left empty, and the bytes go on as they came.
 
 use daybook_domain::{SourceKind, SourceName, Timestamp};
-use daybook_wire::SourceEvent;
+use daybook_wire::{Call, SourceEvent};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -59,6 +59,7 @@ pub fn raw_record(authentic: &Authentic, delivery: &Delivery<'_>) -> RawRecord {
             content_type: JSON.to_owned(),
             received_at: delivery.received_at,
             traceparent: delivery.traceparent.map(|trace| trace.to_string()),
+            call: Call::default(),
         },
     }
 }
@@ -84,6 +85,8 @@ impl Names {
         let (kind, time, key) = match kind {
             SourceKind::Calendly => (text("/event"), text("/created_at"), text("/payload/uri")),
             SourceKind::Generic => (text("/events/0/type"), text("/events/0/updated_at"), text("/events/0/id")),
+            // Not delivered by a webhook; see `call.rs`.
+            SourceKind::Api => (None, None, None),
         };
         Self {
             kind: kind.filter(|kind| is_type(kind)).map(str::to_owned),

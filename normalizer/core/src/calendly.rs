@@ -24,7 +24,8 @@
 //! a capacity of one, every invitee after the first conflicts. The shape of before 2023, without `scheduled_event`, names
 //! neither hosts nor times and would have to be fetched; its cancellations work, because their bookings are known.
 
-use daybook_domain::{Basis, CancelKind, Interval, SourceVersion, Tag};
+use daybook_ask::zone::zone;
+use daybook_domain::{Basis, CancelKind, Expected, Interval, SourceVersion, Tag};
 
 use crate::contact;
 use crate::draft::{Address, Ask, Draft, Entry, Person, Place, Scope, Shown, Wish, interval};
@@ -32,7 +33,6 @@ use crate::json::{Node, Object};
 use crate::path::Drift;
 use crate::place::IgnoredReason;
 use crate::reject::{Fault, RejectReason};
-use crate::zone::zone;
 
 const ENVELOPE: &[&str] = &["event", "created_at", "created_by", "payload"];
 const INVITEE: &[&str] = &[
@@ -161,6 +161,9 @@ fn entries(invitee: &Object<'_>, hosts: Hosts, scope: Scope, ask: Ask) -> Result
         places: hosts.places,
         scope,
         basis: Basis::Promised,
+        expected: Expected::default(),
+        digest: None,
+        booking_id: None,
         ask,
     };
     // Where every host is faulty, what remains names no place and would wait for a booking that nobody makes.
@@ -180,7 +183,9 @@ impl Hosts {
         let mut hosts = Self::default();
         for (item, member) in members.items(HOSTS_MAX)?.into_iter().enumerate() {
             match aliases(&member, drift) {
-                Ok(aliases) => hosts.places.push(Place { item, path: member.path().clone(), aliases }),
+                Ok(aliases) => {
+                    hosts.places.push(Place { item, path: member.path().clone(), resource: None, aliases });
+                }
                 Err(fault) => hosts.faulty.push(Entry::Reject(fault.at(Some(item)))),
             }
         }

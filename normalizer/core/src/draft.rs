@@ -1,15 +1,17 @@
 //! What a vendor's payload asks for, in our words but before anything was looked up: what every vendor file makes, and
 //! what `place.rs` finishes. Personal data: nothing here has a `Debug`.
 
-use daybook_domain::{Basis, BookingId, CancelKind, Interval, SourceVersion, Tag, Timestamp};
+use std::time::Duration;
+
+pub(crate) use daybook_ask::{Address, Person, Shown};
+use daybook_domain::{
+    Basis, BookingId, CancelKind, Expected, Interval, RequestDigest, ResourceId, SourceVersion, Tag, Timestamp,
+};
 
 use crate::json::Node;
 use crate::path::{Drift, Path};
 use crate::place::IgnoredReason;
 use crate::reject::{Fault, Reject, RejectReason};
-
-/// The longest interval: one that is longer is a mistyped year, and would block a resource for good.
-const INTERVAL_DAYS_MAX: u64 = 31;
 
 /// One thing in a payload.
 pub(crate) enum Entry {
@@ -32,6 +34,11 @@ pub(crate) struct Draft {
     pub places: Vec<Place>,
     pub scope: Scope,
     pub basis: Basis,
+    pub expected: Expected,
+    /// The fingerprint of what was asked, where the same id may come with something else.
+    pub digest: Option<RequestDigest>,
+    /// The booking itself, where it is named by the id that we gave it.
+    pub booking_id: Option<BookingId>,
     pub ask: Ask,
 }
 
@@ -51,6 +58,8 @@ pub(crate) struct Place {
     /// Which item of the event it is.
     pub item: usize,
     pub path: Path,
+    /// The resource itself, where it is named by the id that we know it by.
+    pub resource: Option<ResourceId>,
     /// Its names, the most trustworthy first.
     pub aliases: Vec<String>,
 }
@@ -58,6 +67,9 @@ pub(crate) struct Place {
 /// What is asked.
 pub(crate) enum Ask {
     Book(Wish),
+    Hold { wish: Wish, ttl: Duration },
+    Confirm(Option<Shown>),
+    Release,
     Reschedule { previous: String, wish: Wish },
     Update(Shown),
     Cancel { interval: Option<Interval>, kind: CancelKind },
@@ -69,7 +81,13 @@ impl Draft {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let previous = match &self.ask {
             Ask::Reschedule { previous, .. } => Some(previous.as_str()),
-            Ask::Book(_) | Ask::Update(_) | Ask::Cancel { .. } | Ask::Observe(_) => None,
+            Ask::Book(_)
+            | Ask::Hold { .. }
+            | Ask::Confirm(_)
+            | Ask::Release
+            | Ask::Update(_)
+            | Ask::Cancel { .. }
+            | Ask::Observe(_) => None,
         };
         previous.into_iter().chain(std::iter::once(self.identity.as_str()))
     }
@@ -77,19 +95,29 @@ impl Draft {
     /// Whether it asks for nothing but an end, which there may be twice.
     pub const fn ends(&self) -> bool {
         match &self.ask {
-            Ask::Cancel { .. } => true,
-            Ask::Book(_) | Ask::Reschedule { .. } | Ask::Update(_) | Ask::Observe(_) => false,
+            Ask::Cancel { .. } | Ask::Release => true,
+            Ask::Book(_)
+            | Ask::Hold { .. }
+            | Ask::Confirm(_)
+            | Ask::Reschedule { .. }
+            | Ask::Update(_)
+            | Ask::Observe(_) => false,
         }
+    }
+
+    /// Whether everything that it is about is named by our own ids: then there is nothing to look up.
+    pub fn names_ours(&self) -> bool {
+        !self.places.is_empty() && self.places.iter().all(|place| place.resource.is_some())
     }
 
     /// Everybody in it.
     pub fn people(&self) -> impl Iterator<Item = &Person> {
         let (shown, attending) = match &self.ask {
-            Ask::Book(wish) | Ask::Reschedule { wish, .. } | Ask::Observe(wish) => {
+            Ask::Book(wish) | Ask::Hold { wish, .. } | Ask::Reschedule { wish, .. } | Ask::Observe(wish) => {
                 (wish.shown.as_ref(), wish.attending.as_slice())
             }
-            Ask::Update(shown) => (Some(shown), [].as_slice()),
-            Ask::Cancel { .. } => (None, [].as_slice()),
+            Ask::Update(shown) | Ask::Confirm(Some(shown)) => (Some(shown), [].as_slice()),
+            Ask::Confirm(None) | Ask::Release | Ask::Cancel { .. } => (None, [].as_slice()),
         };
         shown.into_iter().flat_map(|shown| &shown.people).chain(attending)
     }
@@ -108,41 +136,13 @@ pub(crate) struct Wish {
     pub mark: Option<BookingId>,
 }
 
-/// What people see.
-pub(crate) struct Shown {
-    pub title: Option<String>,
-    pub people: Vec<Person>,
-    /// An IANA name, for display.
-    pub time_zone: Option<String>,
-}
-
-/// Somebody who attends.
-pub(crate) struct Person {
-    pub name: Option<String>,
-    pub address: Address,
-}
-
-/// How to reach somebody, and so who it is: by e-mail address if there is one, else by phone number.
-pub(crate) enum Address {
-    Email { email: String, phone: Option<String> },
-    Phone(String),
-}
-
-impl Person {
-    pub fn email(&self) -> Option<&str> {
-        match &self.address {
-            Address::Email { email, .. } => Some(email),
-            Address::Phone(_) => None,
-        }
-    }
-}
-
 /// The interval from `start` to `end`, judged at the field of the end.
 pub(crate) fn interval(start: Timestamp, end: Timestamp, end_field: &Node<'_>) -> Result<Interval, Fault> {
     let interval = Interval::new(start, end).map_err(|error| end_field.fault(RejectReason::EmptyInterval, error))?;
-    if end.since(start).as_secs() > INTERVAL_DAYS_MAX * 24 * 60 * 60 {
-        let problem = format!("is more than {INTERVAL_DAYS_MAX} days after the start; is the date right?");
-        return Err(end_field.fault(RejectReason::InvalidTime, problem));
+    if interval.length() > daybook_ask::LENGTH_MAX {
+        return Err(
+            end_field.fault(RejectReason::InvalidTime, "is more than 31 days after the start; is the date right?")
+        );
     }
     Ok(interval)
 }

@@ -99,7 +99,8 @@
 //! ```
 
 use chrono_tz::Tz;
-use daybook_domain::{Basis, BookingId, CancelKind, Interval, SourceVersion, Tag, Timestamp, TimestampError};
+use daybook_ask::zone;
+use daybook_domain::{Basis, BookingId, CancelKind, Expected, Interval, SourceVersion, Tag, Timestamp, TimestampError};
 
 use crate::contact;
 use crate::draft::{Address, Ask, Draft, Entry, Person, Place, Scope, Shown, Wish, interval};
@@ -107,7 +108,6 @@ use crate::json::{Node, Object};
 use crate::path::Drift;
 use crate::place::normal_alias;
 use crate::reject::{Fault, RejectReason};
-use crate::zone;
 
 const BODY: &[&str] = &["events"];
 const EVENT: &[&str] = &[
@@ -202,7 +202,8 @@ fn event(item: usize, node: &Node<'_>, drift: &mut Drift) -> Result<Draft, Fault
         }
     };
     let place = |resource: Node<'_>| {
-        Ok(Place { item, path: resource.path().clone(), aliases: vec![normal_alias(resource.id()?)] })
+        let path = resource.path().clone();
+        Ok(Place { item, path, resource: None, aliases: vec![normal_alias(resource.id()?)] })
     };
     Ok(Draft {
         item,
@@ -213,6 +214,9 @@ fn event(item: usize, node: &Node<'_>, drift: &mut Drift) -> Result<Draft, Fault
         places: resource.map(place).into_iter().collect::<Result<_, _>>()?,
         scope: Scope::Named,
         basis,
+        expected: Expected::default(),
+        digest: None,
+        booking_id: None,
         ask,
     })
 }

@@ -1,13 +1,12 @@
 //! A strict reader of JSON that knows where it is: every fault names its field, and no fault repeats a value.
 //!
-//! Stricter than serde_json alone: a field named twice in one object is a fault, since two readers of it would see two
-//! different bookings. Depth is bounded by serde_json (128). Fields that nobody declared are no faults but drift.
+//! A field that is named twice in one object is a fault. Fields that nobody declared are no faults but drift.
 
 use std::fmt;
 
+use daybook_ask::json::Unreadable;
 use daybook_domain::Timestamp;
-use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value, error::Category};
+use serde_json::{Map, Value};
 
 use crate::path::{Drift, Path};
 use crate::reject::{Fault, RejectReason};
@@ -16,86 +15,16 @@ use crate::reject::{Fault, RejectReason};
 pub(crate) const ID_LENGTH_MAX: usize = 512;
 /// The longest title or name, in characters.
 pub(crate) const LABEL_LENGTH_MAX: usize = 1_000;
+
 /// Reads bytes as one JSON value.
 pub(crate) fn read(bytes: &[u8]) -> Result<Value, Fault> {
-    let fault = |reason, problem: &dyn fmt::Display| Fault::new(reason, Path::default(), problem);
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        let at = error.valid_up_to();
-        fault(RejectReason::InvalidUtf8, &format_args!("is not UTF-8 at byte {at}; send UTF-8"))
-    })?;
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value = Strict.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
-    value.map_err(|error| {
-        // serde_json's own text may quote the payload; its position cannot.
-        let problem = match error.classify() {
-            Category::Data => "names a field twice in one object",
-            Category::Eof => "ends too early",
-            Category::Syntax | Category::Io => "is not JSON, or is nested more than 127 deep",
+    daybook_ask::json::read(bytes).map_err(|error| {
+        let reason = match error {
+            Unreadable::NotUtf8 { .. } => RejectReason::InvalidUtf8,
+            Unreadable::NotJson { .. } => RejectReason::InvalidJson,
         };
-        let (line, column) = (error.line(), error.column());
-        fault(RejectReason::InvalidJson, &format_args!("{problem}, at line {line}, column {column}"))
+        Fault::new(reason, Path::default(), error)
     })
-}
-
-/// Builds a [`Value`], refusing a field that is named twice.
-struct Strict;
-
-impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = Value;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict {
-    type Value = Value;
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
-    }
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut array = Vec::new();
-        while let Some(item) = items.next_element_seed(Strict)? {
-            array.push(item);
-        }
-        Ok(Value::Array(array))
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
-        while let Some(name) = fields.next_key_seed(Name)? {
-            let value = fields.next_value_seed(Strict)?;
-            if object.insert(name, value).is_some() {
-                return Err(de::Error::custom("field named twice"));
-            }
-        }
-        Ok(Value::Object(object))
-    }
-}
-
-struct Name;
-
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = String;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
-        String::deserialize(deserializer)
-    }
 }
 
 /// A value and where it is.

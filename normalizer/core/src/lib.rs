@@ -10,8 +10,10 @@
 //! Absent on purpose: I/O, clocks, randomness, logging; and any value of a payload in an error text, because those
 //! travel to headers, logs and metrics, and values are people's names and addresses.
 //!
-//! Each vendor is one file: [`calendly`] and [`generic`], the format that Daybook documents for everybody else.
+//! Each vendor is one file: [`calendly`] and [`generic`], the format that Daybook documents for everybody else; and `api`,
+//! for what callers of our own API ask.
 
+mod api;
 pub mod calendly;
 mod contact;
 mod draft;
@@ -21,7 +23,6 @@ mod path;
 mod place;
 mod reject;
 mod source;
-mod zone;
 
 pub use contact::{ContactKey, ContactKeyError};
 pub use place::{Fate, IgnoredReason, Item, Known, KnownBooking, Normalized, normal_alias, normalize};

@@ -20,9 +20,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use daybook_domain::{
-    BookingId, Claim, Elsewhere, Expected, Identity, Operation, Request, RequestId, ResourceId, Subject,
-};
+use daybook_domain::{BookingId, Claim, Elsewhere, Identity, Operation, Request, RequestId, ResourceId, Subject};
 
 use crate::contact::ContactKey;
 use crate::draft::{Ask, Draft, Entry, Person, Place, Scope, Wish};
@@ -173,15 +171,22 @@ impl Placing<'_> {
         }
     }
 
-    fn resource_of(&self, place: &Place) -> Option<&ResourceId> {
-        place.aliases.iter().find_map(|alias| self.known.aliases.get(alias))
+    fn resource_of<'r>(&'r self, place: &'r Place) -> Option<&'r ResourceId> {
+        let by_alias = || place.aliases.iter().find_map(|alias| self.known.aliases.get(alias));
+        place.resource.as_ref().or_else(by_alias)
     }
 
     /// What the claim on each entered resource is to replace.
     fn moves<'r>(&self, draft: &Draft, named: &[(usize, &'r ResourceId)]) -> BTreeMap<&'r ResourceId, Elsewhere> {
         let previous = match &draft.ask {
             Ask::Reschedule { previous, .. } => previous,
-            Ask::Book(_) | Ask::Update(_) | Ask::Cancel { .. } | Ask::Observe(_) => return BTreeMap::new(),
+            Ask::Book(_)
+            | Ask::Hold { .. }
+            | Ask::Confirm(_)
+            | Ask::Release
+            | Ask::Update(_)
+            | Ask::Cancel { .. }
+            | Ask::Observe(_) => return BTreeMap::new(),
         };
         let standing: BTreeMap<_, _> =
             self.standing(previous).map(|booking| (&booking.resource, booking.booking_id)).collect();
@@ -241,10 +246,10 @@ impl Placing<'_> {
         let source = &self.parsed.source;
         let identity = Identity::new(source, draft.identity.as_str());
         let known = self.bookings(draft).filter(|booking| booking.resource == *resource).min_by_key(|it| it.fate);
-        let booking_id = match known {
-            Some(booking) => booking.booking_id,
-            None => BookingId::derive(source, &draft.identity, resource),
-        };
+        let booking_id = draft
+            .booking_id
+            .or(known.map(|booking| booking.booking_id))
+            .unwrap_or_else(|| BookingId::derive(source, &draft.identity, resource));
         let version = draft.version;
         let own = self.own_addresses(draft, resource);
         let attends = |person: &Person| !person.email().is_some_and(|email| own.contains(email));
@@ -261,6 +266,12 @@ impl Placing<'_> {
         };
         let operation = match &draft.ask {
             Ask::Book(wish) => Operation::Book(claim(wish, identity)),
+            Ask::Hold { wish, ttl } => Operation::Hold { claim: claim(wish, identity), ttl: *ttl },
+            Ask::Confirm(shown) => Operation::Confirm {
+                subject: Subject { booking_id, identity, version },
+                content: shown.as_ref().map(|shown| self.key.content(shown, attends)),
+            },
+            Ask::Release => Operation::Release { subject: Subject { booking_id, identity, version }, moved_to: None },
             Ask::Reschedule { previous, wish } => Operation::Reschedule {
                 previous: Identity::new(source, previous.as_str()),
                 claim: claim(wish, identity),
@@ -282,7 +293,8 @@ impl Placing<'_> {
             source: source.clone(),
             event_id: self.parsed.event_id.clone(),
             basis: draft.basis,
-            expected: Expected::default(),
+            expected: draft.expected,
+            digest: draft.digest,
             sourced_at: draft.sourced_at,
             received_at: self.parsed.received_at,
             operation,

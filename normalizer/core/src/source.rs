@@ -10,13 +10,14 @@ use crate::draft::{Entry, Person, Reader};
 use crate::json::{self, ID_LENGTH_MAX, Node};
 use crate::path::Drift;
 use crate::reject::{Fault, RejectReason};
-use crate::{calendly, generic};
+use crate::{api, calendly, generic};
 
-/// Reads a payload of this kind.
-const fn reader(kind: SourceKind) -> Reader {
+/// Reads a vendor's payload of this kind. What our own API has taken in has one reader, there and here.
+const fn reader(kind: SourceKind) -> Option<Reader> {
     match kind {
-        SourceKind::Calendly => calendly::read,
-        SourceKind::Generic => generic::read,
+        SourceKind::Calendly => Some(calendly::read),
+        SourceKind::Generic => Some(generic::read),
+        SourceKind::Api => None,
     }
 }
 
@@ -93,8 +94,10 @@ pub fn parse(kind: SourceKind, raw: RawEvent<'_>) -> Parsed {
 fn read(kind: SourceKind, raw: RawEvent<'_>, drift: &mut Drift) -> Result<Vec<Entry>, Fault> {
     check_attribute(header::CE_ID, &raw.event.id)?;
     check_attribute(header::CE_SOURCE, &raw.event.source)?;
-    let value = json::read(raw.body)?;
-    reader(kind)(&Node::root(&value), drift)
+    match reader(kind) {
+        Some(reader) => reader(&Node::root(&json::read(raw.body)?), drift),
+        None => api::read(raw),
+    }
 }
 
 /// An upstream system writes these headers itself, and they end up in ids, stores and logs.
@@ -114,6 +117,7 @@ impl Parsed {
         let mut questions = Questions::default();
         for entry in &self.entries {
             match entry {
+                Entry::Draft(draft) if draft.names_ours() => {}
                 Entry::Draft(draft) => {
                     questions.bookings.extend(draft.names().map(str::to_owned));
                     questions.aliases.extend(draft.places.iter().flat_map(|place| place.aliases.iter().cloned()));

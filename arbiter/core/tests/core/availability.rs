@@ -184,6 +184,7 @@ fn ruled(state: &State, now: Timestamp, slot: Interval, moving: Option<BookingId
         event_id: "wanted".to_owned(),
         basis: Basis::Asked,
         expected: Expected::default(),
+        digest: None,
         sourced_at: None,
         received_at: now,
         operation,

@@ -316,6 +316,7 @@ impl Story {
             event_id: String::new(),
             basis: Basis::Asked,
             expected: Expected::default(),
+            digest: None,
             sourced_at: None,
             received_at: self.begins(),
             operation: Operation::Define(self.rules.rules(self.day)),

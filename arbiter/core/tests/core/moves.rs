@@ -88,6 +88,7 @@ impl World {
             event_id: String::new(),
             basis: Basis::Promised,
             expected: Expected::default(),
+            digest: None,
             sourced_at: None,
             received_at: now(),
             operation,

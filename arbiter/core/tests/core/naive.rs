@@ -214,6 +214,7 @@ impl Naive {
         let is_new = rules_set.is_some() || !answer.absorbed.is_empty() || after.timeline() != self.timeline();
         Decision {
             request_id: request.request_id,
+            request_digest: request.digest,
             resource: request.resource.clone(),
             operation: request.operation.kind(),
             source: request.source.clone(),
@@ -257,6 +258,7 @@ fn end_of_wait(resource: &ResourceId, booking_id: BookingId, deadline: Timestamp
         event_id: request_id.to_string(),
         basis: Basis::Asked,
         expected: Expected::default(),
+        digest: None,
         sourced_at: Some(deadline),
         received_at: now,
         operation: Operation::Expire { booking_id, deadline },

@@ -12,7 +12,7 @@ use super::record::{
 use crate::avro::WireError;
 use crate::shared::{
     RulesRecord, StandingFields, digest, elsewhere, list, optional_interval, optional_time, parse, read_count,
-    read_unit, required, time,
+    read_unit, request_digest, required, time,
 };
 
 impl DecisionRecord {
@@ -28,6 +28,7 @@ impl DecisionRecord {
             core_version: self.core_version,
             decision: Decision {
                 request_id: parse("request_id", &self.request_id)?,
+                request_digest: request_digest(self.request_digest.as_deref())?,
                 resource: parse("resource_id", &self.resource_id)?,
                 operation: self.operation.into(),
                 source: parse("source", &self.source)?,

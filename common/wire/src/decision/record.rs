@@ -16,6 +16,7 @@ pub struct DecisionRecord {
     pub(super) previous_hash: String,
     pub(super) core_version: String,
     pub(super) request_id: String,
+    pub(super) request_digest: Option<String>,
     pub(super) resource_id: String,
     pub(super) resource_version: i64,
     pub(super) operation: OperationRecord,

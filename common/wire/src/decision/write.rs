@@ -9,7 +9,7 @@ use super::record::{
     BookingRecord, DecisionRecord, OutcomeRecord, ReasonRecord, RuleRecord, ShadowRecord, SightRecord, SlotRecord,
     WantedRecord, WinnerRecord,
 };
-use crate::shared::{ElsewhereRecord, RulesRecord, StandingFields, count, digest_text, texts};
+use crate::shared::{ElsewhereRecord, RulesRecord, StandingFields, count, digest_text, request_digest_text, texts};
 
 impl From<&LoggedDecision> for DecisionRecord {
     fn from(logged: &LoggedDecision) -> Self {
@@ -21,6 +21,7 @@ impl From<&LoggedDecision> for DecisionRecord {
             previous_hash: hex::encode(logged.previous_hash),
             core_version: logged.core_version.clone(),
             request_id: decision.request_id.to_string(),
+            request_digest: decision.request_digest.map(request_digest_text),
             resource_id: decision.resource.to_string(),
             resource_version: count(decision.resource_version),
             operation: decision.operation.into(),

@@ -2,8 +2,8 @@
 
 use chrono::Weekday;
 use daybook_domain::{
-    Attendee, Basis, ContactId, ContentDigest, Elsewhere, Hours, Interval, OperationKind, RequestId, ResourceId, Rules,
-    Tag,
+    Attendee, Basis, ContactId, ContentDigest, Elsewhere, Hours, Interval, OperationKind, RequestDigest, RequestId,
+    ResourceId, Rules, Tag,
 };
 
 use super::*;
@@ -25,6 +25,7 @@ fn request(operation: Operation) -> Request {
         event_id: "evt-1".to_owned(),
         basis: Basis::Asked,
         expected: Expected { booking_version: Some(3), resource_version: Some(0) },
+        digest: Some(RequestDigest([5; 16])),
         sourced_at: Some(at("2026-03-01T00:00:00Z")),
         received_at: at("2026-03-01T00:00:01Z"),
         operation,

@@ -37,6 +37,11 @@ fn each_generic_payload_comes_to_what_stands_beside_it() {
 }
 
 #[test]
+fn each_body_of_the_api_comes_to_what_stands_beside_it() {
+    check(SourceKind::Api);
+}
+
+#[test]
 fn the_examples_in_the_generic_formats_definition_are_accepted() {
     let source = include_str!("../../src/generic.rs");
     let doc: Vec<_> = source.lines().map_while(|line| line.strip_prefix("//!")).collect();

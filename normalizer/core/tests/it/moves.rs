@@ -162,7 +162,7 @@ fn whatever_is_known_only_what_the_event_leaves_is_given_up_and_only_once() {
             let expected = match event.kind {
                 SourceKind::Calendly => entered.min(leavable),
                 SourceKind::Generic if before.len() == 1 => entered.min(leavable),
-                SourceKind::Generic => 0,
+                SourceKind::Generic | SourceKind::Api => 0,
             };
             assert_eq!(left.len(), expected, "{known:?}");
             moves += left.len();

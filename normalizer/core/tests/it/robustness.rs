@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::fixtures::payloads;
 use crate::world::{event, key, known, normalize, source};
 
-const KINDS: [SourceKind; 2] = [SourceKind::Calendly, SourceKind::Generic];
+const KINDS: [SourceKind; 3] = [SourceKind::Calendly, SourceKind::Generic, SourceKind::Api];
 /// What the fixtures hold of people, in lower case: none of it may turn up in a reject or in drift.
 const PERSONAL: [&str; 10] = [
     "mara",

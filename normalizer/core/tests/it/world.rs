@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use daybook_domain::{
-    Basis, BookingId, Claim, Content, Elsewhere, Operation, Request, ResourceId, SourceKind, SourceName, Subject,
+    Basis, BookingId, Claim, Content, Elsewhere, Operation, Request, RequestDigest, ResourceId, SourceKind, SourceName,
+    Subject,
 };
 use daybook_normalizer_core::{ContactKey, Fate, Item, Known, KnownBooking, Normalized, Parsed, RawEvent};
-use daybook_wire::SourceEvent;
+use daybook_wire::{Call, SourceEvent};
 
 pub fn source(kind: SourceKind) -> SourceName {
     kind.to_string().parse().expect("a name")
@@ -30,6 +31,10 @@ pub fn event(kind: SourceKind) -> SourceEvent {
         content_type: "application/json".to_owned(),
         received_at: "2026-05-04T07:12:12Z".parse().expect("a time"),
         traceparent: None,
+        call: match kind {
+            SourceKind::Calendly | SourceKind::Generic => Call::default(),
+            SourceKind::Api => Call { digest: Some(RequestDigest([5; 16])), resource_version: Some(7) },
+        },
     }
 }
 
@@ -88,6 +93,7 @@ pub fn known(kind: SourceKind) -> Known {
                 ("busy-1", "first-name-of-busy", "room-7", Stands),
             ],
         ),
+        SourceKind::Api => (&[], &[]),
     };
     let aliases = aliases.iter().map(|(alias, name)| ((*alias).to_owned(), resource(name))).collect();
     let mut known = Known { aliases, bookings: BTreeMap::new() };
@@ -136,6 +142,15 @@ fn request(text: &mut String, kind: SourceKind, request: &Request) {
         Basis::Promised => Ok(()),
         Basis::Asked => writeln!(text, "  basis       asked"),
     };
+    if let Some(version) = request.expected.booking_version {
+        let _ = writeln!(text, "  expected    version {version} of the booking");
+    }
+    if let Some(version) = request.expected.resource_version {
+        let _ = writeln!(text, "  expected    version {version} of the resource");
+    }
+    if let Some(digest) = request.digest {
+        let _ = writeln!(text, "  asked       {}", hexadecimal(digest.0));
+    }
     let sourced = request.sourced_at.map_or("-".to_owned(), |time| time.to_string());
     let _ = writeln!(text, "  sourced_at  {sourced}");
     operation(text, kind, &request.operation);
@@ -160,12 +175,21 @@ fn operation(text: &mut String, kind: SourceKind, operation: &Operation) {
             };
             let _ = writeln!(text, "  kind        {cancel:?}");
         }
-        Operation::Hold { .. }
-        | Operation::Confirm { .. }
-        | Operation::Release { .. }
-        | Operation::Define(_)
-        | Operation::Redact { .. }
-        | Operation::Expire { .. } => panic!("no vendor asks for this"),
+        Operation::Hold { claim, ttl } => {
+            let _ = writeln!(text, "  ttl         {} s", ttl.as_secs());
+            self::claim(text, kind, claim);
+        }
+        Operation::Confirm { subject, content } => {
+            self::subject(text, kind, subject);
+            match content {
+                Some(content) => self::content(text, content),
+                None => {
+                    let _ = writeln!(text, "  content     as it was");
+                }
+            }
+        }
+        Operation::Release { subject, .. } => self::subject(text, kind, subject),
+        Operation::Define(_) | Operation::Redact { .. } | Operation::Expire { .. } => panic!("no source asks for this"),
     }
 }
 
@@ -210,8 +234,11 @@ fn content(text: &mut String, content: &Content) {
         let parts = [show(&who.name), show(&who.email), show(&who.phone)].join(" | ");
         let _ = writeln!(text, "  attendee    {} {parts}", who.contact_id);
     }
-    let code: String = digest.0.iter().map(|byte| format!("{byte:02x}")).collect();
-    let _ = writeln!(text, "  digest      {code}");
+    let _ = writeln!(text, "  digest      {}", hexadecimal(digest.0));
+}
+
+fn hexadecimal(bytes: [u8; 16]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What bookings were first called that are called something else now.

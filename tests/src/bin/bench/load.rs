@@ -109,6 +109,7 @@ fn request(id: &str, resource: &str, slot: usize) -> Result<Request> {
         event_id: id.to_owned(),
         basis: Basis::Promised,
         expected: Expected::default(),
+        digest: None,
         sourced_at: None,
         received_at: clock::now(),
         operation: Operation::Book(Claim {

@@ -48,6 +48,7 @@ fn winner(name: u128, from: u64, to: u64) -> Winner {
 fn decision(request: u128, outcome: Outcome, booking: Option<BookingState>) -> Decision {
     Decision {
         request_id: RequestId::from_uuid(uuid::Uuid::from_u128(request)),
+        request_digest: None,
         resource: "anna".parse().expect("a name"),
         operation: OperationKind::Book,
         source: "generic".parse().expect("a name"),

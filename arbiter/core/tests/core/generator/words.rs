@@ -23,6 +23,7 @@ impl Event {
             event_id: nth.to_string(),
             basis: if self.is_promised { Basis::Promised } else { Basis::Asked },
             expected: Expected::default(),
+            digest: None,
             sourced_at: self.ago.map(|ago| later(now, -ago)),
             received_at: later(now, -1),
             operation: says.operation(),

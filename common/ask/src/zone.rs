@@ -9,12 +9,12 @@ use chrono_tz::{GapInfo, Tz};
 use daybook_domain::Timestamp;
 
 /// The zone of an IANA name, deprecated aliases (`Asia/Calcutta`) included.
-pub(crate) fn zone(name: &str) -> Option<Tz> {
+pub fn zone(name: &str) -> Option<Tz> {
     name.parse().ok()
 }
 
 /// A local time without an offset: `YYYY-MM-DDTHH:MM` or `YYYY-MM-DDTHH:MM:SS`, exactly.
-pub(crate) fn local(text: &str) -> Option<NaiveDateTime> {
+pub fn local(text: &str) -> Option<NaiveDateTime> {
     const SHAPE: &[u8] = b"0000-00-00T00:00:00";
     let fits = |(found, wanted): (u8, &u8)| if *wanted == b'0' { found.is_ascii_digit() } else { found == *wanted };
     if !matches!(text.len(), 16 | 19) || !text.bytes().zip(SHAPE).all(fits) {
@@ -27,7 +27,7 @@ pub(crate) fn local(text: &str) -> Option<NaiveDateTime> {
 }
 
 /// The instant of a local time in a zone; none outside the years 1970 to 9999.
-pub(crate) fn resolve(local: NaiveDateTime, zone: Tz) -> Option<Timestamp> {
+pub fn resolve(local: NaiveDateTime, zone: Tz) -> Option<Timestamp> {
     let instant: DateTime<Utc> = match zone.from_local_datetime(&local) {
         MappedLocalTime::Single(time) => time.to_utc(),
         MappedLocalTime::Ambiguous(first, second) => first.to_utc().min(second.to_utc()),

@@ -1,0 +1,89 @@
+//! People: who attends, and how to reach them. Personal data: nothing here has a `Debug`.
+
+/// RFC 5321 §4.5.3.1: 64 characters before the @ and 255 after.
+const EMAIL_LENGTH_MAX: usize = 320;
+/// ITU-T E.164 has 15 digits; some more for extensions and prefixes.
+const PHONE_DIGITS_MAX: usize = 20;
+/// The shortest number that a person can be reached at from elsewhere.
+const PHONE_DIGITS_MIN: usize = 5;
+
+/// What people see of a booking.
+pub struct Shown {
+    /// What it is called.
+    pub title: Option<String>,
+    /// Who attends.
+    pub people: Vec<Person>,
+    /// An IANA name, for display.
+    pub time_zone: Option<String>,
+}
+
+/// Somebody who attends.
+pub struct Person {
+    /// What they are called.
+    pub name: Option<String>,
+    /// How to reach them.
+    pub address: Address,
+}
+
+/// How to reach somebody, and so who it is: by e-mail address if there is one, else by phone number.
+pub enum Address {
+    /// By e-mail.
+    Email {
+        /// In lower case.
+        email: String,
+        /// Also there.
+        phone: Option<String>,
+    },
+    /// By phone only.
+    Phone(String),
+}
+
+impl Person {
+    /// The e-mail address, where there is one.
+    pub fn email(&self) -> Option<&str> {
+        match &self.address {
+            Address::Email { email, .. } => Some(email),
+            Address::Phone(_) => None,
+        }
+    }
+}
+
+/// An e-mail address, trimmed and in lower case. Only its shape is judged: whether it exists is not ours to know.
+pub fn email(text: &str) -> Option<String> {
+    let text = text.trim();
+    let plain = text.chars().count() <= EMAIL_LENGTH_MAX
+        && !text.chars().any(|character| character.is_whitespace() || character.is_control());
+    let (local, domain) = text.rsplit_once('@')?;
+    (plain && !local.is_empty() && !domain.is_empty()).then(|| text.to_lowercase())
+}
+
+/// A phone number without blanks.
+pub fn phone(text: &str) -> Option<String> {
+    let text: String = text.chars().filter(|character| !character.is_whitespace()).collect();
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let plain = text.char_indices().all(|(at, character)| {
+        character.is_ascii_digit() || "-().".contains(character) || (at == 0 && character == '+')
+    });
+    (plain && (PHONE_DIGITS_MIN..=PHONE_DIGITS_MAX).contains(&digits)).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for text in ["", "jane", "@example.com", "jane@", "jane doe@example.com", "a\u{0}@b", &"x".repeat(321)] {
+            assert_eq!(email(text), None, "{text}");
+        }
+        for text in ["", "+", "1234", "call me", "1+2345678", "123456789012345678901"] {
+            assert_eq!(phone(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_taken_however_it_was_typed() {
+        assert_eq!(email(" Jane.Doe@Example.COM ").as_deref(), Some("jane.doe@example.com"));
+        assert_eq!(phone("+1 (555) 010-0199").as_deref(), Some("+1(555)010-0199"));
+    }
+}
