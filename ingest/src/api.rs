@@ -6,15 +6,20 @@
 //! through Kafka to the arbiter; here it is only waited for.
 
 mod body;
+mod bookings;
 mod caller;
 mod config;
+mod docs;
 mod document;
 mod gate;
+mod input;
 mod keys;
 mod metrics;
 mod pages;
 mod problem;
 mod rate;
+mod snapshot;
+mod times;
 mod whoami;
 
 use std::sync::{Arc, LazyLock};
@@ -90,13 +95,21 @@ impl Api {
 
 /// Everything behind the gate. A module's routes are added here.
 fn gated() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::with_openapi(document::base()).merge(whoami::routes())
+    OpenApiRouter::with_openapi(document::base())
+        .merge(whoami::routes())
+        .merge(times::routes())
+        .merge(bookings::routes())
+}
+
+/// What needs no key.
+fn public() -> OpenApiRouter<Arc<Api>> {
+    pages::routes().merge(docs::routes())
 }
 
 /// The routes.
 pub fn router(api: Arc<Api>) -> Router {
     let (gated, _) = gated().split_for_parts();
-    let (public, _) = pages::routes().split_for_parts();
+    let (public, _) = public().split_for_parts();
     gated
         .route_layer(middleware::from_fn_with_state(Arc::clone(&api), gate::gate))
         .merge(public)
@@ -116,7 +129,7 @@ async fn not_by_this_method() -> Problem {
 /// The OpenAPI document.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let (_, mut document) = gated().split_for_parts();
-    let (_, public) = pages::routes().split_for_parts();
+    let (_, public) = public().split_for_parts();
     document::finish(&mut document, &public);
     document
 }

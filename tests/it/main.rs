@@ -17,6 +17,7 @@ mod demo;
 mod duplicates;
 mod frozen;
 mod layers;
+mod look;
 mod outages;
 mod partitioner;
 mod poison;

@@ -5,6 +5,7 @@
 //! code but the wire formats, and the core where a replay must give the same bytes.
 //! Absent on purpose: sleeping ([`wait::wait_until`] waits for a condition), and real people ([`people`]).
 
+pub mod api;
 pub mod caldav;
 pub mod calendly;
 pub mod generic;

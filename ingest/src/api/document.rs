@@ -54,9 +54,17 @@ const GATE: [(ProblemKind, &str); 4] = [
     (ProblemKind::Unavailable, "Too much at once, or something needed is away; `Retry-After` says when to come again."),
 ];
 
+/// What is answered to a body that is not read at all.
+const BODY: [(ProblemKind, &str); 3] = [
+    (ProblemKind::SlowBody, "The body did not arrive in time."),
+    (ProblemKind::TooLarge, "The body is too large."),
+    (ProblemKind::UnsupportedMediaType, "The body is not application/json in UTF-8, or is compressed."),
+];
+
 fn behind_the_gate(operation: &mut Operation) {
     operation.security = Some(vec![SecurityRequirement::new(SCHEME, Vec::<String>::new())]);
-    for (kind, description) in GATE {
+    let body = BODY.into_iter().filter(|_| operation.request_body.is_some());
+    for (kind, description) in GATE.into_iter().chain(body) {
         let status = kind.status().as_str().to_owned();
         operation.responses.responses.entry(status).or_insert_with(|| RefOr::T(problem(description)));
     }

@@ -142,6 +142,19 @@ pub struct ProblemDocument {
     pub more: Map<String, Value>,
 }
 
+impl ProblemDocument {
+    fn new(kind: ProblemKind, detail: String, errors: Vec<FieldError>, more: Map<String, Value>) -> Self {
+        Self {
+            r#type: kind.uri(),
+            title: kind.title().to_owned(),
+            status: kind.status().as_u16(),
+            detail,
+            errors,
+            more,
+        }
+    }
+}
+
 /// When to come again after a 503: leader elections and failovers are over by then.
 const RETRY_AFTER_SECONDS: u64 = 5;
 
@@ -205,6 +218,12 @@ impl Problem {
         self.header(RETRY_AFTER, HeaderValue::from(seconds))
     }
 
+    /// As it is sent, for an answer that holds several.
+    pub fn document(self) -> ProblemDocument {
+        let Inner { kind, detail, errors, more, .. } = *self.0;
+        ProblemDocument::new(kind, detail, errors, more)
+    }
+
     /// Its kind.
     pub fn kind(&self) -> ProblemKind {
         self.0.kind
@@ -225,14 +244,7 @@ impl fmt::Display for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let Inner { kind, detail, errors, more, headers } = *self.0;
-        let document = ProblemDocument {
-            r#type: kind.uri(),
-            title: kind.title().to_owned(),
-            status: kind.status().as_u16(),
-            detail,
-            errors,
-            more,
-        };
+        let document = ProblemDocument::new(kind, detail, errors, more);
         let mut response = (kind.status(), headers, Json(document)).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         // For whoever counts answers; see `gate.rs`.
