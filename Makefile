@@ -38,7 +38,7 @@ check: linker ## Formatting, lints, and the rules for dependencies.
 	fi
 
 test: linker ## Everything, on a stack of its own beside a running one; installs what it needs.
-	cargo run -q -p daybook-stack --bin stack -- install
+	cargo run -q -p daybook-stack --bin stack -- install --tests
 	cargo build --workspace --bins
 	cargo test --workspace --no-fail-fast
 
@@ -51,7 +51,7 @@ bench: linker ## Throughput as ratios against bare Kafka and bare PostgreSQL, an
 	cargo run -q --release -p daybook-tests --bin bench
 
 soak: linker ## The core, the simulation and the pipeline tests, with longer campaigns of faults.
-	cargo run -q -p daybook-stack --bin stack -- install
+	cargo run -q -p daybook-stack --bin stack -- install --tests
 	cargo build --workspace --bins
 	DAYBOOK_SOAK=1 cargo test -p arbiter-core -p daybook-arbiter -p daybook-tests --no-fail-fast
 

@@ -15,16 +15,25 @@ pub(crate) use self::{
 };
 use crate::{error::Error, instance::Lock, layout::Layout, part::Server, progress::Progress};
 
-/// Installs what is missing. `build` says whether the workspace will be compiled here too.
-pub fn install(layout: &Layout, build: bool, progress: &Progress) -> Result<(), Error> {
-    packages(layout, build, progress)?;
+/// What for, besides running the stack.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purpose {
+    /// The workspace will be compiled here too.
+    pub build: bool,
+    /// Its tests will be run here, tools that are not ours among them.
+    pub tests: bool,
+}
+
+/// Installs what is missing.
+pub fn install(layout: &Layout, purpose: Purpose, progress: &Progress) -> Result<(), Error> {
+    packages(layout, purpose, progress)?;
     Server::ALL.into_iter().try_for_each(|server| download(server, layout, progress))
 }
 
 /// The distribution's packages.
-pub(crate) fn packages(layout: &Layout, build: bool, progress: &Progress) -> Result<(), Error> {
+pub(crate) fn packages(layout: &Layout, purpose: Purpose, progress: &Progress) -> Result<(), Error> {
     let _lock = Lock::take_dist(layout, progress)?;
-    apt::install(layout, build, progress)
+    apt::install(layout, purpose, progress)
 }
 
 /// What one server is made of.

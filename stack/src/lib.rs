@@ -41,7 +41,7 @@ pub use crate::{
     engine::{Engine, Status},
     error::Error,
     guard::guard,
-    install::install,
+    install::{Purpose, install},
     layout::Layout,
     part::{Part, Server, Service},
     progress::Progress,

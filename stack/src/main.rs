@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
-use daybook_stack::{Engine, Layout, Part, Progress, Stack, Status, Until, install};
+use daybook_stack::{Engine, Layout, Part, Progress, Purpose, Stack, Status, Until, install};
 
 /// The Daybook stack: Kafka, schema registry, PostgreSQL, CalDAV and the services, on loopback.
 #[derive(Parser)]
@@ -47,6 +47,9 @@ enum Verb {
         /// Not what only compiling needs.
         #[arg(long)]
         no_build: bool,
+        /// And what only tests need: Node.js.
+        #[arg(long)]
+        tests: bool,
     },
     /// Bring the instance down once standard input ends; tests start this.
     #[command(hide = true)]
@@ -110,7 +113,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 std::fs::read_to_string(&file).with_context(|| format!("no {}; run `stack up`", file.display()))?;
             io::stdout().write_all(text.as_bytes())?;
         }
-        Verb::Install { no_build } => install(&layout, !no_build, &progress)?,
+        Verb::Install { no_build, tests } => install(&layout, Purpose { build: !no_build, tests }, &progress)?,
         Verb::Guard => daybook_stack::guard(&layout)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -20,7 +20,7 @@ use crate::{
     endpoints::Endpoints,
     engine::{Backend, Plan, Signal, Status},
     error::Error,
-    install::{self, run},
+    install::{self, Purpose, run},
     instance::Instance,
     part::{Part, Server},
     ports::{Use, can_bind, uses},
@@ -173,7 +173,7 @@ impl Backend for Native {
     fn up(&self, plan: &Plan) -> Result<(), Error> {
         let layout = self.snapshot().layout;
         let progress = &self.progress;
-        install::packages(&layout, plan.build, progress)?;
+        install::packages(&layout, Purpose { build: plan.build, tests: false }, progress)?;
         thread::scope(|scope| {
             let built = plan.build.then(|| scope.spawn(|| cargo::build(layout.root(), progress)));
             let starting: Vec<_> =

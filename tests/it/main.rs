@@ -12,6 +12,7 @@ mod instance;
 
 mod bypass;
 mod contention;
+mod contracts;
 mod crashes;
 mod demo;
 mod duplicates;

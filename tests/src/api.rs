@@ -56,6 +56,11 @@ impl World {
 }
 
 impl Program {
+    /// Its key.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// A request to this address, with the key.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.key)

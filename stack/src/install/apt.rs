@@ -5,10 +5,14 @@ use std::{collections::BTreeSet, path::Path, process::Command};
 use nix::unistd::Uid;
 
 use super::{
+    Purpose,
     command::{find, run},
     dist,
 };
 use crate::{error::Error, layout::Layout, part::Server, progress::Progress};
+
+/// What AsyncAPI's parser is written for.
+const NODE_MIN: u32 = 18;
 
 /// Something the stack needs, and the package that brings it.
 struct Need {
@@ -18,9 +22,9 @@ struct Need {
     met: bool,
 }
 
-pub(super) fn install(layout: &Layout, build: bool, progress: &Progress) -> Result<(), Error> {
-    let missing = |build| needs(layout, build).into_iter().filter(|need| !need.met).collect::<Vec<_>>();
-    let wanted = missing(build);
+pub(super) fn install(layout: &Layout, purpose: Purpose, progress: &Progress) -> Result<(), Error> {
+    let missing = |purpose| needs(layout, purpose).into_iter().filter(|need| !need.met).collect::<Vec<_>>();
+    let wanted = missing(purpose);
     if wanted.is_empty() {
         return Ok(());
     }
@@ -45,13 +49,13 @@ pub(super) fn install(layout: &Layout, build: bool, progress: &Progress) -> Resu
     drop(no_cluster);
     result?;
 
-    match missing(build).first() {
+    match missing(purpose).first() {
         None => Ok(()),
         Some(need) => Err(absent(need.packages[0], format!("its package is installed but `{}` is not met", need.why))),
     }
 }
 
-fn needs(layout: &Layout, build: bool) -> Vec<Need> {
+fn needs(layout: &Layout, purpose: Purpose) -> Vec<Need> {
     let mut needs = vec![
         Need {
             why: "Java 17 or newer runs Kafka and the schema registry",
@@ -73,7 +77,7 @@ fn needs(layout: &Layout, build: bool) -> Vec<Need> {
         let met = find("python3").is_some_and(|python| run(Command::new(python).args(["-c", script]), "").is_ok());
         needs.push(Need { why: "runs Radicale, the CalDAV server", packages: &["python3-venv"], met });
     }
-    if build {
+    if purpose.build {
         let any = |names: &[&str]| names.iter().any(|name| find(name).is_some());
         let header =
             |name: &str| ["/usr/include", "/usr/local/include"].iter().any(|at| Path::new(at).join(name).exists());
@@ -86,7 +90,19 @@ fn needs(layout: &Layout, build: bool) -> Vec<Need> {
             Need { why, packages: &["zlib1g-dev"], met: header("zlib.h") },
         ]);
     }
+    if purpose.tests {
+        let why = "runs AsyncAPI's own parser, 18 or newer";
+        needs.push(Need { why, packages: &["nodejs"], met: node().is_some_and(|major| major >= NODE_MIN) });
+        let why = "installs AsyncAPI's own parser";
+        needs.push(Need { why, packages: &["npm"], met: find("npm").is_some() });
+    }
     needs
+}
+
+/// The major version of Node.js, if it is there.
+fn node() -> Option<u32> {
+    let version = run(Command::new(find("node")?).arg("--version"), "").ok()?;
+    version.trim().trim_start_matches('v').split('.').next()?.parse().ok()
 }
 
 fn is_known(package: &str) -> bool {
