@@ -49,7 +49,8 @@ pub async fn start(config: Config, service: &Service) -> Result<SocketAddr, Star
 
     service.health.enter(kafka::COMPONENT, kafka::SILENCE_MAX);
     // Connects when it is first asked, so that webhooks come in whether or not the store is up.
-    let store = config.postgres.pool("daybook-ingest")?;
+    // Compiling a plan takes longer than any of the API's look-ups.
+    let store = config.postgres.pool_with("daybook-ingest", &[("jit", "off")])?;
     let api = Api::start(config.api, config.ingest.body_timeout, store, producer.clone(), service)?;
 
     let shutdown = service.life.shutdown().clone();

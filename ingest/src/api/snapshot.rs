@@ -93,7 +93,8 @@ async fn rules(
         .collect()
 }
 
-/// Whatever is live and could be in the way of a claim in the window. Each look-up is a probe of an index.
+/// Whatever is live and could be in the way of a claim in the window. Each `OFFSET 0` keeps its look-up a probe of an index,
+/// in this order, however large the tables are.
 async fn live(
     connection: &mut PgConnection,
     resources: &[ResourceId],
@@ -107,10 +108,10 @@ async fn live(
         )
     };
     let sql = format!(
-        "SELECT {columns} FROM resource r, LATERAL (
-             {} UNION {} UNION SELECT b.booking_id FROM booking b
-                 WHERE b.resource_no = r.resource_no AND b.away_until IS NOT NULL AND b.away_until > $2
-             OFFSET 0) AS n JOIN booking b USING (booking_id)
+        "SELECT b.* FROM resource r,
+             LATERAL ({} UNION {} UNION SELECT b.booking_id FROM booking b
+                 WHERE b.resource_no = r.resource_no AND b.away_until IS NOT NULL AND b.away_until > $2 OFFSET 0) AS n,
+             LATERAL (SELECT {columns} FROM booking b WHERE b.booking_id = n.booking_id OFFSET 0) AS b
          WHERE r.resource_id = ANY($1)",
         near("booking"),
         near("busy"),

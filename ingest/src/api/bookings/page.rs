@@ -1,7 +1,7 @@
 //! The rows of a page, from the store.
 //!
 //! Each kind of row has an index of its own by resource and time, and is looked up by it; what is found is sorted and cut
-//! to a page.
+//! to a page. Each `OFFSET 0` keeps a look-up a probe of an index, however large the tables are.
 
 use chrono::{DateTime, Utc};
 use daybook_domain::{BookingId, BookingKind, Timestamp};
@@ -80,10 +80,13 @@ fn statement(filter: &BookingFilter) -> String {
         let kind = filter.kind.map_or_else(String::new, |kind| format!(" AND b.kind = '{}'", kind.as_str()));
         wanted.push(format!("b.status = 'cancelled' AND b.start_time IS NOT NULL{kind}"));
     }
-    let box_of = "booking_box(b.resource_no, b.unit, b.start_time, b.end_time)";
     let found = |overlap: &str| {
-        let each = wanted.iter();
-        let each = each.map(|it| format!("SELECT b.booking_id FROM booking b WHERE {it} AND {box_of} && {overlap}"));
+        let each = wanted.iter().map(|which| {
+            format!(
+                "SELECT b.booking_id FROM booking b WHERE {which}
+                     AND booking_box(b.resource_no, b.unit, b.start_time, b.end_time) && {overlap}"
+            )
+        });
         each.collect::<Vec<_>>().join(" UNION ALL ")
     };
     let found = if filter.resources.is_empty() {
@@ -96,11 +99,14 @@ fn statement(filter: &BookingFilter) -> String {
         )
     };
     format!(
-        "SELECT {COLUMNS}, r.display_time_zone
-         FROM ({found}) AS n JOIN booking b USING (booking_id) LEFT JOIN resource r USING (resource_id)
-         WHERE (cardinality($1) > 0 OR b.resource_id LIKE ANY($2))
-             AND b.start_time < $4 AND b.end_time > $3 AND b.status = ANY($5)
-             AND ($6::text IS NULL OR b.source_system = $6) AND (b.start_time, b.booking_id) > ($7, $8)
+        "SELECT b.*, r.display_time_zone
+         FROM ({found} OFFSET 0) AS n,
+             LATERAL (SELECT {COLUMNS} FROM booking b
+                      WHERE b.booking_id = n.booking_id AND (cardinality($1) > 0 OR b.resource_id LIKE ANY($2))
+                          AND b.start_time < $4 AND b.end_time > $3 AND b.status = ANY($5)
+                          AND ($6::text IS NULL OR b.source_system = $6)
+                          AND (b.start_time, b.booking_id) > ($7, $8) OFFSET 0) AS b
+             LEFT JOIN resource r USING (resource_id)
          ORDER BY b.start_time, b.booking_id LIMIT $9"
     )
 }
