@@ -1,15 +1,15 @@
 //! One batch, decided: pure functions of the partition's position, the records, and what the store says about them.
 //!
-//! In two steps, because what a batch touches is known only once it is decided: [`rule`] decides, on the cached states and
-//! in place; [`Ruled::finish`] carries the decisions over into rows. Everything that will be written is in the result;
+//! In two steps, because what a batch touches is known only once it is decided: a [`Ruling`] decides, on the cached states
+//! and in place; [`Ruled::finish`] carries the decisions over into rows. Everything that will be written is in the result;
 //! nothing is written here. The log's own rules (`seq`, the chain, *now*) are `arbiter_core::partition`'s.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 #[cfg(not(test))]
 use arbiter_core::partition::rule as rule_one;
-use arbiter_core::partition::{Content as Logged, Entry as Placed, Position, Record, Ruled as RuledOne};
-use arbiter_core::{State, absorbed};
+use arbiter_core::partition::{Content as Logged, Entry as Placed, Gap, Position, Record, Ruled as RuledOne};
+use arbiter_core::{State, absorbed, decide};
 use daybook_domain::{
     BookingId, BookingState, Content as Shown, Operation, Outcome, Rejection, Request, RequestId, ResourceId, Rules,
     SourceKey, Tag,
@@ -144,32 +144,89 @@ pub struct Ruled {
     pub repeats: u64,
 }
 
-/// Decides a batch in place. `verdicts` are rulings that had to be made without the core, by offset; they replace the
-/// core's.
-pub fn rule(
-    position: &Position,
-    entries: &[Entry],
-    states: &mut BTreeMap<ResourceId, State>,
-    mut decided: BTreeSet<RequestId>,
-    verdicts: &BTreeMap<i64, Rejection>,
+/// A batch that is being decided, in place, record by record.
+#[derive(Debug)]
+pub struct Ruling<'a> {
+    entries: &'a [Entry],
+    /// Rulings that had to be made without the core, by offset; they replace the core's.
+    verdicts: &'a BTreeMap<i64, Rejection>,
+    decided: BTreeSet<RequestId>,
     schema_id: u32,
-) -> Ruled {
-    let mut ruled = Ruled { after: position.clone(), decisions: Vec::with_capacity(entries.len()), repeats: 0 };
-    for (index, entry) in entries.iter().enumerate() {
-        let content = match &entry.content {
-            Content::Request(request) => Logged::Request(request),
-            Content::Unreadable(resource, _) => Logged::Unreadable(resource.clone()),
-        };
-        let record = Record { offset: entry.offset, timestamp: entry.timestamp, content };
-        let verdict = verdicts.get(&entry.offset).cloned();
-        match rule_one(&mut ruled.after, states, &mut decided, &record, verdict, schema_id) {
-            RuledOne::Decided(placed) => {
-                ruled.decisions.extend(placed.into_iter().map(|placed| (index, placed)));
-            }
-            RuledOne::Repeated => ruled.repeats += 1,
-        }
+    next: usize,
+    ruled: Ruled,
+}
+
+/// Why a ruling has stopped.
+#[derive(Debug)]
+pub enum Pause {
+    /// Every record is ruled on.
+    Done,
+    /// To let others work.
+    Breath,
+    /// A state does not hold everything of this time. Once it does, the ruling can go on.
+    Gap(Gap),
+}
+
+impl<'a> Ruling<'a> {
+    /// Of these records, where the partition stands. `decided` are those of their requests that were decided before.
+    pub fn new(
+        position: &Position,
+        entries: &'a [Entry],
+        decided: BTreeSet<RequestId>,
+        verdicts: &'a BTreeMap<i64, Rejection>,
+        schema_id: u32,
+    ) -> Self {
+        let ruled = Ruled { after: position.clone(), decisions: Vec::with_capacity(entries.len()), repeats: 0 };
+        Self { entries, verdicts, decided, schema_id, next: 0, ruled }
     }
-    ruled
+
+    /// Rules on the next records, `most` at most.
+    pub fn go_on(&mut self, states: &mut BTreeMap<ResourceId, State>, most: usize) -> Pause {
+        for _ in 0..most {
+            let Some(entry) = self.entries.get(self.next) else { return Pause::Done };
+            let verdict = self.verdicts.get(&entry.offset).cloned();
+            let (position, decided) = (&mut self.ruled.after, &mut self.decided);
+            match rule_one(position, states, decided, &record(entry), verdict, self.schema_id) {
+                Ok(RuledOne::Decided(placed)) => {
+                    self.ruled.decisions.extend(placed.into_iter().map(|placed| (self.next, placed)));
+                }
+                Ok(RuledOne::Repeated) => self.ruled.repeats += 1,
+                Err(gap) => return Pause::Gap(gap),
+            }
+            self.next += 1;
+        }
+        if self.next < self.entries.len() { Pause::Breath } else { Pause::Done }
+    }
+
+    /// What the records after the next one will miss, as far as that can be told before they are ruled on: all of it is
+    /// loaded at once.
+    pub fn gaps_to_come(&self, states: &BTreeMap<ResourceId, State>) -> Vec<Gap> {
+        let to_come = self.entries.iter().skip(self.next + 1).filter(|it| !self.verdicts.contains_key(&it.offset));
+        let requests = to_come.filter_map(|entry| match &entry.content {
+            Content::Request(request) if !self.decided.contains(&request.request_id) => Some((entry, request)),
+            Content::Request(_) | Content::Unreadable(..) => None,
+        });
+        requests
+            .filter_map(|(entry, request)| {
+                let now = self.ruled.after.now.max(entry.timestamp);
+                let missing = decide(states.get(&request.resource)?, now, request).err()?;
+                Some(Gap { resource: request.resource.clone(), time: missing.time })
+            })
+            .collect()
+    }
+
+    /// What was ruled.
+    pub fn finish(self) -> Ruled {
+        self.ruled
+    }
+}
+
+fn record(entry: &Entry) -> Record<'_> {
+    let content = match &entry.content {
+        Content::Request(request) => Logged::Request(request),
+        Content::Unreadable(resource, _) => Logged::Unreadable(resource.clone()),
+    };
+    Record { offset: entry.offset, timestamp: entry.timestamp, content }
 }
 
 impl Ruled {

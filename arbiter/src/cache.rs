@@ -6,29 +6,39 @@
 //! next opening, whatever came between: an error, a panic, a cancellation. One more batch may be opened
 //! [ahead](Cache::open_ahead), on top of one that is being committed: it is settled after that one, or gone with it.
 //!
-//! A resource is in it with everything live that ends after its floor, and with whatever else requests have named. What is
-//! missing is loaded: by name with every batch, by time where a claim reaches back beyond the floor. More than is needed
-//! changes no decision.
+//! A resource is in it with its rules, with what requests have named, and with everything live of the stretches of its time
+//! that decisions have looked at so far. What is missing is loaded: by name with every batch, by time as the core says what
+//! it misses. At first that is no more than a claim and its buffers; the more often a resource misses something, the
+//! longer the stretch that is loaded, until all of it is there. More than is needed changes no decision.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use arbiter_core::{State, reach};
-use daybook_domain::{BookingId, Request, RequestId, ResourceId, Timestamp};
+use arbiter_core::partition::Gap;
+use arbiter_core::{Coverage, State, reach, surroundings};
+use daybook_domain::{BookingId, BookingState, Interval, Request, RequestId, ResourceId, Timestamp};
 use daybook_rows::BookingRow;
 use daybook_runtime::postgres::StoreError;
 
-use crate::ports::{Loaded, Wanted};
+use crate::ports::{Loaded, Wanted, Window};
 
-/// How far back of the log's time a loaded state is complete. Two days are the widest buffers that a claim is compared
-/// across; three more are for what sources report late.
+/// How long before the log's time what is over is kept: for what sources report late.
 const BACK: Duration = Duration::from_secs(5 * 24 * 60 * 60);
-/// How much older a floor may get before what ended below it is dropped.
+/// How much older than that it may get before it is dropped.
 const PRUNE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many bookings a state may gain before what is over is dropped.
 const GROWTH: usize = 64;
+/// How much is loaded when a resource misses something for the second time; four times as much with every further time.
+const STRETCH: Duration = Duration::from_secs(6 * 60 * 60);
+/// When a resource has missed something so often, all of its time from [`BACK`] on is loaded: the stretch would be a year.
+const MISSES: u32 = 8;
+/// A resource with so many bookings in memory is loaded piece by piece, however often it misses something.
+const DENSE: usize = 5_000;
+
+/// What a resource itself weighs, as so many bookings: its rules, and a first node of each index.
+const OWN_WEIGHT: usize = 3;
 
 /// How many bookings all caches of a process may hold together. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -66,12 +76,16 @@ pub struct Cache {
     open: u8,
     turn: u64,
     weight: usize,
+    /// The log's time less [`BACK`].
+    floor: Timestamp,
 }
 
 #[derive(Debug)]
 struct About {
-    /// Everything live that ends after it is there.
+    /// Before which everything was dropped last.
     floor: Timestamp,
+    /// How often it missed something.
+    misses: u32,
     /// The version in the store; none if the store does not have the resource.
     stored: Option<u64>,
     /// The turn of its last batch.
@@ -97,6 +111,7 @@ impl Cache {
             open: 0,
             turn: 0,
             weight: 0,
+            floor: Timestamp::EPOCH,
         }
     }
 
@@ -118,9 +133,9 @@ impl Cache {
 
     fn begin(&mut self, requests: &[&Request], now: Timestamp) -> Wanted {
         self.turn += 1;
+        self.floor = now.minus(BACK);
         self.batch = requests.iter().map(|request| request.resource.clone()).collect();
-        let floor = now.minus(BACK);
-        let mut wanted = Wanted { now: Some(now), floor: Some(floor), ..Wanted::default() };
+        let mut wanted = Wanted { now: Some(now), ..Wanted::default() };
         for request in requests {
             let resource = &request.resource;
             let reach = reach(request);
@@ -128,18 +143,11 @@ impl Cache {
             wanted.keys.extend(reach.keys.into_iter().map(|key| (resource.clone(), key)));
             wanted.tags.extend(reach.tags.into_iter().map(|tag| (resource.clone(), tag)));
             wanted.bookings.extend(reach.bookings);
-            let complete_from = match self.about.get_mut(resource) {
-                Some(about) => {
-                    about.used = self.turn;
-                    about.floor
-                }
+            match self.about.get_mut(resource) {
+                Some(about) => about.used = self.turn,
                 None => {
-                    wanted.whole.insert(resource.clone());
-                    floor
+                    wanted.resources.insert(resource.clone());
                 }
-            };
-            if let Some(interval) = reach.interval.filter(|interval| interval.start() < complete_from) {
-                wanted.probes.push((resource.clone(), interval));
             }
         }
         wanted
@@ -151,51 +159,78 @@ impl Cache {
         &mut self,
         wanted: &Wanted,
         loaded: Loaded,
-    ) -> Result<(BTreeMap<BookingId, BookingRow>, BTreeSet<RequestId>), StoreError> {
-        let Loaded { decided, resources, live, rows } = loaded;
+    ) -> (BTreeMap<BookingId, BookingRow>, BTreeSet<RequestId>) {
+        let Loaded { decided, resources, rows } = loaded;
         let mut stored: BTreeMap<_, _> =
             resources.into_iter().map(|(resource, version, rules)| (resource, (version, rules))).collect();
-        let mut of_resource: BTreeMap<ResourceId, Vec<_>> = BTreeMap::new();
-        for (resource, state) in live {
-            of_resource.entry(resource).or_default().push(state);
-        }
-        for resource in &wanted.whole {
-            let bookings = of_resource.remove(resource).unwrap_or_default();
-            let (version, rules) =
-                stored.remove(resource).map(|(version, rules)| (Some(version), Some(rules))).unwrap_or_default();
-            let state = State::load(resource.clone(), rules, version.unwrap_or_default(), bookings)
-                .map_err(|violation| StoreError::Corrupt(violation.to_string()))?;
-            let about = About {
-                floor: wanted.floor.unwrap_or(Timestamp::EPOCH),
-                stored: version,
-                used: self.turn,
-                weight: 0,
-                pruned: state.len(),
+        for resource in &wanted.resources {
+            let (state, stored) = match stored.remove(resource) {
+                Some((version, rules)) => (State::unread(resource.clone(), rules, version), Some(version)),
+                // Nothing is decided before its first rules.
+                None => (State::new(resource.clone()), None),
             };
+            let about = About { floor: self.floor, misses: 0, stored, used: self.turn, weight: 0, pruned: 0 };
             self.about.insert(resource.clone(), about);
             self.states.insert(resource.clone(), state);
-        }
-        for (resource, bookings) in of_resource {
-            bookings.into_iter().for_each(|booking| self.learn(&resource, &booking));
         }
         let mut by_id = BTreeMap::new();
         for row in rows {
             if !self.batch.contains(&row.resource) {
                 continue;
             }
-            self.learn(&row.resource, &row.state);
+            if let Some(state) = self.states.get_mut(&row.resource) {
+                state.learn(row.state.clone());
+            }
             by_id.insert(row.state.booking_id, row);
         }
-        Ok((by_id, decided))
+        (by_id, decided)
     }
 
-    /// A booking that is there already is as new as the store's.
-    fn learn(&mut self, resource: &ResourceId, booking: &daybook_domain::BookingState) {
-        if let Some(state) = self.states.get_mut(resource)
-            && state.booking(booking.booking_id).is_none()
-        {
-            state.learn(booking.clone());
+    /// What is missing for sure, before anything is decided: time around what is claimed.
+    pub fn surroundings(&mut self, requests: &[&Request]) -> Vec<Window> {
+        let gaps = requests.iter().filter_map(|request| {
+            let state = self.states.get(&request.resource)?;
+            let time = surroundings(state, request).filter(|time| !state.coverage().holds(*time))?;
+            Some(Gap { resource: request.resource.clone(), time })
+        });
+        let gaps: Vec<Gap> = gaps.collect();
+        self.windows(&gaps)
+    }
+
+    /// The stretches to be loaded for what was missed: at least that.
+    pub fn windows(&mut self, gaps: &[Gap]) -> Vec<Window> {
+        let mut stretches: BTreeMap<&ResourceId, Coverage> = BTreeMap::new();
+        for Gap { resource, time } in gaps {
+            let (Some(state), Some(about)) = (self.states.get(resource), self.about.get_mut(resource)) else {
+                continue;
+            };
+            about.misses += 1;
+            let stretch = about.stretch(*time, state.len(), self.floor);
+            stretches.entry(resource).or_default().add(stretch);
         }
+        let of = |(resource, stretches): (&ResourceId, Coverage)| {
+            let window = |time| Window { resource: resource.clone(), time };
+            stretches.pieces().map(window).collect::<Vec<_>>()
+        };
+        stretches.into_iter().flat_map(of).collect()
+    }
+
+    /// Takes in everything live of these windows.
+    pub fn cover(&mut self, windows: &[Window], live: Vec<(ResourceId, BookingState)>) -> Result<(), StoreError> {
+        for (resource, booking) in live {
+            if let Some(state) = self.states.get_mut(&resource) {
+                state.learn(booking);
+            }
+        }
+        for window in windows {
+            if let Some(state) = self.states.get_mut(&window.resource) {
+                state.cover(window.time);
+            }
+        }
+        for state in windows.iter().filter_map(|window| self.states.get(&window.resource)) {
+            state.check().map_err(|violation| StoreError::Corrupt(violation.to_string()))?;
+        }
+        Ok(())
     }
 
     /// The states to decide on, in place.
@@ -226,8 +261,8 @@ impl Cache {
             };
             let floor = now.minus(BACK);
             if floor.since(about.floor) > PRUNE || state.len() > 2 * about.pruned + GROWTH {
-                about.floor = about.floor.max(floor);
-                state.forget_before(about.floor);
+                about.floor = floor;
+                state.forget_before(floor);
                 about.pruned = state.len();
             }
             self.weight -= about.weight;
@@ -281,10 +316,21 @@ impl Cache {
 }
 
 impl About {
+    /// What to load where this time is missed.
+    fn stretch(&self, time: Interval, held: usize, floor: Timestamp) -> Interval {
+        let Some(again) = self.misses.checked_sub(2) else { return time };
+        if self.misses >= MISSES && held < DENSE {
+            return Interval::new(time.start().min(floor), Timestamp::MAX).unwrap_or(time);
+        }
+        let longer = if held < DENSE { STRETCH * 4_u32.pow(again) } else { STRETCH };
+        // A claim of a week has its next free slots weeks away.
+        let length = longer.max(8 * time.length());
+        Interval::new(time.start(), time.start().plus(length)).unwrap_or(time)
+    }
+
     /// Counts a state in the budget; says for how much.
     fn weigh(&mut self, state: &State, budget: &Budget) -> usize {
-        // The resource itself counts, or names of nothing would fill the memory.
-        let weight = state.len() + 1;
+        let weight = state.len() + OWN_WEIGHT;
         budget.held.fetch_add(weight, Ordering::Relaxed);
         budget.held.fetch_sub(self.weight, Ordering::Relaxed);
         self.weight = weight;

@@ -10,20 +10,23 @@ use daybook_runtime::postgres::Sort;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::batch::{self, Decided};
+use crate::batch::{Decided, Pause, Ruled, Ruling};
 use crate::cache::Cache;
 use crate::error::Error;
 use crate::fault;
 use crate::intake::{Content, Entry};
 use crate::patience::send;
 use crate::plan::Plan;
-use crate::ports::{Books, Topics};
+use crate::ports::{Books, Topics, Window};
 use crate::publish::Commit;
 use crate::recover::{Again, Unpublished};
 use crate::worker::{COMPONENT, Run, Turn, Worker};
 
 /// How long to wait after a commit that was not done.
 const COMMIT_AGAIN: Duration = Duration::from_millis(500);
+
+/// Records that are ruled on without a pause. A millisecond or so: meanwhile nothing else of this partition goes on.
+const BREATH: usize = 32;
 
 /// What a batch is decided on.
 #[derive(Debug, Clone, Copy)]
@@ -147,13 +150,14 @@ impl<B: Books, T: Topics> Worker<B, T> {
         if let Ground::Ahead(base) = ground {
             loaded.decided.extend(base.requests());
         }
-        self.metrics.cache_loads_total.inc_by(u64::try_from(wanted.whole.len()).unwrap_or(u64::MAX));
-        let (mut rows, decided) = cache.take_in(&wanted, loaded)?;
+        self.metrics.cache_loads_total.inc_by(u64::try_from(wanted.resources.len()).unwrap_or(u64::MAX));
+        let (mut rows, decided) = cache.take_in(&wanted, loaded);
+        let missing = cache.surroundings(&requests);
+        self.cover(cache, &missing, revoked).await?;
         let mut all_verdicts = again.verdicts(entries);
         all_verdicts.extend(verdicts.iter().map(|(offset, verdict)| (*offset, verdict.clone())));
-        let schema = self.ids.decision;
-        let rule = AssertUnwindSafe(|| batch::rule(position, entries, cache.states(), decided, &all_verdicts, schema));
-        let ruled = catch_unwind(rule).map_err(|_| Error::Panicked)?;
+        let ruling = Ruling::new(position, entries, decided, &all_verdicts, self.ids.decision);
+        let ruled = self.rule(ruling, cache, revoked).await?;
         again.compare(&ruled)?;
         let mut missing = ruled.touched();
         if let Ground::Ahead(base) = ground {
@@ -168,6 +172,39 @@ impl<B: Books, T: Topics> Worker<B, T> {
         }
         let finish = AssertUnwindSafe(|| ruled.finish(entries, rows, &wanted.bookings, cache.resources()));
         Ok(catch_unwind(finish).map_err(|_| Error::Panicked)??)
+    }
+
+    /// Rules on a batch; loads what the core misses on the way.
+    async fn rule(
+        &self,
+        mut ruling: Ruling<'_>,
+        cache: &mut Cache,
+        revoked: &CancellationToken,
+    ) -> Result<Ruled, Error> {
+        loop {
+            let go_on = AssertUnwindSafe(|| ruling.go_on(cache.states(), BREATH));
+            match catch_unwind(go_on).map_err(|_| Error::Panicked)? {
+                Pause::Done => return Ok(ruling.finish()),
+                // Another batch may be committed meanwhile, and its next statement wait to be sent.
+                Pause::Breath => tokio::task::yield_now().await,
+                Pause::Gap(gap) => {
+                    let to_come = AssertUnwindSafe(|| ruling.gaps_to_come(cache.states()));
+                    let mut gaps = catch_unwind(to_come).map_err(|_| Error::Panicked)?;
+                    gaps.push(gap);
+                    let missing = cache.windows(&gaps);
+                    self.cover(cache, &missing, revoked).await?;
+                }
+            }
+        }
+    }
+
+    async fn cover(&self, cache: &mut Cache, missing: &[Window], revoked: &CancellationToken) -> Result<(), Error> {
+        if missing.is_empty() {
+            return Ok(());
+        }
+        self.metrics.cache_windows_total.inc_by(u64::try_from(missing.len()).unwrap_or(u64::MAX));
+        let live = self.patiently(revoked, async || Ok(self.books.live(missing).await?)).await?;
+        Ok(cache.cover(missing, live)?)
     }
 
     /// Reads what became of a commit whose answer was lost, or that somebody was faster than: ours, if the partition

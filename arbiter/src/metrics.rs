@@ -36,7 +36,9 @@ daybook_runtime::metrics! {
         planned_total: IntCounter,
         /// Bookings and resources that the caches of all partitions hold.
         cache_bookings: IntGauge,
-        /// Resources loaded whole into a cache. Alert when it keeps pace with the decisions: the cache is too small.
+        /// Resources that no cache had. Alert when it keeps pace with the decisions: the cache is too small.
         cache_loads_total: IntCounter,
+        /// Stretches of resources' time that were read from the store.
+        cache_windows_total: IntCounter,
     }
 }

@@ -33,12 +33,17 @@ pub struct Wanted {
     pub tags: BTreeSet<(ResourceId, Tag)>,
     /// Bookings by id, of whichever resource.
     pub bookings: BTreeSet<BookingId>,
-    /// Resources that are not in the cache: their rules, and everything live that ends after `floor`.
-    pub whole: BTreeSet<ResourceId>,
-    /// See `whole`.
-    pub floor: Option<Timestamp>,
-    /// Times before the floor that claims reach: everything live that has a part of them.
-    pub probes: Vec<(ResourceId, Interval)>,
+    /// Resources that are not in the cache.
+    pub resources: BTreeSet<ResourceId>,
+}
+
+/// A stretch of a resource's time. Its end may be the end of all time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// Whose.
+    pub resource: ResourceId,
+    /// The stretch.
+    pub time: Interval,
 }
 
 /// What the store says to it.
@@ -46,10 +51,8 @@ pub struct Wanted {
 pub struct Loaded {
     /// Those of the requests that were decided before.
     pub decided: BTreeSet<RequestId>,
-    /// Version and rules of those of `whole` that the store has.
+    /// Version and rules of those of `resources` that the store has.
     pub resources: Vec<(ResourceId, u64, Rules)>,
-    /// What is live, of `whole` and of the probes. May hold more, and the same twice.
-    pub live: Vec<(ResourceId, BookingState)>,
     /// What was named by key, tag or id.
     pub rows: Vec<BookingRow>,
 }
@@ -72,8 +75,14 @@ pub trait Books: Send + Sync {
     /// Where a partition stands, whoever owns it: how an unknown COMMIT is resolved.
     fn position(&self, partition: i32) -> impl Future<Output = Result<Position, StoreError>> + Send;
 
-    /// What a batch needs that is not in the cache.
+    /// What a batch names, and the rules of the resources that are not in the cache.
     fn load(&self, wanted: &Wanted) -> impl Future<Output = Result<Loaded, StoreError>> + Send;
+
+    /// Everything live that has a part of these windows. May give more, and the same twice.
+    fn live(
+        &self,
+        windows: &[Window],
+    ) -> impl Future<Output = Result<Vec<(ResourceId, BookingState)>, StoreError>> + Send;
 
     /// The rows of these bookings.
     fn rows(&self, bookings: &BTreeSet<BookingId>) -> impl Future<Output = Result<Vec<BookingRow>, StoreError>> + Send;

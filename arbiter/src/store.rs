@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use arbiter_core::partition::Position;
-use daybook_domain::BookingId;
+use daybook_domain::{BookingId, BookingState, ResourceId};
 use daybook_rows::BookingRow;
 use daybook_runtime::metrics::CommonMetrics;
 use daybook_runtime::postgres::StoreError;
@@ -20,7 +20,7 @@ use sqlx::PgPool;
 
 use crate::batch::Decided;
 use crate::error::Error;
-use crate::ports::{Books, Loaded, StoredDecision, Wanted};
+use crate::ports::{Books, Loaded, StoredDecision, Wanted, Window};
 
 pub use upkeep::{Due, keep_decision_partitions};
 
@@ -101,6 +101,10 @@ impl Books for Store {
 
     async fn load(&self, wanted: &Wanted) -> Result<Loaded, StoreError> {
         heard(self.read_wanted(wanted)).await
+    }
+
+    async fn live(&self, windows: &[Window]) -> Result<Vec<(ResourceId, BookingState)>, StoreError> {
+        heard(self.read_live(windows)).await
     }
 
     async fn rows(&self, bookings: &BTreeSet<BookingId>) -> Result<Vec<BookingRow>, StoreError> {

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use daybook_domain::{BookingId, Interval, Rules, Timestamp, Winner};
 
-use crate::policy;
 use crate::state::State;
+use crate::{Missing, policy};
 
 /// How many free slots a refusal offers.
 const OFFERS: usize = 3;
@@ -98,7 +98,14 @@ pub(crate) fn room(
 }
 
 /// Up to three slots of the wanted length, from the wanted start or from now on, soonest first, none over another.
-pub(crate) fn next_free(state: &State, rules: &Rules, now: Timestamp, wanted: Interval, own: Own<'_>) -> Vec<Interval> {
+pub(crate) fn next_free(
+    state: &State,
+    rules: &Rules,
+    now: Timestamp,
+    wanted: Interval,
+    own: Own<'_>,
+) -> Result<Vec<Interval>, Missing> {
+    let between = rules.buffer_before + rules.buffer_after;
     let length = wanted.length();
     let mut from = wanted.start().max(now.plus(rules.notice));
     let window = rules.window.map_or(Timestamp::MAX, |window| now.plus(window));
@@ -113,6 +120,7 @@ pub(crate) fn next_free(state: &State, rules: &Rules, now: Timestamp, wanted: In
         let Some(slot) = Interval::new(start, start.plus(length)).ok().filter(|slot| slot.length() == length) else {
             break;
         };
+        state.holds(slot.widened(between, between))?;
         match room(state, rules, slot, own, now) {
             Ok(_) => {
                 offers.push(slot);
@@ -121,7 +129,7 @@ pub(crate) fn next_free(state: &State, rules: &Rules, now: Timestamp, wanted: In
             Err(blocked) => from = blocked.until,
         }
     }
-    offers
+    Ok(offers)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod caller;
 mod cancel;
 mod claim;
 mod confirm;
+mod coverage;
 mod define;
 mod expire;
 mod fit;
@@ -42,9 +43,10 @@ use daybook_domain::{
 };
 
 pub use availability::{Asked, Search, availability, taken};
+pub use coverage::Coverage;
 pub use follow_up::follow_up;
 pub use lapse::{expire, lapsed};
-pub use reach::{Reach, reach};
+pub use reach::{Missing, Reach, reach, surroundings};
 pub use state::{State, Violation, absorbed};
 
 /// The version of the deciding code. The same log gives the same decisions under the same version; raise it with any
@@ -59,29 +61,47 @@ pub fn core_version() -> &'static str {
 }
 
 /// Decides a request and what has to be decided before it, and applies the decisions. Empty for an `expire` that came
-/// before its deadline by the log's time: nothing is written, and it is sent again.
-pub fn step(state: &mut State, now: Timestamp, request: &Request) -> Vec<Decision> {
+/// before its deadline by the log's time: nothing is written, and it is sent again. A state that does not hold everything
+/// live of the time that is looked at stays as it was: [cover](State::cover) what is missing, and decide again.
+pub fn step(state: &mut State, now: Timestamp, request: &Request) -> Result<Vec<Decision>, Missing> {
+    if let Some(time) = surroundings(state, request) {
+        state.holds(time)?;
+    }
     // What the asker could have seen: that something in the way has lapsed is no news to somebody who waited for it.
     let seen = state.version();
-    let mut decisions = Vec::with_capacity(1);
-    for request in lapsed(state, now, request).iter().chain([request]) {
-        if let Some(decision) = decide_at(state, seen, now, request) {
-            evolve(state, &decision);
+    let lapsed = lapsed(state, now, request);
+    if lapsed.is_empty() {
+        let decision = decide_at(state, seen, now, request)?;
+        decision.iter().for_each(|decision| evolve(state, decision));
+        return Ok(decision.into_iter().collect());
+    }
+    let mut after = state.clone();
+    let mut decisions = Vec::with_capacity(lapsed.len() + 1);
+    for request in lapsed.iter().chain([request]) {
+        if let Some(decision) = decide_at(&after, seen, now, request)? {
+            evolve(&mut after, &decision);
             decisions.push(decision);
         }
     }
-    decisions
+    *state = after;
+    Ok(decisions)
 }
 
 /// Decides a request, given that nothing in its way has [lapsed]. None for an `expire` that came before its deadline.
-pub fn decide(state: &State, now: Timestamp, request: &Request) -> Option<Decision> {
+pub fn decide(state: &State, now: Timestamp, request: &Request) -> Result<Option<Decision>, Missing> {
+    if let Some(time) = surroundings(state, request) {
+        state.holds(time)?;
+    }
     decide_at(state, state.version(), now, request)
 }
 
-fn decide_at(state: &State, seen: u64, now: Timestamp, request: &Request) -> Option<Decision> {
+fn decide_at(state: &State, seen: u64, now: Timestamp, request: &Request) -> Result<Option<Decision>, Missing> {
     match caller::worded(state, request) {
-        Ok(request) => Some(complete(state, now, &request, ruling(state, seen, now, &request)?)),
-        Err(refusal) => Some(complete(state, now, request, *refusal)),
+        Ok(request) => {
+            let Some(ruling) = ruling(state, seen, now, &request) else { return Ok(None) };
+            complete(state, now, &request, ruling).map(Some)
+        }
+        Err(refusal) => complete(state, now, request, *refusal).map(Some),
     }
 }
 
@@ -113,7 +133,7 @@ fn rule(case: Case<'_>, operation: &Operation) -> Ruling {
 
 /// The decision on a request that had to be ruled on without the core: the store refused what the core had granted, or
 /// the core failed.
-pub fn overruled(state: &State, now: Timestamp, request: &Request, rejection: Rejection) -> Decision {
+pub fn overruled(state: &State, now: Timestamp, request: &Request, rejection: Rejection) -> Result<Decision, Missing> {
     complete(state, now, request, Ruling::rejected(rejection, None))
 }
 
@@ -176,7 +196,7 @@ fn named<'a>(state: &'a State, request: &'a Request) -> impl Iterator<Item = &'a
     by_key.chain(request.operation.booking_ids().filter_map(|id| state.booking(id)))
 }
 
-fn complete(state: &State, now: Timestamp, request: &Request, ruling: Ruling) -> Decision {
+fn complete(state: &State, now: Timestamp, request: &Request, ruling: Ruling) -> Result<Decision, Missing> {
     let is_refused = matches!(ruling.outcome, Outcome::Rejected(_));
     // What it was to replace elsewhere has to hear of it, although nothing is made of the claim here.
     let is_shadow = matches!(ruling.outcome, Outcome::Unchanged(Unchanged::Shadow | Unchanged::Echo));
@@ -190,14 +210,14 @@ fn complete(state: &State, now: Timestamp, request: &Request, ruling: Ruling) ->
     let next_free = match (&wanted, state.rules(), is_about_time(&ruling.outcome)) {
         (Some(wanted), Some(rules), true) => {
             let own: Vec<BookingId> = named(state, request).map(|booking| booking.booking_id).collect();
-            fit::next_free(state, rules, now, wanted.interval, fit::Own { bookings: &own, unit: None })
+            fit::next_free(state, rules, now, wanted.interval, fit::Own { bookings: &own, unit: None })?
         }
         _ => Vec::new(),
     };
     let moved = ruling.booking.as_ref().is_some_and(|after| {
         timeline_of(state.booking(after.booking_id)) != timeline_of(Some(after)) || !ruling.absorbed.is_empty()
     });
-    Decision {
+    Ok(Decision {
         request_id: request.request_id,
         request_digest: request.digest,
         resource: request.resource.clone(),
@@ -214,7 +234,7 @@ fn complete(state: &State, now: Timestamp, request: &Request, ruling: Ruling) ->
         sourced_at: request.sourced_at,
         received_at: request.received_at,
         decided_at: now,
-    }
+    })
 }
 
 /// Whether another time would have done.

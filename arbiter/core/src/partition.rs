@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use daybook_domain::{
-    Basis, BookingId, Decision, OperationKind, Outcome, Rejection, Request, RequestId, ResourceId, SourceName,
-    Timestamp, topics,
+    Basis, BookingId, Decision, Interval, OperationKind, Outcome, Rejection, Request, RequestId, ResourceId,
+    SourceName, Timestamp, topics,
 };
 use daybook_wire::{LoggedDecision, encode_decision, frame};
 use sha2::{Digest, Sha256};
@@ -79,9 +79,18 @@ pub enum Ruled {
     Repeated,
 }
 
-/// Rules on one record. `states` holds what it [reaches](crate::reach), `decided` those requests that were decided
+/// Time that a ruling looks at, and of which the resource's state does not hold everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// Whose.
+    pub resource: ResourceId,
+    /// The time.
+    pub time: Interval,
+}
+
+/// Rules on one record. `states` holds what it [names](crate::reach), `decided` those requests that were decided
 /// before, as far as this record can repeat them. `verdict` is a ruling that had to be made without the core; it replaces
-/// the core's.
+/// the core's. Where a state does not hold everything of the time that is looked at, all is as it was before.
 pub fn rule(
     position: &mut Position,
     states: &mut BTreeMap<ResourceId, State>,
@@ -89,45 +98,44 @@ pub fn rule(
     record: &Record<'_>,
     verdict: Option<Rejection>,
     schema_id: u32,
-) -> Ruled {
-    position.now = position.now.max(record.timestamp);
-    position.next_offset = record.offset + 1;
+) -> Result<Ruled, Gap> {
+    let now = position.now.max(record.timestamp);
     let decisions = match &record.content {
+        Content::Request(request) if decided.contains(&request.request_id) => None,
         Content::Request(request) => {
-            if decided.contains(&request.request_id) {
-                return Ruled::Repeated;
-            }
             let resource = &request.resource;
             let state = states.entry(resource.clone()).or_insert_with(|| State::new(resource.clone()));
             let ruled = match verdict {
-                Some(rejection) => {
-                    let decision = overruled(state, position.now, request, rejection);
+                Some(rejection) => overruled(state, now, request, rejection).map(|decision| {
                     evolve(state, &decision);
                     vec![decision]
-                }
-                None => step(state, position.now, request),
+                }),
+                None => step(state, now, request),
             };
+            let ruled = ruled.map_err(|missing| Gap { resource: resource.clone(), time: missing.time })?;
             debug_assert_eq!(state.check(), Ok(()));
-            ruled.into_iter().map(|decision| (decision, subject(request))).collect()
+            Some(ruled.into_iter().map(|decision| (decision, subject(request))).collect::<Vec<_>>())
         }
         Content::Unreadable(resource) => {
-            let decision = unreadable(position, record, resource.clone());
-            if decided.contains(&decision.request_id) {
-                return Ruled::Repeated;
-            }
-            vec![(decision, None)]
+            let decision = unreadable(position.partition, now, record, resource.clone());
+            (!decided.contains(&decision.request_id)).then(|| vec![(decision, None)])
         }
     };
+    position.now = now;
+    position.next_offset = record.offset + 1;
+    let Some(decisions) = decisions else { return Ok(Ruled::Repeated) };
     // One that failed inside us is asked again when its dead letter is replayed, under the same id.
-    let done = decisions.iter().filter(|(decision, _)| decision.outcome != Outcome::Rejected(Rejection::Internal));
-    decided.extend(done.map(|(decision, _): &(Decision, _)| decision.request_id));
+    let done = decisions
+        .iter()
+        .filter(|(decision, _): &&(Decision, _)| decision.outcome != Outcome::Rejected(Rejection::Internal));
+    decided.extend(done.map(|(decision, _)| decision.request_id));
     let place = |(decision, subject)| place(position, record.offset, decision, subject, schema_id);
-    Ruled::Decided(decisions.into_iter().map(place).collect())
+    Ok(Ruled::Decided(decisions.into_iter().map(place).collect()))
 }
 
-fn unreadable(position: &Position, record: &Record<'_>, resource: Option<ResourceId>) -> Decision {
+fn unreadable(partition: i32, now: Timestamp, record: &Record<'_>, resource: Option<ResourceId>) -> Decision {
     Decision {
-        request_id: RequestId::derive_from_coordinates(topics::REQUESTS, position.partition, record.offset),
+        request_id: RequestId::derive_from_coordinates(topics::REQUESTS, partition, record.offset),
         request_digest: None,
         resource: resource.unwrap_or_else(unknown_resource),
         operation: OperationKind::Unknown,
@@ -143,7 +151,7 @@ fn unreadable(position: &Position, record: &Record<'_>, resource: Option<Resourc
         rules: None,
         sourced_at: None,
         received_at: record.timestamp,
-        decided_at: position.now,
+        decided_at: now,
     }
 }
 

@@ -1,11 +1,11 @@
 //! What a decision on a request looks at: what a state must hold of the store for it.
 
-use std::time::Duration;
+use daybook_domain::{BookingId, Interval, Request, SourceKey, Tag};
 
-use daybook_domain::{BookingId, Interval, Request, Rules, SourceKey, Tag};
+use crate::State;
 
-/// What a request reaches. Besides it, whoever loads a state must put in everything live that ends after the log's time
-/// less [`Reach::MARGIN`]: a refusal offers the next free slots, and buffers outlast what they belong to.
+/// What a request names. Besides it, a state must hold everything live of the time that a decision looks at; where it
+/// does not, [`step`](crate::step) says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reach {
     /// Bookings with any of these names, own or shadows'.
@@ -14,23 +14,29 @@ pub struct Reach {
     pub tags: Vec<Tag>,
     /// Bookings with any of these ids.
     pub bookings: Vec<BookingId>,
-    /// Live bookings and busy time with a part of this, and bookings with a shadow that has strayed there.
-    pub interval: Option<Interval>,
 }
 
-impl Reach {
-    /// Both buffers between two neighbours, whatever the rules will say by then.
-    pub const MARGIN: Duration = Duration::from_secs(2 * Rules::BUFFER_MAX.as_secs());
+/// Time that a decision looks at, and of which the state does not hold everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missing {
+    /// The time.
+    pub time: Interval,
 }
 
-/// What a decision on this request looks at.
+/// What a request names.
 pub fn reach(request: &Request) -> Reach {
     let operation = &request.operation;
-    let claim = operation.claim();
     Reach {
         keys: operation.identities().map(daybook_domain::Identity::key).collect(),
-        tags: claim.map(|claim| claim.tags()).unwrap_or_default(),
+        tags: operation.claim().map(|claim| claim.tags()).unwrap_or_default(),
         bookings: operation.booking_ids().collect(),
-        interval: claim.map(|claim| claim.interval.widened(Reach::MARGIN, Reach::MARGIN)),
     }
+}
+
+/// The time that every decision on this request looks at: its claim's, and both buffers on either side. A refusal looks
+/// further, for the next free slots.
+pub fn surroundings(state: &State, request: &Request) -> Option<Interval> {
+    let claim = request.operation.claim()?;
+    let between = state.rules().map(|rules| rules.buffer_before + rules.buffer_after).unwrap_or_default();
+    Some(claim.interval.widened(between, between))
 }

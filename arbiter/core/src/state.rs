@@ -12,7 +12,8 @@ use daybook_domain::{
 };
 use uuid::Uuid;
 
-use crate::Reach;
+use crate::Missing;
+use crate::coverage::Coverage;
 use crate::timeline::Timeline;
 
 /// What decisions are made on.
@@ -21,13 +22,16 @@ pub struct State {
     resource: ResourceId,
     rules: Option<Rules>,
     version: u64,
-    bookings: BTreeMap<BookingId, BookingState>,
+    /// Boxed: a map's nodes have room for eleven, and most resources in memory have one or two.
+    bookings: BTreeMap<BookingId, Box<BookingState>>,
     keys: BTreeMap<SourceKey, BookingId>,
     tags: BTreeSet<(Tag, BookingId)>,
     /// Live bookings.
     pub(crate) booked: Timeline,
     /// Live busy time, and where shadows of live bookings have strayed to.
     pub(crate) busy: Timeline,
+    /// Of which time everything live is there. Changes no decision, only whether one can be made.
+    coverage: Coverage,
 }
 
 /// A broken invariant. The state must not be used, and whoever holds it must be loud.
@@ -65,11 +69,17 @@ impl State {
             tags: BTreeSet::new(),
             booked: Timeline::default(),
             busy: Timeline::default(),
+            coverage: Coverage::all(),
         }
     }
 
-    /// A state as the store has it. Every booking that a coming request [reaches](crate::Reach) must be among
-    /// `bookings`.
+    /// A resource of which the store has rules, and whose bookings are to be [covered](State::cover) as they are needed.
+    pub fn unread(resource: ResourceId, rules: Rules, version: u64) -> Self {
+        Self { rules: Some(rules), version, coverage: Coverage::none(), ..Self::new(resource) }
+    }
+
+    /// A state as the store has it. Everything live must be among `bookings`, and whatever else a coming request
+    /// [names](crate::Reach).
     pub fn load(
         resource: ResourceId,
         rules: Option<Rules>,
@@ -100,23 +110,23 @@ impl State {
 
     /// The booking with this id.
     pub fn booking(&self, id: BookingId) -> Option<&BookingState> {
-        self.bookings.get(&id)
+        self.bookings.get(&id).map(Box::as_ref)
     }
 
     /// The booking that some source calls, or has called, this: its own, or one whose shadow that source shows.
     pub fn by_key(&self, key: SourceKey) -> Option<&BookingState> {
-        self.keys.get(&key).and_then(|id| self.bookings.get(id))
+        self.keys.get(&key).and_then(|id| self.booking(*id))
     }
 
     /// The bookings that are called this across systems, by id.
     pub(crate) fn by_tag(&self, tag: Tag) -> impl Iterator<Item = &BookingState> {
         let (first, last) = (BookingId::from_uuid(Uuid::nil()), BookingId::from_uuid(Uuid::max()));
-        self.tags.range((tag, first)..=(tag, last)).filter_map(|(_, id)| self.bookings.get(id))
+        self.tags.range((tag, first)..=(tag, last)).filter_map(|(_, id)| self.booking(*id))
     }
 
     /// Every booking, by id.
     pub fn bookings(&self) -> impl Iterator<Item = &BookingState> {
-        self.bookings.values()
+        self.bookings.values().map(Box::as_ref)
     }
 
     /// How many bookings it holds.
@@ -129,15 +139,31 @@ impl State {
         self.bookings.is_empty()
     }
 
-    /// Puts a booking in as the store has it, in place of what is known of it. For whoever loads a state piece by piece.
-    pub fn learn(&mut self, booking: BookingState) {
-        self.put(booking);
+    /// Of which time everything live is there.
+    pub const fn coverage(&self) -> &Coverage {
+        &self.coverage
     }
 
-    /// Drops what no claim from `floor` on can collide with: what is not live, and what ended [so long](crate::Reach)
-    /// before `floor` that its buffers are over, too. Whoever drops has to load again what a later request reaches.
+    /// Puts a booking in as the store has it. One that is there already is as new as the store's, or newer.
+    pub fn learn(&mut self, booking: BookingState) {
+        if !self.bookings.contains_key(&booking.booking_id) {
+            self.put(booking);
+        }
+    }
+
+    /// From now on everything live that has a part of this time is there: it has been [learnt](State::learn).
+    pub fn cover(&mut self, time: Interval) {
+        self.coverage.add(time);
+    }
+
+    /// Whether everything live that has a part of this time is there.
+    pub(crate) fn holds(&self, time: Interval) -> Result<(), Missing> {
+        if self.coverage.holds(time) { Ok(()) } else { Err(Missing { time }) }
+    }
+
+    /// Drops what is not live, and what ended before `floor`; of the time before it nothing is certain any more.
     pub fn forget_before(&mut self, floor: Timestamp) {
-        let floor = floor.minus(Reach::MARGIN);
+        self.coverage.cut_before(floor);
         let gone: Vec<BookingId> = self
             .bookings
             .values()
@@ -173,7 +199,7 @@ impl State {
         let id = booking.booking_id;
         self.take(id);
         self.index(&booking);
-        self.bookings.insert(id, booking);
+        self.bookings.insert(id, Box::new(booking));
     }
 
     fn take(&mut self, id: BookingId) {

@@ -13,6 +13,7 @@ use super::*;
 use crate::cache::{Budget, Cache};
 use crate::intake::Unreadable;
 use crate::ports::Loaded;
+use crate::ports::Window;
 
 const SCHEMA: u32 = 7;
 
@@ -121,11 +122,13 @@ impl Shelf {
         let loaded = Loaded {
             decided: self.decided.clone(),
             resources: self.resource.clone().map(|(version, rules)| (anna(), version, rules)).into_iter().collect(),
-            live: self.rows.values().map(|row| (anna(), row.state.clone())).collect(),
             rows: Vec::new(),
         };
-        let (_, decided) = cache.take_in(&wanted, loaded).expect("sound");
-        let ruled = rule(&position(), entries, cache.states(), decided, verdicts, SCHEMA);
+        let (_, decided) = cache.take_in(&wanted, loaded);
+        let always = Window { resource: anna(), time: Interval::new(Timestamp::EPOCH, Timestamp::MAX).expect("all") };
+        let live = self.rows.values().map(|row| (anna(), row.state.clone())).collect();
+        cache.cover(&[always], live).expect("sound");
+        let ruled = rule(entries, cache.states(), decided, verdicts);
         ruled.finish(entries, self.rows.clone(), &wanted.bookings, cache.resources()).expect("sound")
     }
 
@@ -143,6 +146,17 @@ impl Shelf {
         }
         self
     }
+}
+
+fn rule(
+    entries: &[Entry],
+    states: &mut BTreeMap<ResourceId, State>,
+    decided: BTreeSet<RequestId>,
+    verdicts: &BTreeMap<i64, Rejection>,
+) -> Ruled {
+    let mut ruling = Ruling::new(&position(), entries, decided, verdicts, SCHEMA);
+    assert!(matches!(ruling.go_on(states, usize::MAX), Pause::Done), "nothing is missing");
+    ruling.finish()
 }
 
 fn run(entries: &[Entry]) -> Decided {
@@ -309,7 +323,7 @@ fn a_touched_booking_that_the_store_does_not_have_is_corrupt_and_not_new() {
     let states = booked.bookings.iter().map(|touched| touched.row.state.clone());
     let state = State::load(anna(), Some(rules()), 2, states).expect("sound");
     let mut states = BTreeMap::from([(anna(), state)]);
-    let ruled = rule(&position(), &entries, &mut states, BTreeSet::new(), &BTreeMap::new(), SCHEMA);
+    let ruled = rule(&entries, &mut states, BTreeSet::new(), &BTreeMap::new());
     assert_eq!(ruled.touched().len(), 1);
     let finished = ruled.finish(&entries, BTreeMap::new(), &BTreeSet::new(), std::iter::empty());
     assert!(matches!(finished, Err(StoreError::Corrupt(_))));

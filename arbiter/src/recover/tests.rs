@@ -4,6 +4,7 @@ use arbiter_core::partition::Position;
 use daybook_domain::{RequestId, Timestamp};
 
 use super::*;
+use crate::batch::{Pause, Ruling};
 
 fn unreadable(offset: i64) -> Entry {
     let resource = Some("anna".parse().expect("a name"));
@@ -12,7 +13,13 @@ fn unreadable(offset: i64) -> Entry {
 }
 
 fn ruled(entries: &[Entry], position: &Position) -> Ruled {
-    crate::batch::rule(position, entries, &mut BTreeMap::new(), BTreeSet::<RequestId>::new(), &BTreeMap::new(), 1)
+    ruled_with(entries, position, &BTreeMap::new())
+}
+
+fn ruled_with(entries: &[Entry], position: &Position, verdicts: &BTreeMap<i64, Rejection>) -> Ruled {
+    let mut ruling = Ruling::new(position, entries, BTreeSet::new(), verdicts, 1);
+    assert!(matches!(ruling.go_on(&mut BTreeMap::new(), usize::MAX), Pause::Done), "nothing is missing");
+    ruling.finish()
 }
 
 fn again(ruled: &Ruled) -> Again {
@@ -70,8 +77,7 @@ fn a_record_that_was_unreadable_then_is_unreadable_again() {
 fn a_verdict_that_was_published_is_taken_as_input() {
     let start = Position::start(0);
     let verdicts = BTreeMap::from([(0, Rejection::ConflictByStore)]);
-    let decided = BTreeSet::<RequestId>::new();
-    let first = crate::batch::rule(&start, &[request(0)], &mut BTreeMap::new(), decided, &verdicts, 1);
+    let first = ruled_with(&[request(0)], &start, &verdicts);
     let mut again = again(&first);
     assert_eq!(again.verdicts(&[request(0), request(1)]), verdicts);
     assert_eq!((again.last(), again.done_below(2), again.verdicts(&[request(0)]).len()), (1, 1, 0));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arbiter_core::partition::Position;
-use daybook_domain::BookingId;
+use daybook_domain::{BookingId, BookingState, ResourceId};
 use daybook_rows::BookingRow;
 use daybook_runtime::postgres::StoreError;
 use daybook_wire::CanonicalBooking;
@@ -17,7 +17,7 @@ use super::tables::{Ghost, Refusal, Shard};
 use super::world::Sim;
 use crate::batch::Decided;
 use crate::error::Error;
-use crate::ports::{Books, Loaded, StoredDecision, Wanted};
+use crate::ports::{Books, Loaded, StoredDecision, Wanted, Window};
 
 /// A process's connections to the store.
 #[derive(Debug, Clone)]
@@ -277,36 +277,31 @@ impl Books for SimBooks {
             let world = self.0.sim.world();
             loaded.decided = world.server.shards().flat_map(|shard| shard.decided(&requests, now)).collect();
         }
-        if let Some(floor) = wanted.floor.filter(|_| !wanted.whole.is_empty()) {
-            self.0.point("load: whole").await?;
-            {
-                let world = self.0.sim.world();
-                let rules = world.server.shards().flat_map(|shard| &shard.resources);
-                let rules = rules.filter(|(resource, _)| wanted.whole.contains(*resource));
-                loaded.resources =
-                    rules.map(|(resource, (version, rules))| (resource.clone(), *version, rules.clone())).collect();
-            }
-            self.0.point("load: live").await?;
+        if !wanted.resources.is_empty() {
+            self.0.point("load: resources").await?;
             let world = self.0.sim.world();
-            for (shard, resource) in
-                world.server.shards().flat_map(|shard| wanted.whole.iter().map(move |it| (shard, it)))
-            {
-                loaded.live.extend(shard.live(resource, floor, None));
-            }
-        }
-        if !wanted.probes.is_empty() {
-            self.0.point("load: probes").await?;
-            let world = self.0.sim.world();
-            for (shard, (resource, probe)) in
-                world.server.shards().flat_map(|shard| wanted.probes.iter().map(move |it| (shard, it)))
-            {
-                loaded.live.extend(shard.live(resource, probe.start(), Some(probe.end())));
-            }
+            let rules = world.server.shards().flat_map(|shard| &shard.resources);
+            let rules = rules.filter(|(resource, _)| wanted.resources.contains(*resource));
+            loaded.resources =
+                rules.map(|(resource, (version, rules))| (resource.clone(), *version, rules.clone())).collect();
         }
         self.0.point("load: named").await?;
         loaded.rows = self.named(wanted);
         self.0.point("load: answer").await?;
         Ok(loaded)
+    }
+
+    async fn live(&self, windows: &[Window]) -> Result<Vec<(ResourceId, BookingState)>, StoreError> {
+        self.0.point("live: ask").await?;
+        let live = {
+            let world = self.0.sim.world();
+            let shards = world.server.shards();
+            shards
+                .flat_map(|shard| windows.iter().flat_map(move |it| shard.live(&it.resource, it.time)))
+                .collect::<Vec<_>>()
+        };
+        self.0.point("live: answer").await?;
+        Ok(live)
     }
 
     async fn rows(&self, bookings: &BTreeSet<BookingId>) -> Result<Vec<BookingRow>, StoreError> {

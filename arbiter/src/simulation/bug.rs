@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use arbiter_core::State;
-use arbiter_core::partition::{self, Content, Position, Record, Ruled};
+use arbiter_core::partition::{self, Content, Gap, Position, Record, Ruled};
 use daybook_domain::{
     CancelKind, Claim, Interval, Operation, Outcome, Rejection, Request, RequestId, ResourceId, Subject,
 };
@@ -82,7 +82,7 @@ pub fn rule(
     record: &Record<'_>,
     verdict: Option<Rejection>,
     schema_id: u32,
-) -> Ruled {
+) -> Result<Ruled, Gap> {
     let mut right =
         |decided: &mut _, record: &_| partition::rule(position, states, decided, record, verdict.clone(), schema_id);
     match (SEEDED.get(), &record.content) {
@@ -92,12 +92,12 @@ pub fn rule(
             let wider = Record { content: Content::Request(&wider), ..record.clone() };
             let mut trial = (position.clone(), states.clone(), decided.clone());
             let (at, among, before) = (&mut trial.0, &mut trial.1, &mut trial.2);
-            let ruled = partition::rule(at, among, before, &wider, verdict.clone(), schema_id);
+            let ruled = partition::rule(at, among, before, &wider, verdict.clone(), schema_id)?;
             if !is_conflict(&ruled) {
                 return partition::rule(position, states, decided, record, verdict, schema_id);
             }
             (*position, *states, *decided) = trial;
-            ruled
+            Ok(ruled)
         }
         (Some(Bug::CancelAndBook), Content::Request(request)) if !decided.contains(&request.request_id) => {
             let Operation::Reschedule { previous, claim } = &request.operation else { return right(decided, record) };
@@ -110,11 +110,13 @@ pub fn rule(
             };
             let book = Request { operation: Operation::Book(claim.clone()), ..(*request).clone() };
             let halves = [&cancel, &book].map(|half| Record { content: Content::Request(half), ..record.clone() });
-            let decided = halves.iter().filter_map(|half| match right(decided, half) {
-                Ruled::Decided(decisions) => Some(decisions),
-                Ruled::Repeated => None,
-            });
-            Ruled::Decided(decided.flatten().collect())
+            let mut decisions = Vec::new();
+            for half in &halves {
+                if let Ruled::Decided(more) = right(decided, half)? {
+                    decisions.extend(more);
+                }
+            }
+            Ok(Ruled::Decided(decisions))
         }
         (_, Content::Request(_) | Content::Unreadable(_)) => right(decided, record),
     }

@@ -260,18 +260,16 @@ impl Shard {
         kept.map(|decision| decision.request_id).filter(|request| requests.contains(request)).collect()
     }
 
-    /// What blocks time on a resource from an instant on, or, with an end, up to that.
+    /// What blocks a stretch of a resource's time. No more than that: who relies on more would find out here.
     pub fn live<'a>(
         &'a self,
         resource: &'a ResourceId,
-        from: Timestamp,
-        until: Option<Timestamp>,
+        time: Interval,
     ) -> impl Iterator<Item = (ResourceId, BookingState)> + 'a {
         let rows = self.bookings.values().filter(move |row| row.resource == *resource);
         let blocks = move |row: &&Arc<BookingRow>| {
             let live = row.state.standing.live();
-            let here = live.is_some_and(|live| live.end() > from && until.is_none_or(|until| live.start() <= until));
-            here || row.state.away().any(|away| away.end() > from)
+            live.is_some_and(|live| live.overlaps(&time)) || row.state.away().any(|away| away.overlaps(&time))
         };
         rows.filter(blocks).map(|row| (row.resource.clone(), row.state.clone()))
     }

@@ -1,5 +1,5 @@
-//! What a batch loads: which of its requests were decided before, what it names, and the resources it meets for the first
-//! time.
+//! What a batch loads: which of its requests were decided before, what it names, the rules of resources that it meets for
+//! the first time, and stretches of their time.
 //!
 //! Each `OFFSET 0` keeps its look-up a look-up: one probe of an index for each key, in this order, and never the other way
 //! round, whatever the sizes of the tables were when the plan was made: it is kept.
@@ -7,38 +7,39 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use daybook_domain::{BookingId, BookingState, Interval, RequestId, ResourceId, Rules, Timestamp};
+use daybook_domain::{BookingId, BookingState, RequestId, ResourceId, Rules, Timestamp};
 use daybook_rows::{BookingColumns, BookingRow, COLUMNS, LIVE, RULES_COLUMNS, RulesColumns, state_columns};
 use daybook_runtime::postgres::StoreError;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Store;
-use crate::ports::{Loaded, Wanted};
+use crate::ports::{Loaded, Wanted, Window};
 
 /// How long request ids are remembered. Beyond that, the source's version decides.
 const REMEMBERED: chrono::TimeDelta = chrono::TimeDelta::days(40);
 
 impl Store {
-    /// What a batch needs that is not in the cache.
+    /// What a batch names, and the rules of the resources that are not in the cache.
     pub(super) async fn read_wanted(&self, wanted: &Wanted) -> Result<Loaded, StoreError> {
         let mut connection = self.pool.acquire().await.map_err(self.note())?;
         let mut loaded = Loaded::default();
         if let Some(now) = wanted.now.filter(|_| !wanted.requests.is_empty()) {
             loaded.decided = decided(&mut connection, &wanted.requests, now).await.map_err(self.note())?;
         }
-        if let Some(floor) = wanted.floor.filter(|_| !wanted.whole.is_empty()) {
-            loaded.resources = self.resources(&mut connection, &wanted.whole).await?;
-            let whole = whole(&mut connection, &wanted.whole, floor).await.map_err(self.note())?;
-            loaded.live = states(whole)?;
-        }
-        if !wanted.probes.is_empty() {
-            let probed = probes(&mut connection, &wanted.probes).await.map_err(self.note())?;
-            loaded.live.extend(states(probed)?);
+        if !wanted.resources.is_empty() {
+            loaded.resources = self.resources(&mut connection, &wanted.resources).await?;
         }
         let named = named(&mut connection, wanted).await.map_err(self.note())?;
         loaded.rows = named.into_iter().map(BookingRow::try_from).collect::<Result<_, _>>()?;
         Ok(loaded)
+    }
+
+    /// Everything live that has a part of these windows.
+    pub(super) async fn read_live(&self, windows: &[Window]) -> Result<Vec<(ResourceId, BookingState)>, StoreError> {
+        let mut connection = self.pool.acquire().await.map_err(self.note())?;
+        let rows = live(&mut connection, windows).await.map_err(self.note())?;
+        rows.into_iter().map(|row| BookingRow::try_from(row).map(|row| (row.resource, row.state))).collect()
     }
 
     /// The rows of these bookings.
@@ -89,71 +90,28 @@ async fn decided(
     Ok(rows.into_iter().map(RequestId::from_uuid).collect())
 }
 
-fn states(rows: Vec<BookingColumns>) -> Result<Vec<(ResourceId, BookingState)>, StoreError> {
-    rows.into_iter().map(|row| BookingRow::try_from(row).map(|row| (row.resource, row.state))).collect()
-}
-
-/// Everything of these resources that is live and ends after `floor`: bookings by the constraint's index, and what that
-/// leaves out.
-async fn whole(
-    connection: &mut PgConnection,
-    resources: &BTreeSet<ResourceId>,
-    floor: Timestamp,
-) -> Result<Vec<BookingColumns>, sqlx::Error> {
+/// Bookings by the constraint's index, and what that leaves out: busy time, and shadows that have strayed.
+async fn live(connection: &mut PgConnection, windows: &[Window]) -> Result<Vec<BookingColumns>, sqlx::Error> {
     let columns = state_columns();
     let sql = format!(
-        "SELECT b.* FROM unnest($1::text[]) AS w(resource_id),
+        "SELECT b.* FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) AS w(resource_id, s, e),
              LATERAL (SELECT resource_no FROM resource r WHERE r.resource_id = w.resource_id OFFSET 0) AS r,
              LATERAL (
-                 SELECT b.booking_id FROM booking b WHERE b.kind = 'booking' AND {LIVE}
+                 SELECT {columns} FROM booking b WHERE b.kind = 'booking' AND {LIVE}
                      AND booking_box(b.resource_no, b.unit, b.start_time, b.end_time)
-                         && resource_box(r.resource_no, $2, NULL)
-                 UNION SELECT b.booking_id FROM booking b WHERE b.kind = 'busy' AND {LIVE}
+                         && resource_box(r.resource_no, w.s, w.e)
+                 UNION ALL SELECT {columns} FROM booking b WHERE b.kind = 'busy' AND {LIVE}
                      AND booking_box(b.resource_no, b.unit, b.start_time, b.end_time)
-                         && resource_box(r.resource_no, $2, NULL)
-                 UNION SELECT b.booking_id FROM booking b
-                     WHERE b.resource_no = r.resource_no AND b.away_until IS NOT NULL AND b.away_until > $2
-                 OFFSET 0) AS n,
-             LATERAL (SELECT {columns} FROM booking b WHERE b.booking_id = n.booking_id OFFSET 0) AS b"
+                         && resource_box(r.resource_no, w.s, w.e)
+                 UNION ALL SELECT {columns} FROM booking b
+                     WHERE b.resource_no = r.resource_no AND b.away_until IS NOT NULL AND b.away_until > w.s
+                 OFFSET 0) AS b"
     );
+    let ends = windows.iter().map(|it| Some(it.time.end()).filter(|end| *end < Timestamp::MAX).map(Into::into));
     sqlx::query_as(sqlx::AssertSqlSafe(sql))
-        .bind(resources.iter().map(ResourceId::as_str).collect::<Vec<_>>())
-        .bind(DateTime::<Utc>::from(floor))
-        .fetch_all(connection)
-        .await
-}
-
-/// Everything live that has a part of these times.
-async fn probes(
-    connection: &mut PgConnection,
-    probes: &[(ResourceId, Interval)],
-) -> Result<Vec<BookingColumns>, sqlx::Error> {
-    let columns = state_columns();
-    let sql = format!(
-        "SELECT b.* FROM (
-             SELECT DISTINCT n.booking_id
-             FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) AS w(resource_id, s, e),
-                 LATERAL (SELECT resource_no FROM resource r WHERE r.resource_id = w.resource_id OFFSET 0) AS r,
-                 LATERAL (
-                     SELECT b.booking_id FROM booking b WHERE b.kind = 'booking' AND {LIVE}
-                         AND booking_box(b.resource_no, b.unit, b.start_time, b.end_time)
-                             && resource_box(r.resource_no, w.s, w.e)
-                     UNION SELECT b.booking_id FROM booking b WHERE b.kind = 'busy' AND {LIVE}
-                         AND booking_box(b.resource_no, b.unit, b.start_time, b.end_time)
-                             && resource_box(r.resource_no, w.s, w.e)
-                     UNION SELECT b.booking_id FROM booking b
-                         WHERE b.resource_no = r.resource_no AND b.away_until IS NOT NULL AND b.away_until > w.s
-                     OFFSET 0) AS n
-             ) AS n,
-             LATERAL (SELECT {columns} FROM booking b WHERE b.booking_id = n.booking_id OFFSET 0) AS b"
-    );
-    let at = |pick: fn(&Interval) -> Timestamp| -> Vec<DateTime<Utc>> {
-        probes.iter().map(|(_, interval)| pick(interval).into()).collect()
-    };
-    sqlx::query_as(sqlx::AssertSqlSafe(sql))
-        .bind(probes.iter().map(|(resource, _)| resource.as_str()).collect::<Vec<_>>())
-        .bind(at(Interval::start))
-        .bind(at(Interval::end))
+        .bind(windows.iter().map(|window| window.resource.as_str()).collect::<Vec<_>>())
+        .bind(windows.iter().map(|window| window.time.start().into()).collect::<Vec<DateTime<Utc>>>())
+        .bind(ends.collect::<Vec<Option<DateTime<Utc>>>>())
         .fetch_all(connection)
         .await
 }

@@ -155,12 +155,13 @@ impl Fold {
         let ruling = verdict.clone();
         let ruled = catch_unwind(AssertUnwindSafe(|| rule(position, states, decided, &record, ruling, schema_id)));
         let entries = match ruled {
-            Ok(Ruled::Decided(entries)) => entries,
-            Ok(Ruled::Repeated) => {
+            Ok(Ok(Ruled::Decided(entries))) => entries,
+            Ok(Ok(Ruled::Repeated)) => {
                 self.count.repeats += 1;
                 Vec::new()
             }
-            Err(_) => {
+            // A state that was folded from the beginning misses nothing.
+            Ok(Err(_)) | Err(_) => {
                 let what = "the core fails on this request, and the stored decision does not say so".to_owned();
                 return Err(Difference { seq, offset: asked.offset, what, fields: Vec::new() });
             }

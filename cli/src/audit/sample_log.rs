@@ -145,7 +145,7 @@ pub fn decided(records: &[Asked]) -> Vec<Stored> {
         let content = asked.request.as_ref().map_or(Content::Unreadable(None), Content::Request);
         let record = Record { offset: asked.offset, timestamp: asked.timestamp, content };
         let verdict = asked.verdict.clone();
-        if let Ruled::Decided(entries) = rule(&mut position, &mut states, &mut decided, &record, verdict, SCHEMA) {
+        if let Ok(Ruled::Decided(entries)) = rule(&mut position, &mut states, &mut decided, &record, verdict, SCHEMA) {
             rows.extend(entries.into_iter().map(|entry| stored(entry.logged.seq, asked.offset, entry.bytes)));
         }
     }

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use arbiter_core::{Asked, Reach, State};
+use arbiter_core::{Asked, State};
 use chrono::{DateTime, Utc};
-use daybook_domain::{BookingId, BookingState, Interval, ResourceId, Timestamp};
+use daybook_domain::{BookingId, BookingState, Interval, ResourceId, Rules, Timestamp};
 use daybook_rows::{BookingColumns, BookingRow, LIVE, RULES_COLUMNS, RulesColumns, state_columns};
 use daybook_runtime::postgres::StoreError;
 use sqlx::postgres::PgRow;
@@ -76,7 +76,7 @@ pub async fn read(
 async fn rules(
     connection: &mut PgConnection,
     resources: &[ResourceId],
-) -> Result<Vec<(ResourceId, u64, daybook_domain::Rules, Timestamp)>, StoreError> {
+) -> Result<Vec<(ResourceId, u64, Rules, Timestamp)>, StoreError> {
     let sql = format!(
         "SELECT {RULES_COLUMNS}, p.now FROM resource r LEFT JOIN arbiter_partition p USING (partition)
          WHERE r.resource_id = ANY($1)"
@@ -116,7 +116,9 @@ async fn live(
         near("booking"),
         near("busy"),
     );
-    let reached = window.widened(Reach::MARGIN, Reach::MARGIN);
+    // Both buffers between two neighbours, whatever the rules say.
+    let buffers = 2 * Rules::BUFFER_MAX;
+    let reached = window.widened(buffers, buffers);
     let rows: Vec<BookingColumns> = sqlx::query_as(AssertSqlSafe(sql))
         .bind(names(resources))
         .bind(DateTime::<Utc>::from(reached.start()))

@@ -59,7 +59,7 @@ fn difference(partition: i32, asked: &[&Asked], kept: &[&Kept], schema_id: u32) 
         if let (Some(Rejection::Internal), Some(request)) = (&verdict, &asked.request) {
             decided.remove(&request.request_id);
         }
-        let Ruled::Decided(entries) = ruled else { continue };
+        let Ok(Ruled::Decided(entries)) = ruled else { continue };
         for entry in entries {
             let place = format!("partition {partition}, offset {}, seq {}", asked.offset, entry.logged.seq);
             match rest.next() {

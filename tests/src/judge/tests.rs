@@ -29,7 +29,7 @@ fn evidence(requests: Vec<Request>) -> Evidence {
         for (offset, request) in (0..).zip(requests) {
             let timestamp = Timestamp::EPOCH.plus(std::time::Duration::from_secs(1_900_000_000));
             let record = Record { offset, timestamp, content: Content::Request(&request) };
-            if let Ruled::Decided(entries) = rule(&mut position, &mut states, &mut decided, &record, None, SCHEMA) {
+            if let Ok(Ruled::Decided(entries)) = rule(&mut position, &mut states, &mut decided, &record, None, SCHEMA) {
                 for entry in entries {
                     evidence.kept.push(kept(1, entry.bytes, entry.logged));
                 }
@@ -321,7 +321,8 @@ fn a_verdict_of_the_store_is_taken_as_it_was_and_the_rest_must_follow_from_it() 
         let request = asked.request.as_ref().expect("it can be read");
         let record = Record { offset: asked.offset, timestamp: asked.timestamp, content: Content::Request(request) };
         let verdict = (asked.offset == 3).then_some(Rejection::ConflictByStore);
-        let Ruled::Decided(entries) = rule(&mut position, &mut states, &mut decided, &record, verdict, SCHEMA) else {
+        let Ok(Ruled::Decided(entries)) = rule(&mut position, &mut states, &mut decided, &record, verdict, SCHEMA)
+        else {
             panic!("each is decided")
         };
         evidence.kept.extend(entries.into_iter().map(|entry| kept(1, entry.bytes, entry.logged)));

@@ -31,7 +31,7 @@ fn the_same_rules_again_are_a_duplicate_and_no_wait_is_a_plain_cancellation() {
 fn a_resource_without_rules_cannot_be_booked() {
     let state = State::new(resource());
     for line in ["0 book a 60-90", "0 cancel a", "0 google: busy g 60-90"] {
-        let decision = decide(&state, minute(0), &request(0, line).1).expect("decided");
+        let decision = decide(&state, minute(0), &request(0, line).1).expect("nothing is missing").expect("decided");
         assert_eq!(decision.outcome, Outcome::Rejected(Rejection::Policy(Rule::Defined)), "{line}");
         assert_eq!(decision.next_free, []);
     }

@@ -262,7 +262,7 @@ fn a_reschedule_that_says_nothing_of_the_content_leaves_it_as_it_was() {
     let (now, mut moved) = request(2, "1 move a a 120-150");
     let Operation::Reschedule { claim, .. } = &mut moved.operation else { panic!("a reschedule: {moved:?}") };
     claim.content = None;
-    let decision = decide(&state, now, &moved).expect("decided");
+    let decision = decide(&state, now, &moved).expect("nothing is missing").expect("decided");
     assert_eq!(decision.outcome, Outcome::Rescheduled);
     let after = decision.booking.expect("a booking");
     let before = state.booking(id("a")).expect("known");

@@ -63,12 +63,12 @@ proptest! {
         let mut state = State::new(anna());
         let mut naive = Naive::new(anna());
         let mut now = story.begins();
-        step(&mut state, now, &story.first(&anna()));
+        step(&mut state, now, &story.first(&anna())).expect("nothing is missing");
         naive.step(now, &story.first(&anna()));
         for (nth, event) in story.events.iter().enumerate() {
             now = later(now, event.after);
             let request = event.request(nth, story.day, now, &naive);
-            step(&mut state, now, &request);
+            step(&mut state, now, &request).expect("nothing is missing");
             naive.step(now, &request);
         }
         let earliest = later(now, question.after);
@@ -190,7 +190,7 @@ fn ruled(state: &State, now: Timestamp, slot: Interval, moving: Option<BookingId
         received_at: now,
         operation,
     };
-    let decisions = step(&mut state.clone(), now, &request);
+    let decisions = step(&mut state.clone(), now, &request).expect("nothing is missing");
     decisions.last().expect("whatever is asked is decided").outcome.clone()
 }
 

@@ -100,7 +100,7 @@ impl World {
         while let Some(at) = self.logs.iter().position(|log| !log.coming.is_empty()) {
             let log = &mut self.logs[at];
             let Some(request) = log.coming.pop_front() else { return };
-            let decisions = step(&mut log.state, now(), &request);
+            let decisions = step(&mut log.state, now(), &request).expect("nothing is missing");
             log.state.check().expect("sound");
             for request in decisions.iter().filter_map(follow_up) {
                 self.logs[usize::from(request.resource == resource(1))].coming.push_back(request);
@@ -125,7 +125,8 @@ impl World {
             let waits: Vec<(BookingId, Timestamp)> =
                 log.state.bookings().filter_map(|known| Some((known.booking_id, known.standing.deadline()?))).collect();
             for (id, deadline) in waits {
-                step(&mut log.state, deadline, &expire(resource(at), id, deadline, deadline));
+                step(&mut log.state, deadline, &expire(resource(at), id, deadline, deadline))
+                    .expect("nothing is missing");
             }
             let own = log.state.bookings().filter(|known| known.source == source(0));
             standing.extend(own.filter_map(|known| Some((at, known.standing.live()?))));
