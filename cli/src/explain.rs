@@ -50,7 +50,7 @@ fn alias(text: &str) -> Result<(String, ResourceId), String> {
     // The resource has no `=`; a URL may.
     let (alias, resource) = text.rsplit_once('=').ok_or("write ALIAS=RESOURCE")?;
     let resource = resource.parse().map_err(|error| format!("the resource's name {error}"))?;
-    Ok((daybook_normalizer_core::normal_alias(alias), resource))
+    Ok((daybook_domain::normal_alias(alias), resource))
 }
 
 /// Prints what would come of a payload.

@@ -22,7 +22,6 @@ mod healthcheck;
 mod input;
 mod keys;
 mod migrate;
-mod nearest;
 mod out;
 mod person;
 mod resources;

@@ -6,7 +6,6 @@ mod bookings;
 mod compensations;
 mod deliveries;
 mod keys;
-mod resources;
 
 use chrono::{DateTime, Utc};
 use daybook_domain::Timestamp;
@@ -19,7 +18,6 @@ pub use bookings::{booking, decisions_about, decisions_on, resource_zone};
 pub use compensations::{CompensationRow, close_compensation, compensations, compensations_at, compensations_of};
 pub use deliveries::{AttemptRow, DeliveryRow, Unparked, deliveries, unpark};
 pub use keys::{KeyRow, NewKey, insert_key, keys, revoke_keys};
-pub use resources::{alias_owners, decided, replace_aliases_and_targets, resources, resources_besides};
 
 type Result<T> = std::result::Result<T, StoreError>;
 

@@ -128,6 +128,7 @@ fn refused(rejection: &Rejection, zone: Option<Tz>) -> String {
         Rejection::Policy(Rule::Notice) => "the resource must be asked for longer before the start".to_owned(),
         Rejection::Policy(Rule::Window) => "the resource cannot be asked for so long before the start".to_owned(),
         Rejection::Policy(Rule::Hours) => "it is not within the resource's hours".to_owned(),
+        Rejection::Policy(Rule::Retired) => "the resource takes no new bookings any more".to_owned(),
         Rejection::ConflictByStore => {
             "the store refused it although the rules did not; this is an alarm for the engineers".to_owned()
         }
@@ -153,7 +154,7 @@ pub fn rule(outcome: &Outcome) -> Option<&'static str> {
             Some("time that is over is refused to whoever has promised it to nobody; a promise that comes late is kept")
         }
         Outcome::AwaitingReplacement => Some("a slot is never freed before its replacement is granted"),
-        Outcome::Rejected(Rejection::Policy(Rule::Notice | Rule::Window | Rule::Hours)) => {
+        Outcome::Rejected(Rejection::Policy(Rule::Notice | Rule::Window | Rule::Hours | Rule::Retired)) => {
             Some("a resource's rules are those of the moment of the request; what is booked already stands")
         }
         Outcome::Moved => Some("a booking that moves to another resource is kept until it is granted there"),

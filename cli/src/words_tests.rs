@@ -108,6 +108,7 @@ fn every_refusal_says_why_and_which_rule_was_broken() {
         Rejection::Policy(Rule::Notice),
         Rejection::Policy(Rule::Window),
         Rejection::Policy(Rule::Hours),
+        Rejection::Policy(Rule::Retired),
         Rejection::ConflictByStore,
         Rejection::Undecodable,
         Rejection::Internal,
@@ -129,6 +130,7 @@ fn every_refusal_says_why_and_which_rule_was_broken() {
         rejected(policy:notice): the resource must be asked for longer before the start
         rejected(policy:window): the resource cannot be asked for so long before the start
         rejected(policy:hours): it is not within the resource's hours
+        rejected(policy:retired): the resource takes no new bookings any more
         rejected(conflict_by_store): the store refused it although the rules did not; this is an alarm for the engineers
         rejected(undecodable): the record could not be read; its bytes are in dlq.arbiter
         rejected(internal): deciding it failed; its bytes are in dlq.arbiter

@@ -18,6 +18,7 @@ mod metrics;
 mod pages;
 mod problem;
 mod rate;
+mod resources;
 mod snapshot;
 mod times;
 mod whoami;
@@ -29,6 +30,7 @@ use axum::Router;
 use axum::middleware;
 use daybook_runtime::kafka::Producer;
 use daybook_runtime::postgres::StoreError;
+use daybook_runtime::registry::Registry;
 use daybook_runtime::service::Service;
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
@@ -49,10 +51,14 @@ pub struct Api {
     pub config: ApiConfig,
     /// How long a body may take.
     pub body_timeout: Duration,
+    /// How long Kafka may take.
+    pub acknowledge_timeout: Duration,
     /// The store, as daybook_ingest.
     pub store: PgPool,
     /// The way to Kafka.
     pub producer: Producer,
+    /// The schemas of what goes to the log.
+    pub registry: Registry,
     /// What it counts.
     pub metrics: ApiMetrics,
     /// What it shares with the rest of the process.
@@ -65,18 +71,35 @@ impl Api {
     /// An API that nobody has called yet; begins to read the keys.
     pub fn start(
         config: ApiConfig,
-        body_timeout: Duration,
+        (body_timeout, acknowledge_timeout): (Duration, Duration),
         store: PgPool,
         producer: Producer,
+        registry: Registry,
         service: &Service,
     ) -> daybook_runtime::prometheus::Result<Arc<Self>> {
         let metrics = ApiMetrics::new(&service.registry)?;
         let keys = Arc::new(Keys::new(config.pace()));
         let shutdown = service.life.shutdown().clone();
-        let follow = keys::follow(Arc::clone(&keys), store.clone(), metrics.clone(), service.metrics.clone(), shutdown);
+        let (reader, counted) = (store.clone(), (metrics.clone(), service.metrics.clone()));
+        let follow = keys::follow(Arc::clone(&keys), reader, counted.0, counted.1, shutdown.clone());
         service.life.spawn("keys", follow);
         let room = Semaphore::new(config.in_flight_max);
-        Ok(Arc::new(Self { config, body_timeout, store, producer, metrics, service: service.clone(), keys, room }))
+        let service = service.clone();
+        let life = service.life.clone();
+        let api = Arc::new(Self {
+            config,
+            body_timeout,
+            acknowledge_timeout,
+            store,
+            producer,
+            registry,
+            metrics,
+            service,
+            keys,
+            room,
+        });
+        life.spawn("retired resources", resources::upkeep(Arc::clone(&api), shutdown));
+        Ok(api)
     }
 
     /// What an error of the store is to a caller.
@@ -97,6 +120,7 @@ impl Api {
 fn gated() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::with_openapi(document::base())
         .merge(whoami::routes())
+        .merge(resources::routes())
         .merge(times::routes())
         .merge(bookings::routes())
 }

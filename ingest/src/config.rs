@@ -8,6 +8,7 @@ use daybook_runtime::admin::AdminConfig;
 use daybook_runtime::config::{Faults, Tree};
 use daybook_runtime::kafka::KafkaConfig;
 use daybook_runtime::postgres::PostgresConfig;
+use daybook_runtime::registry::RegistryConfig;
 use daybook_runtime::service::ServiceConfig;
 use daybook_runtime::telemetry::LogConfig;
 use secrecy::SecretString;
@@ -24,6 +25,8 @@ pub struct Config {
     pub kafka: KafkaConfig,
     /// How to reach the store: the API answers from it. Webhooks do without.
     pub postgres: PostgresConfig,
+    /// How to reach the schema registry: what the API sends to the log itself has a schema.
+    pub registry: RegistryConfig,
     /// The administrative port.
     pub admin: AdminConfig,
     /// Logs.
@@ -86,6 +89,7 @@ impl Tree for Config {
     fn validate(&self, faults: &mut Faults) {
         self.kafka.validate(faults);
         self.postgres.validate(faults);
+        self.registry.validate(faults);
         self.log.validate(faults);
         let ingest = &self.ingest;
         let sized = (1..=BODY_MAX_BYTES).contains(&ingest.body_max_bytes);

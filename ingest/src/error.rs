@@ -11,6 +11,7 @@ use daybook_ingest_core::Refusal;
 use daybook_runtime::kafka::KafkaError;
 use daybook_runtime::postgres::StoreError;
 use daybook_runtime::prometheus;
+use daybook_runtime::registry::RegistryError;
 use serde::Serialize;
 
 use crate::body::BodyFault;
@@ -37,6 +38,9 @@ pub enum StartError {
     /// The store's address does not read.
     #[error("cannot use postgres.url")]
     Store(#[from] StoreError),
+    /// The schema registry's address does not read.
+    #[error("cannot use registry.url")]
+    Registry(#[from] RegistryError),
     /// Started twice on one registry.
     #[error("cannot register metrics")]
     Metrics(#[from] prometheus::Error),

@@ -25,8 +25,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use daybook_runtime::kafka::{Producer, ProducerSpec};
+use daybook_runtime::registry::Registry;
 use daybook_runtime::service::Service;
-use tokio::net::TcpListener;
 
 pub use api::ApiConfig;
 pub use config::{Config, IngestConfig, SourceConfig};
@@ -44,14 +44,16 @@ pub async fn start(config: Config, service: &Service) -> Result<SocketAddr, Star
     let spec = ProducerSpec { timeout: config.ingest.acknowledge_timeout, ..ProducerSpec::FRONT };
     let producer = Producer::start(&config.kafka, spec, &service.metrics)?;
     let listen = config.ingest.listen;
-    let listener = TcpListener::bind(listen).await.map_err(|source| StartError::Listen { listen, source })?;
+    let listener = server::listen(listen).map_err(|source| StartError::Listen { listen, source })?;
     let address = listener.local_addr().map_err(|source| StartError::Listen { listen, source })?;
 
     service.health.enter(kafka::COMPONENT, kafka::SILENCE_MAX);
     // Connects when it is first asked, so that webhooks come in whether or not the store is up.
     // Compiling a plan takes longer than any of the API's look-ups.
     let store = config.postgres.pool_with("daybook-ingest", &[("jit", "off")])?;
-    let api = Api::start(config.api, config.ingest.body_timeout, store, producer.clone(), service)?;
+    let registry = Registry::new(&config.registry, &service.metrics)?;
+    let times = (config.ingest.body_timeout, config.ingest.acknowledge_timeout);
+    let api = Api::start(config.api, times, store, producer.clone(), registry, service)?;
 
     let shutdown = service.life.shutdown().clone();
     let topic = sources.all().next().map(|source| source.topic.clone()).unwrap_or_default();

@@ -4,6 +4,8 @@
 //! header a minute. Whoever only holds connections loses them to whoever asks something (`idle.rs`).
 
 use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,6 +25,8 @@ use crate::descriptors;
 use crate::idle::Idle;
 use crate::metrics::IngestMetrics;
 
+/// The kernel's own limit (net.core.somaxconn) may be lower.
+const BACKLOG: u32 = 4_096;
 /// After a failed accept: usually no file descriptors are left, and some will be in a moment.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -38,6 +42,16 @@ impl Limits {
     pub const fn of(config: &IngestConfig) -> Self {
         Self { connections_max: config.connections_max, header_timeout: config.header_timeout }
     }
+}
+
+/// Listens. Those who come faster than they can be accepted wait in the kernel's queue, as many as there may be connections
+/// by default: whoever finds it full is not refused but left waiting for seconds.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // As everywhere: an address that was used a moment ago is not taken.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Serves until `shutdown`; then takes no more connections, lets the requests in flight finish, and ends.

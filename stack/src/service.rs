@@ -60,9 +60,7 @@ fn config(service: Service, part: Part, instance: &Instance) -> String {
     let store = format!("\n[postgres]\nurl = \"postgres://{role}@127.0.0.1:{postgres}/daybook\"\n");
     let stores = match service {
         Service::Receiver => String::new(),
-        // It publishes bytes as they came, and asks the registry nothing.
-        Service::Ingest => store,
-        Service::Normalizer | Service::Arbiter | Service::Propagator => {
+        Service::Ingest | Service::Normalizer | Service::Arbiter | Service::Propagator => {
             format!("\n[registry]\nurl = \"{}\"\n{store}", endpoints.registry_url)
         }
     };

@@ -34,7 +34,13 @@ impl World {
 
     /// A program whose key allows this and no more.
     pub async fn caller(&self, name: &str, scopes: &[&str]) -> Result<Program> {
-        let mut arguments = vec!["keys", "create", name, "--rate", "100000"];
+        self.caller_at(name, scopes, &["--rate", "100000"]).await
+    }
+
+    /// The same, with a rate of its own.
+    pub async fn caller_at(&self, name: &str, scopes: &[&str], rate: &[&str]) -> Result<Program> {
+        let mut arguments = vec!["keys", "create", name];
+        arguments.extend(rate);
         for scope in scopes {
             arguments.extend(["--scope", scope]);
         }
@@ -44,13 +50,14 @@ impl World {
         // Every process of ingest knows it within seconds.
         crate::wait::wait_until("the key to be known", std::time::Duration::from_secs(20), async || {
             let reply = program.get("/v1/key").await?;
-            crate::wait::not_yet(reply.status == StatusCode::OK, || format!("it is told {}", reply.status))
+            crate::wait::not_yet(reply.status != StatusCode::UNAUTHORIZED, || format!("it is told {}", reply.status))
         })
         .await?;
         Ok(program)
     }
 
-    fn program(&self, key: String) -> Program {
+    /// A program with this key, or with what it takes for one.
+    pub fn program(&self, key: String) -> Program {
         Program { http: self.http.clone(), url: self.endpoints.ingest_url.clone(), key }
     }
 }
@@ -69,6 +76,16 @@ impl Program {
     /// GET.
     pub async fn get(&self, path: &str) -> Result<Reply> {
         reply(self.request(Method::GET, path)).await
+    }
+
+    /// PUT, with a body of JSON.
+    pub async fn put(&self, path: &str, body: &Value) -> Result<Reply> {
+        reply(self.request(Method::PUT, path).json(body)).await
+    }
+
+    /// DELETE.
+    pub async fn delete(&self, path: &str) -> Result<Reply> {
+        reply(self.request(Method::DELETE, path)).await
     }
 
     /// POST, with a body of JSON.
@@ -91,6 +108,17 @@ pub async fn reply(request: RequestBuilder) -> Result<Reply> {
 }
 
 impl Reply {
+    /// A header, if it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// This reply, if the status is this one.
+    pub fn expect(self, status: u16) -> Result<Self> {
+        ensure!(self.status.as_u16() == status, "answered {}, not {status}: {}", self.status, self.body);
+        Ok(self)
+    }
+
     /// The body, if the status is this one.
     pub fn with(self, status: u16) -> Result<Value> {
         ensure!(self.status.as_u16() == status, "answered {}, not {status}: {}", self.status, self.body);

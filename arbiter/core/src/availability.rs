@@ -36,10 +36,11 @@ pub struct Asked {
     pub latest: Timestamp,
 }
 
-/// The slots of the search that are free, in order. They may overlap each other. None without rules.
+/// The slots of the search that are free, in order. They may overlap each other. None without rules, and none of a resource
+/// that is retired.
 pub fn availability(state: &State, asked: Asked, search: Search) -> Vec<Interval> {
     let mut slots = Vec::new();
-    let Some(rules) = state.rules() else { return slots };
+    let Some(rules) = state.rules().filter(|rules| !rules.retired) else { return slots };
     let first = asked.latest.plus(rules.notice);
     let last = rules.window.map_or(Timestamp::MAX, |window| asked.earliest.plus(window));
     let own: Vec<BookingId> = search.moving.into_iter().collect();

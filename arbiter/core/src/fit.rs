@@ -105,6 +105,9 @@ pub(crate) fn next_free(
     wanted: Interval,
     own: Own<'_>,
 ) -> Result<Vec<Interval>, Missing> {
+    if rules.retired {
+        return Ok(Vec::new());
+    }
     let between = rules.buffer_before + rules.buffer_after;
     let length = wanted.length();
     let mut from = wanted.start().max(now.plus(rules.notice));

@@ -1,4 +1,4 @@
-//! The rules that look at a claim alone: past, notice, window and hours.
+//! The rules that look at a claim alone: retired, past, notice, window and hours.
 
 use std::time::Duration;
 
@@ -12,6 +12,10 @@ use daybook_domain::{Basis, Interval, Rejection, Request, Rule, Rules, Timestamp
 /// source's own clock (never later than the log) for what it has promised already. A delivery that comes late does not
 /// turn a timely booking into an untimely one.
 pub(crate) fn broken(rules: &Rules, now: Timestamp, request: &Request, wanted: Interval) -> Option<Rejection> {
+    // Before all others, because no other time would do.
+    if rules.retired {
+        return Some(Rejection::Policy(Rule::Retired));
+    }
     let asked_at = match request.basis {
         Basis::Asked => now,
         Basis::Promised => request.sourced_at.unwrap_or(request.received_at).min(now),

@@ -163,6 +163,7 @@ impl<'a> Line<'a> {
         rules.buffer_after = time("after").unwrap_or_default();
         rules.notice = time("notice").unwrap_or_default();
         rules.window = time("window");
+        rules.retired = self.option("retired").is_some();
         if let Some((from, to)) = self.option("weekdays").and_then(|hours| hours.split_once('-')) {
             let at = |text: &str| 60 * text.parse::<u16>().expect("an hour");
             let days = [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri];

@@ -70,6 +70,7 @@ fn rules(dice: &mut Dice) -> Rules {
         notice: minutes(dice.pick(&[0, 0, 0, 0, 600])),
         window: dice.pick(&[None, None, None, None, Some(minutes(3 * 24 * 60))]),
         hours: if dice.chance(1_000) { week.to_vec() } else { Vec::new() },
+        retired: false,
     }
 }
 

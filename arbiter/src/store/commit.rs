@@ -80,17 +80,18 @@ async fn resources(connection: &mut PgConnection, from: &Position, decided: &Dec
     // Two statements rather than ON CONFLICT, which would draw a number of the identity column at every update.
     const UPDATE: &str = "UPDATE resource r SET version = n.version, display_time_zone = n.zone,
              replacement_wait_ms = n.wait, capacity = n.capacity, buffer_before_ms = n.before, buffer_after_ms = n.after,
-             notice_ms = n.notice, window_ms = n.ahead, hours = n.hours, epoch = $12
+             notice_ms = n.notice, window_ms = n.ahead, hours = n.hours, retired = n.retired, epoch = $12
          FROM (SELECT n.*, (SELECT ctid FROM resource r WHERE r.resource_id = n.id) AS place
                FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::integer[], $6::bigint[], $7::bigint[],
-                   $8::bigint[], $9::bigint[], $10::jsonb[])
-                   AS n(id, version, zone, wait, capacity, before, after, notice, ahead, hours)
+                   $8::bigint[], $9::bigint[], $10::jsonb[], $13::boolean[])
+                   AS n(id, version, zone, wait, capacity, before, after, notice, ahead, hours, retired)
                OFFSET 0) AS n
          WHERE r.ctid = n.place AND r.partition = $11";
     const INSERT: &str = "INSERT INTO resource (resource_id, version, display_time_zone, replacement_wait_ms, capacity,
-             buffer_before_ms, buffer_after_ms, notice_ms, window_ms, hours, partition, epoch)
+             buffer_before_ms, buffer_after_ms, notice_ms, window_ms, hours, retired, partition, epoch)
          SELECT n.*, $11, $12 FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::integer[],
-             $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::jsonb[]) AS n";
+             $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::jsonb[],
+             $13::boolean[]) AS n";
     for (stored, sql) in [(true, UPDATE), (false, INSERT)] {
         let changed: Vec<_> = decided.resources.iter().filter(|resource| resource.stored == stored).collect();
         if changed.is_empty() {
@@ -113,6 +114,7 @@ async fn resources(connection: &mut PgConnection, from: &Position, decided: &Dec
             .bind(hours.collect::<Vec<_>>())
             .bind(from.partition)
             .bind(from.epoch)
+            .bind(changed.iter().map(|r| r.rules.retired).collect::<Vec<_>>())
             .execute(&mut *connection)
             .await?;
     }

@@ -12,11 +12,11 @@ use crate::config::Config;
 use crate::connect::{self, Role};
 use crate::failure::Failure;
 use crate::input;
-use crate::nearest;
 use crate::out::{self, Out};
 use crate::person;
 use crate::store::{self, NewKey};
 use crate::text;
+use daybook_resources::nearest;
 
 /// See [`crate::args`].
 #[derive(Debug, clap::Args)]

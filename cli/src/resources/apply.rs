@@ -3,26 +3,22 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use daybook_domain::{Basis, Expected, Operation, Request, RequestId, SourceName, topics};
+use daybook_domain::{Request, SourceName, topics};
+use daybook_resources::{Definition, Fault, store};
 use daybook_runtime::clock;
 use daybook_runtime::kafka::Outgoing;
 use daybook_wire::{Headers, SCHEMAS, encode_request, frame};
 use sqlx::PgPool;
 use tokio::time::Instant;
 
-use super::describe;
-use super::file::{self, Definition, Fault};
 use super::plan::{self, Change, RulesChange};
 use crate::config::Config;
 use crate::connect;
 use crate::failure::Failure;
 use crate::input;
-use crate::nearest::hint;
 use crate::out::{Out, note};
-use crate::store;
+use daybook_resources::nearest::hint;
 
-/// Where the ids of these requests come from.
-const EVENT_SOURCE: &str = "/daybook/resources";
 /// How often the store is asked for a decision.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -82,7 +78,7 @@ pub fn load(path: &Path) -> Result<Vec<Definition>, Failure> {
     let bytes = input::read(path)?;
     let text =
         String::from_utf8(bytes).map_err(|_| Failure::input(format!("{}: is not UTF-8 text", path.display())))?;
-    match file::read(&text) {
+    match daybook_resources::read(&text) {
         Ok(definitions) => Ok(definitions),
         Err(faults) => refuse(path, &faults).map(|()| Vec::new()),
     }
@@ -129,36 +125,15 @@ async fn define(changes: &[&Change<'_>], config: &Config, pool: &PgPool, timeout
     Ok(())
 }
 
-/// The request for a change. Its id is derived from the change and the version it starts from, so that the same change
-/// run twice is the same request; only one that was refused is asked anew.
+/// The request for a change.
 async fn request(change: &Change<'_>, pool: &PgPool) -> Result<Request, Failure> {
     let Definition { id, rules, .. } = change.definition;
     let version = match &change.rules {
         RulesChange::None | RulesChange::New => 0,
         RulesChange::From { version, .. } => *version,
     };
-    let event_id = format!("{id}@{version}:{}", describe::fingerprint(rules));
-    let mut item = 0;
-    let request_id = loop {
-        let request_id = RequestId::derive(EVENT_SOURCE, &event_id, item);
-        let decided = store::decided(pool, request_id).await;
-        match decided.map_err(|error| connect::Role::Ingest.explain("read decisions", &error))? {
-            Some((outcome, _)) if outcome == "rejected" => item += 1,
-            Some(_) | None => break request_id,
-        }
-    };
-    Ok(Request {
-        request_id,
-        resource: id.clone(),
-        source: SourceName::daybook(),
-        event_id,
-        basis: Basis::Asked,
-        expected: Expected::default(),
-        digest: None,
-        sourced_at: None,
-        received_at: clock::now(),
-        operation: Operation::Define(rules.clone()),
-    })
+    let request = store::open_request(pool, id, rules, version, clock::now()).await;
+    request.map_err(|error| connect::Role::Ingest.explain("read decisions", &error))
 }
 
 async fn send(requests: &[Request], config: &Config) -> Result<(), Failure> {

@@ -3,23 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use daybook_domain::Rules;
+use daybook_resources::{Definition, Fault, Stored, describe};
 
-use super::describe;
-use super::file::{Definition, Fault, Mirror};
 use crate::table;
-
-/// A resource as the store has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
-    /// Rises with every change of its timeline or its rules.
-    pub version: u64,
-    /// Its rules.
-    pub rules: Rules,
-    /// Source and alias.
-    pub aliases: BTreeSet<(String, String)>,
-    /// Which systems mirror it.
-    pub targets: BTreeMap<String, Mirror>,
-}
 
 /// What is to change for one resource.
 #[derive(Debug)]
@@ -144,10 +130,10 @@ pub fn render(changes: &[Change<'_>]) -> String {
 mod tests {
     use std::time::Duration;
 
+    use daybook_resources::{Mirror, read};
     use expect_test::expect;
 
     use super::*;
-    use crate::resources::file::read;
 
     fn definitions() -> Vec<Definition> {
         let text = r#"
@@ -199,6 +185,7 @@ mod tests {
               notice            none
               window            no limit
               hours             always
+              retired           no
         "#]]
         .assert_eq(&render(&plan(&definitions(), &stored())));
     }

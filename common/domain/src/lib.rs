@@ -6,6 +6,7 @@
 //! Absent on purpose: I/O, clocks, randomness, wire formats (`daybook-wire` converts both ways) and rules
 //! (`arbiter-core` decides).
 
+mod alias;
 mod booking;
 mod decision;
 mod ids;
@@ -18,6 +19,7 @@ mod time;
 pub mod topics;
 mod version;
 
+pub use alias::normal_alias;
 pub use booking::{Attendee, BookingKind, BookingState, Content, ContentDigest, Elsewhere, Shadow, Sight, Standing};
 pub use decision::{Decision, Outcome, Rejection, Unchanged, Wanted, Winner};
 pub use ids::{BookingId, ContactId, Identity, RequestId, SourceKey, Tag};

@@ -26,6 +26,9 @@ pub struct Rules {
     /// When bookings may be, in the resource's zone, by day and time; empty for always. A booking must lie inside one
     /// stretch of them; stretches that touch or overlap are one.
     pub hours: Vec<Hours>,
+    /// Whether it takes no new bookings any more, and none is moved on it. What stands can still be confirmed, changed and
+    /// cancelled.
+    pub retired: bool,
 }
 
 /// A stretch of one weekday.
@@ -50,6 +53,8 @@ pub enum Rule {
     Window,
     /// [`Rules::hours`].
     Hours,
+    /// [`Rules::retired`].
+    Retired,
 }
 
 impl Rule {
@@ -60,6 +65,7 @@ impl Rule {
             Self::Notice => "notice",
             Self::Window => "window",
             Self::Hours => "hours",
+            Self::Retired => "retired",
         }
     }
 }
@@ -90,6 +96,7 @@ impl Rules {
             notice: Duration::ZERO,
             window: None,
             hours: Vec::new(),
+            retired: false,
         }
     }
 }

@@ -9,7 +9,7 @@ use sqlx::types::Json;
 
 /// The columns that [`RulesColumns`] reads, of a table that goes by `r`.
 pub const RULES_COLUMNS: &str = "r.resource_id, r.version, r.display_time_zone, r.replacement_wait_ms, r.capacity, \
-    r.buffer_before_ms, r.buffer_after_ms, r.notice_ms, r.window_ms, r.hours";
+    r.buffer_before_ms, r.buffer_after_ms, r.notice_ms, r.window_ms, r.hours, r.retired";
 
 /// One row of `resource`: its rules.
 #[derive(Debug, sqlx::FromRow)]
@@ -24,6 +24,7 @@ pub struct RulesColumns {
     notice_ms: i64,
     window_ms: Option<i64>,
     hours: Json<Vec<HoursColumn>>,
+    retired: bool,
 }
 
 /// A stretch of `resource.hours`.
@@ -67,6 +68,7 @@ impl RulesColumns {
             notice: span(self.notice_ms)?,
             window: self.window_ms.map(span).transpose()?,
             hours: hours.collect::<Result<_, StoreError>>()?,
+            retired: self.retired,
         };
         Ok((self.resource_id.parse().map_err(|_| bad())?, u64::try_from(self.version).map_err(|_| bad())?, rules))
     }

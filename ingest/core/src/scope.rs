@@ -165,6 +165,16 @@ impl Scopes {
         all.into_iter().chain(read).collect()
     }
 
+    /// The resources that it may see: what `may_see_times` says, for a query.
+    pub fn visible(&self) -> Vec<Resources> {
+        let all = self.is_admin().then_some(Resources::All);
+        let seen = self.0.iter().filter_map(|scope| match scope {
+            Scope::Read(resources) | Scope::Request(resources) => Some(resources.clone()),
+            Scope::Admin | Scope::Source(_) => None,
+        });
+        all.into_iter().chain(seen).collect()
+    }
+
     fn any(&self, allows: impl Fn(&Scope) -> bool) -> bool {
         self.is_admin() || self.0.iter().any(allows)
     }
@@ -193,6 +203,7 @@ mod tests {
         assert!(scopes.speaks_for(&"crm".parse().expect("a name")));
         assert!(!scopes.speaks_for(&"shop".parse().expect("a name")) && !scopes.is_admin());
         assert_eq!(scopes.readable(), [Resources::One(resource("room-7"))]);
+        assert_eq!(scopes.visible().len(), 2);
     }
 
     #[test]

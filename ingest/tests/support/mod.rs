@@ -11,6 +11,7 @@ use daybook_runtime::admin::AdminConfig;
 use daybook_runtime::clock;
 use daybook_runtime::kafka::{KafkaConfig, Record, read_all};
 use daybook_runtime::postgres::PostgresConfig;
+use daybook_runtime::registry::RegistryConfig;
 use daybook_runtime::service::Service;
 use daybook_runtime::telemetry::{LogConfig, LogFormat};
 use daybook_wire::standard_webhooks;
@@ -118,7 +119,8 @@ fn config(kafka: KafkaConfig) -> Config {
     };
     Config {
         kafka,
-        // Nobody listens there: webhooks need no store.
+        // Nobody listens at either: webhooks need neither.
+        registry: RegistryConfig { url: "http://127.0.0.1:1".to_owned(), username: None, password: None },
         postgres: PostgresConfig {
             url: "postgres://daybook_ingest@127.0.0.1:1/daybook".to_owned(),
             password: None,

@@ -100,13 +100,14 @@
 
 use chrono_tz::Tz;
 use daybook_ask::zone;
-use daybook_domain::{Basis, BookingId, CancelKind, Expected, Interval, SourceVersion, Tag, Timestamp, TimestampError};
+use daybook_domain::{
+    Basis, BookingId, CancelKind, Expected, Interval, SourceVersion, Tag, Timestamp, TimestampError, normal_alias,
+};
 
 use crate::contact;
 use crate::draft::{Address, Ask, Draft, Entry, Person, Place, Scope, Shown, Wish, interval};
 use crate::json::{Node, Object};
 use crate::path::Drift;
-use crate::place::normal_alias;
 use crate::reject::{Fault, RejectReason};
 
 const BODY: &[&str] = &["events"];

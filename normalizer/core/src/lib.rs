@@ -25,6 +25,6 @@ mod reject;
 mod source;
 
 pub use contact::{ContactKey, ContactKeyError};
-pub use place::{Fate, IgnoredReason, Item, Known, KnownBooking, Normalized, normal_alias, normalize};
+pub use place::{Fate, IgnoredReason, Item, Known, KnownBooking, Normalized, normalize};
 pub use reject::{Reject, RejectReason};
 pub use source::{Parsed, Questions, RawEvent, parse};

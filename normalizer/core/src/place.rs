@@ -310,12 +310,6 @@ impl Placing<'_> {
     }
 }
 
-/// An alias as it is stored and looked up: an e-mail address is one address however it was typed; everything else is
-/// taken to the letter.
-pub fn normal_alias(alias: &str) -> String {
-    if alias.contains('@') && !alias.contains('/') { alias.to_lowercase() } else { alias.to_owned() }
-}
-
 fn unknown_resource(place: &Place) -> Reject {
     let problem = "no resource has this alias at this source; add it to the resource's aliases, then replay";
     Fault::new(RejectReason::UnknownResource, &place.path, problem).at(Some(place.item))

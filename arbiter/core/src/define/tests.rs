@@ -28,6 +28,48 @@ fn the_same_rules_again_are_a_duplicate_and_no_wait_is_a_plain_cancellation() {
 }
 
 #[test]
+fn a_retired_resource_takes_no_new_booking_and_what_stands_can_be_changed_and_cancelled() {
+    check(
+        "
+        0 book a 60-90 v=1
+        0 hold h 120-150 ttl=60
+        1 define retired=yes
+        1 define retired=yes
+        2 book b 200-230
+        2 hold c 200-230 ttl=10 asked
+        2 move a a2 200-230 v=2 asked
+        3 confirm h
+        3 update a title=2 v=3
+        3 google: busy g 300-330
+        4 cancel a v=4
+        5 define wait=15
+        6 book b 200-230
+        ",
+        expect![[r#"
+            0 book a 60-90 v=1 => confirmed
+            0 hold h 120-150 ttl=60 => held
+            1 define retired=yes => defined
+            1 define retired=yes => unchanged duplicate
+            2 book b 200-230 => rejected policy retired
+            2 hold c 200-230 ttl=10 asked => rejected policy retired
+            2 move a a2 200-230 v=2 asked => rejected policy retired
+            3 confirm h => confirmed
+            3 update a title=2 v=3 => updated
+            3 google: busy g 300-330 => observed
+            4 cancel a v=4 => cancelled
+            5 define wait=15 => defined
+            6 book b 200-230 => confirmed
+            --
+            a cancelled 60-90 version 3
+            b confirmed 200-230 version 1
+            g busy confirmed 300-330 version 1
+            h confirmed 120-150 version 2
+            resource version 8
+        "#]],
+    );
+}
+
+#[test]
 fn a_resource_without_rules_cannot_be_booked() {
     let state = State::new(resource());
     for line in ["0 book a 60-90", "0 cancel a", "0 google: busy g 60-90"] {

@@ -104,7 +104,7 @@ proptest! {
                 Outcome::Rejected(
                     Rejection::Past
                     | Rejection::Conflict(_)
-                    | Rejection::Policy(Rule::Notice | Rule::Window | Rule::Hours)
+                    | Rejection::Policy(Rule::Notice | Rule::Window | Rule::Hours | Rule::Retired)
                 )
             ));
             if !stays {

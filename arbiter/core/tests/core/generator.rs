@@ -139,12 +139,13 @@ pub struct Setting {
     /// Days from the story's, half-hours from its beginning, half-hours long.
     pub hours: Vec<(i64, i64, i64)>,
     pub is_nowhere: bool,
+    pub is_retired: bool,
 }
 
 pub fn any_story(events: std::ops::Range<usize>) -> impl Strategy<Value = Story> {
     (0..DAYS.len(), any_setting(), vec(any_event(), events)).prop_map(|(day, rules, events)| Story {
         day,
-        rules: Setting { is_nowhere: false, ..rules },
+        rules: Setting { is_nowhere: false, is_retired: false, ..rules },
         events,
     })
 }
@@ -240,8 +241,9 @@ fn any_setting() -> impl Strategy<Value = Setting> {
         select(&[0, 15, 15, 40][..]),
         hours,
         prop::bool::weighted(0.05),
+        prop::bool::weighted(0.1),
     )
-        .prop_map(|(capacity, (before, after), notice, window, wait, hours, is_nowhere)| Setting {
+        .prop_map(|(capacity, (before, after), notice, window, wait, hours, is_nowhere, is_retired)| Setting {
             capacity,
             before,
             after,
@@ -250,6 +252,7 @@ fn any_setting() -> impl Strategy<Value = Setting> {
             wait,
             hours,
             is_nowhere,
+            is_retired,
         })
 }
 
@@ -345,6 +348,7 @@ impl Setting {
             notice: minutes(self.notice),
             window: self.window.map(minutes),
             hours: hours.collect(),
+            retired: self.is_retired,
         }
     }
 }

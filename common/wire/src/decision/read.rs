@@ -106,6 +106,7 @@ fn read_rule(rule: Option<RuleRecord>) -> Result<Rule, WireError> {
         Some(RuleRecord::Notice) => Rule::Notice,
         Some(RuleRecord::Window) => Rule::Window,
         Some(RuleRecord::Hours) => Rule::Hours,
+        Some(RuleRecord::Retired) => Rule::Retired,
         Some(RuleRecord::Unknown) => return Err(WireError::field("rule", "is UNKNOWN to this version")),
     })
 }

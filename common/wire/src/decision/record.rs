@@ -84,6 +84,7 @@ pub(super) enum RuleRecord {
     Notice,
     Window,
     Hours,
+    Retired,
 }
 
 #[derive(Serialize, Deserialize)]

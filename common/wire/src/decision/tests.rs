@@ -87,6 +87,7 @@ fn rules() -> Rules {
         notice: std::time::Duration::from_secs(3_600),
         window: Some(std::time::Duration::from_secs(86_400)),
         hours: vec![Hours { day: Weekday::Mon, from: 540, to: 1_440 }],
+        retired: true,
         ..Rules::new("Europe/Berlin".to_owned())
     }
 }
@@ -158,6 +159,7 @@ fn every_outcome_survives_the_wire() {
         Outcome::Rejected(Rejection::Policy(Rule::Notice)),
         Outcome::Rejected(Rejection::Policy(Rule::Window)),
         Outcome::Rejected(Rejection::Policy(Rule::Hours)),
+        Outcome::Rejected(Rejection::Policy(Rule::Retired)),
         Outcome::Rejected(Rejection::ConflictByStore),
         Outcome::Rejected(Rejection::Undecodable),
         Outcome::Rejected(Rejection::Internal),
@@ -269,4 +271,4 @@ fn the_bytes_of_a_decision_are_pinned() {
     assert_eq!(hex::encode(sha2::Sha256::digest(&datum)), PINNED);
 }
 
-const PINNED: &str = "f31cb860e581e04092ec01bd18aef78fd91157bf2a7b86f07bd5db7e21bd73e7";
+const PINNED: &str = "c4d0394f33ea5035840694c0f1e99c31bcc1f9860aa46542a95cf852ac62de18";

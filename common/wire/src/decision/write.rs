@@ -103,6 +103,7 @@ fn rule(outcome: &Outcome) -> Option<RuleRecord> {
         Rule::Notice => RuleRecord::Notice,
         Rule::Window => RuleRecord::Window,
         Rule::Hours => RuleRecord::Hours,
+        Rule::Retired => RuleRecord::Retired,
     })
 }
 

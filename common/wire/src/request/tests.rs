@@ -90,6 +90,7 @@ fn rules() -> Rules {
         notice: Rules::AHEAD_MAX,
         window: Some(Rules::AHEAD_MAX),
         hours: days.map(|day| Hours { day, from: 0, to: 1_440 }).to_vec(),
+        retired: true,
     }
 }
 

@@ -22,6 +22,7 @@ pub(crate) struct RulesRecord {
     pub notice_ms: i64,
     pub window_ms: Option<i64>,
     pub hours: Vec<HoursRecord>,
+    pub retired: bool,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -56,6 +57,7 @@ impl From<&Rules> for RulesRecord {
             notice_ms: millis(rules.notice),
             window_ms: rules.window.map(millis),
             hours: rules.hours.iter().map(HoursRecord::from).collect(),
+            retired: rules.retired,
         }
     }
 }
@@ -81,6 +83,7 @@ impl RulesRecord {
             notice: span("rules.notice_ms", self.notice_ms, Rules::AHEAD_MAX)?,
             window: self.window_ms.map(|window| span("rules.window_ms", window, Rules::AHEAD_MAX)).transpose()?,
             hours: self.hours.into_iter().map(HoursRecord::read).collect::<Result<_, _>>()?,
+            retired: self.retired,
         })
     }
 }

@@ -65,6 +65,9 @@ pub fn units(rules: &Rules, spans: &[Obstacle], wanted: Interval) -> Result<Vec<
 
 /// What the rules say of a claim, whoever else has the time.
 pub fn forbidden(rules: &Rules, now: Timestamp, request: &Request, wanted: Interval) -> Option<Rejection> {
+    if rules.retired {
+        return Some(Rejection::Policy(Rule::Retired));
+    }
     let asked_at = match request.basis {
         Basis::Asked if wanted.start() < now => return Some(Rejection::Past),
         Basis::Asked => now,
@@ -86,6 +89,9 @@ pub fn forbidden(rules: &Rules, now: Timestamp, request: &Request, wanted: Inter
 
 /// The soonest three that are free, none over another, within 60 days of the earliest that could be.
 pub fn next_free(rules: &Rules, spans: &[Obstacle], now: Timestamp, wanted: Interval) -> Vec<Interval> {
+    if rules.retired {
+        return Vec::new();
+    }
     // Most often they are soon.
     let soon = free_within(days(8), rules, spans, now, wanted);
     if soon.len() == 3 { soon } else { free_within(days(60), rules, spans, now, wanted) }

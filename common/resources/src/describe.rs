@@ -4,13 +4,22 @@ use std::time::Duration;
 
 use daybook_domain::Rules;
 
-use super::hours;
+use crate::hours;
 
 /// Every rule, by its key in the file. Two rules that read the same are the same.
-pub fn rules(rules: &Rules) -> [(&'static str, String); 8] {
+pub fn rules(rules: &Rules) -> [(&'static str, String); 9] {
     // Taken apart, so that a rule which comes later cannot be forgotten here.
-    let Rules { display_time_zone, replacement_wait, capacity, buffer_before, buffer_after, notice, window, hours } =
-        rules;
+    let Rules {
+        display_time_zone,
+        replacement_wait,
+        capacity,
+        buffer_before,
+        buffer_after,
+        notice,
+        window,
+        hours,
+        retired,
+    } = rules;
     [
         ("time_zone", display_time_zone.clone()),
         ("replacement_wait", span(*replacement_wait)),
@@ -20,6 +29,7 @@ pub fn rules(rules: &Rules) -> [(&'static str, String); 8] {
         ("notice", span(*notice)),
         ("window", window.map_or_else(|| "no limit".to_owned(), span)),
         ("hours", hours::show(hours)),
+        ("retired", if *retired { "yes" } else { "no" }.to_owned()),
     ]
 }
 

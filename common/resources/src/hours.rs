@@ -1,7 +1,5 @@
 //! Opening hours as people write and read them: `mon-fri`, `09:00-12:00`. Pure.
 
-use std::fmt::Write as _;
-
 use chrono::Weekday;
 use daybook_domain::Hours;
 
@@ -82,7 +80,16 @@ pub fn show(hours: &[Hours]) -> String {
     if hours.is_empty() {
         return "always".to_owned();
     }
-    let mut groups: Vec<(&str, &str, String)> = Vec::new();
+    let group = |(days, times): (String, Vec<String>)| format!("{days} {}", times.join(" "));
+    stretches(hours).into_iter().map(group).collect::<Vec<_>>().join(", ")
+}
+
+/// Days, and when it is open on each of them: `mon-fri`, `09:00-12:00`.
+pub type Stretches = Vec<(String, Vec<String>)>;
+
+/// The same taken apart, as a file takes it.
+pub fn stretches(hours: &[Hours]) -> Stretches {
+    let mut groups: Vec<(&str, &str, Vec<String>)> = Vec::new();
     let mut last_shown = None;
     for (number, (day, name, _)) in DAYS.iter().enumerate() {
         let times = of_day(hours, *day);
@@ -96,19 +103,14 @@ pub fn show(hours: &[Hours]) -> String {
         }
         last_shown = Some(number);
     }
-    let group = |(first, last, times): &(&str, &str, String)| {
-        if first == last { format!("{first}{times}") } else { format!("{first}-{last}{times}") }
-    };
-    groups.iter().map(group).collect::<Vec<_>>().join(", ")
+    let days = |first: &str, last: &str| if first == last { first.to_owned() } else { format!("{first}-{last}") };
+    groups.into_iter().map(|(first, last, times)| (days(first, last), times)).collect()
 }
 
-/// The stretches of a day, each after a blank.
-fn of_day(hours: &[Hours], day: Weekday) -> String {
-    hours.iter().filter(|hours| hours.day == day).fold(String::new(), |mut text, hours| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, " {}-{}", clock(hours.from), clock(hours.to));
-        text
-    })
+/// The stretches of a day.
+fn of_day(hours: &[Hours], day: Weekday) -> Vec<String> {
+    let of_day = hours.iter().filter(|hours| hours.day == day);
+    of_day.map(|hours| format!("{}-{}", clock(hours.from), clock(hours.to))).collect()
 }
 
 fn clock(minute: u16) -> String {

@@ -1,13 +1,17 @@
-//! Resources, their aliases and their targets.
+//! Resources, their aliases and their targets, in the store. Of a resource's rules nothing is written here: the arbiter does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daybook_domain::{RequestId, Rules};
+use chrono::{DateTime, Utc};
+use daybook_domain::{Request, RequestId, ResourceId, Rules, Timestamp};
 use daybook_rows::{RULES_COLUMNS, RulesColumns};
+use daybook_runtime::postgres::StoreError;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row};
 
-use super::Result;
-use crate::resources::{Definition, Mirror, Stored, sorted};
+use crate::hours::sorted;
+use crate::{Definition, Mirror, Stored, request};
+
+type Result<T> = std::result::Result<T, StoreError>;
 
 /// The resources of these ids, as far as they exist.
 pub async fn resources(pool: &PgPool, ids: &[String]) -> Result<BTreeMap<String, Stored>> {
@@ -62,6 +66,24 @@ pub async fn alias_owners(pool: &PgPool, aliases: &[(String, String)]) -> Result
 pub async fn decided(pool: &PgPool, request: RequestId) -> Result<Option<(String, Option<String>)>> {
     let row = sqlx::query_as("SELECT outcome, reason FROM decision WHERE request_id = $1 ORDER BY seq LIMIT 1");
     Ok(row.bind(request.uuid()).fetch_optional(pool).await?)
+}
+
+/// The request for these rules that is to be sent: the one of this change, or the next one after it was refused.
+pub async fn open_request(
+    pool: &PgPool,
+    id: &ResourceId,
+    rules: &Rules,
+    version: u64,
+    now: Timestamp,
+) -> Result<Request> {
+    let mut refused = 0;
+    loop {
+        let request = request(id, rules, version, refused, now);
+        match decided(pool, request.request_id).await? {
+            Some((outcome, _)) if outcome == "rejected" => refused += 1,
+            Some(_) | None => return Ok(request),
+        }
+    }
 }
 
 /// Makes the aliases and targets of these resources what the file says; all of them or none.
@@ -130,4 +152,60 @@ async fn put_what_is_wanted(connection: &mut PgConnection, definition: &Definiti
 
 fn aliases(definition: &Definition) -> (Vec<&str>, Vec<&str>) {
     definition.aliases.keys().map(|(source, alias)| (source.as_str(), alias.as_str())).unzip()
+}
+
+/// The ids of resources that are not retired and fit one of these patterns of LIKE, after `after`, in their order.
+pub async fn visible(pool: &PgPool, patterns: &[String], after: &str, limit: i64) -> Result<Vec<String>> {
+    let ids = sqlx::query_scalar(
+        "SELECT resource_id FROM resource WHERE NOT retired AND resource_id LIKE ANY($1) AND resource_id > $2
+         ORDER BY resource_id LIMIT $3",
+    );
+    Ok(ids.bind(patterns).bind(after).bind(limit).fetch_all(pool).await?)
+}
+
+/// How many bookings stand on a resource that are not over, and until when; none if none does.
+pub async fn standing(pool: &PgPool, id: &ResourceId) -> Result<Option<(u64, Timestamp)>> {
+    // By the constraint's index, which knows what stands.
+    let (bookings, until): (i64, Option<DateTime<Utc>>) = sqlx::query_as(
+        "SELECT count(*), max(b.end_time) FROM resource r JOIN booking b
+           ON booking_box(b.resource_no, b.unit, b.start_time, b.end_time)
+              && resource_box(r.resource_no, clock_timestamp(), NULL)
+         WHERE r.resource_id = $1 AND b.kind = 'booking' AND b.status IN ('held', 'confirmed', 'awaiting')",
+    )
+    .bind(id.as_str())
+    .fetch_one(pool)
+    .await?;
+    let until =
+        until.map(|time| time.try_into().map_err(|_| StoreError::Corrupt("end_time".to_owned()))).transpose()?;
+    Ok(until.map(|until| (u64::try_from(bookings).unwrap_or(0), until)))
+}
+
+/// Lets the names and targets of retired resources go, of one or of all, where no booking stands that is not over; a target
+/// only when no delivery is on its way there. Says how many.
+pub async fn let_go(pool: &PgPool, id: Option<&ResourceId>) -> Result<u64> {
+    let id = id.map(ResourceId::as_str);
+    let names = sqlx::query(
+        "DELETE FROM resource_alias a USING resource r
+         WHERE r.resource_id = a.resource_id AND r.retired AND ($1::text IS NULL OR r.resource_id = $1)
+           AND NOT EXISTS (
+               SELECT FROM booking b
+               WHERE booking_box(b.resource_no, b.unit, b.start_time, b.end_time)
+                     && resource_box(r.resource_no, clock_timestamp(), NULL)
+                 AND b.kind = 'booking' AND b.status IN ('held', 'confirmed', 'awaiting'))",
+    );
+    let names = names.bind(id).execute(pool).await?.rows_affected();
+    let targets = sqlx::query(
+        "DELETE FROM resource_target t USING resource r
+         WHERE r.resource_id = t.resource_id AND r.retired AND ($1::text IS NULL OR r.resource_id = $1)
+           AND NOT EXISTS (
+               SELECT FROM booking b
+               WHERE booking_box(b.resource_no, b.unit, b.start_time, b.end_time)
+                     && resource_box(r.resource_no, clock_timestamp(), NULL)
+                 AND b.kind = 'booking' AND b.status IN ('held', 'confirmed', 'awaiting'))
+           AND NOT EXISTS (
+               SELECT FROM delivery d
+               WHERE d.target = t.target AND d.resource_id = t.resource_id AND d.applied_version < d.desired_version
+                 AND d.parked_reason IS NULL)",
+    );
+    Ok(names + targets.bind(id).execute(pool).await?.rows_affected())
 }

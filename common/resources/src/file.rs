@@ -1,6 +1,6 @@
-//! `resources.yaml`: what it may say. Pure.
+//! `resources.yaml`, and the body of a `PUT`: what they may say. Pure.
 //!
-//! Owns: that every fault of a file is reported at once, each at its position and with the way to mend it; and that
+//! Owns: that every fault is reported at once, each at its position and with the way to mend it; and that
 //! what comes out is sound, so that nothing after this needs to look again.
 
 mod rules;
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
-use daybook_domain::{ResourceId, Rules, SourceName, TargetName};
+use daybook_domain::{ResourceId, Rules, SourceName, TargetName, normal_alias};
 use serde_norway::{Mapping, Value};
 
 use crate::nearest::hint;
@@ -52,6 +52,13 @@ pub struct Fault {
     pub problem: String,
 }
 
+impl Fault {
+    /// What is wrong, and what would be right, apart. Where the text says only what must be, that is the fix.
+    pub fn parts(&self) -> (&str, &str) {
+        self.problem.split_once("; ").unwrap_or(("is not as it must be", &self.problem))
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.at, self.problem)
@@ -69,6 +76,34 @@ pub fn read(text: &str) -> Result<Vec<Definition>, Vec<Fault>> {
         }
     };
     if reader.faults.is_empty() { Ok(definitions) } else { Err(reader.faults) }
+}
+
+/// Reads one resource, `id`, from JSON: the same keys as in a file. Its own id may stand there too.
+pub fn read_one(id: &ResourceId, json: &[u8]) -> Result<Definition, Vec<Fault>> {
+    let fault = |at: &str, problem: String| Err(vec![Fault { at: at.to_owned(), problem }]);
+    let mut map = match serde_json::from_slice::<Value>(json) {
+        Ok(Value::Mapping(map)) => map,
+        Ok(other) => return fault("(body)", format!("must be a JSON object, not {}", kind(&other))),
+        Err(error) => return fault("(body)", format!("does not read ({error}); send one JSON object in UTF-8")),
+    };
+    let mut reader = Reader::default();
+    let own = Value::String(id.to_string());
+    match map.insert("id".into(), own.clone()) {
+        Some(named) if named != own => reader.fault(".id", "is not the id in the address; leave it out"),
+        Some(_) | None => {}
+    }
+    match reader.resource("", &Value::Mapping(map)) {
+        Some(mut definition) if reader.faults.is_empty() => {
+            definition.aliases.values_mut().for_each(|at| *at = bare(at));
+            Ok(definition)
+        }
+        Some(_) | None => Err(reader.faults.into_iter().map(|fault| Fault { at: bare(&fault.at), ..fault }).collect()),
+    }
+}
+
+/// A position in a body: there is nothing before its first name.
+fn bare(at: &str) -> String {
+    at.trim_start_matches('.').to_owned()
 }
 
 #[derive(Default)]
@@ -132,9 +167,7 @@ impl Reader {
             for (number, value) in list.iter().enumerate() {
                 let at = format!("{at}[{number}]");
                 let Some(alias) = self.text(&at, value, ALIAS_LENGTH_MAX) else { continue };
-                if let Some(first) =
-                    aliases.insert((source.clone(), daybook_normalizer_core::normal_alias(&alias)), at.clone())
-                {
+                if let Some(first) = aliases.insert((source.clone(), normal_alias(&alias)), at.clone()) {
                     self.fault(&at, format!("is the same as {first}; e-mail addresses are compared in lower case"));
                 }
             }
@@ -266,5 +299,4 @@ fn kind(value: &Value) -> &'static str {
 }
 
 #[cfg(test)]
-#[path = "file_tests.rs"]
 mod tests;

@@ -8,7 +8,7 @@ use serde_norway::{Mapping, Value};
 
 use super::{Reader, kind};
 use crate::nearest::hint;
-use crate::resources::{describe, hours};
+use crate::{describe, hours};
 
 /// The keys of a resource that are rules.
 pub const KEYS: [&str; 8] =

@@ -3,7 +3,7 @@
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::resources::describe;
+use crate::describe;
 
 fn check(text: &str, faults: &Expect) {
     let found = read(text).expect_err("faults");
@@ -50,11 +50,11 @@ fn a_sound_file_is_read_with_its_defaults() {
         })
         .collect();
     expect![[r#"
-        anna time_zone=Europe/Berlin;replacement_wait=15m;capacity=1;buffer_before=none;buffer_after=none;notice=none;window=no limit;hours=always
+        anna time_zone=Europe/Berlin;replacement_wait=15m;capacity=1;buffer_before=none;buffer_after=none;notice=none;window=no limit;hours=always;retired=no
         ["calendly=anna@example.com", "calendly=https://api.calendly.com/users/AAAA", "generic=Anna"] {TargetName("calendar"): Mirror { address: "/daybook/anna/", fields: {"attendees", "title"} }, TargetName("partner"): Mirror { address: "", fields: {} }}
-        room-7 time_zone=UTC;replacement_wait=1m 30s;capacity=12;buffer_before=5m;buffer_after=1h 30m;notice=2h;window=60d;hours=mon-thu 09:00-12:00 13:00-17:00, fri 09:00-12:00 11:00-13:00, sun 20:00-24:00
+        room-7 time_zone=UTC;replacement_wait=1m 30s;capacity=12;buffer_before=5m;buffer_after=1h 30m;notice=2h;window=60d;hours=mon-thu 09:00-12:00 13:00-17:00, fri 09:00-12:00 11:00-13:00, sun 20:00-24:00;retired=no
         [] {}
-        room-8 time_zone=UTC;replacement_wait=15m;capacity=1;buffer_before=none;buffer_after=none;notice=none;window=no limit;hours=mon-fri 08:00-12:00 13:00-17:00, sat 10:00-12:00
+        room-8 time_zone=UTC;replacement_wait=15m;capacity=1;buffer_before=none;buffer_after=none;notice=none;window=no limit;hours=mon-fri 08:00-12:00 13:00-17:00, sat 10:00-12:00;retired=no
         [] {}"#]].assert_eq(&shown.join("\n"));
 }
 
@@ -96,7 +96,7 @@ fn every_fault_is_reported_at_once_and_at_its_place() {
             resources[1].aliases.Calendly: the name has a character at byte 0 that is not allowed; use a-z, 0-9, '.', '_' and '-', and begin with a letter or digit
             resources[1].aliases.generic: must be a list, not text
             resources[1].targets.calendar.addres: is no field; known here: address, fields; did you mean address?
-            resources[1].targets.calendar.fields[0]: is not one of title, attendees
+            resources[1].targets.calendar.fields[0]: is not one of title, attendees; did you mean title?
             resources[1].targets.calendar.fields[1]: must be one of title, attendees
             resources[1].targets.partner: must be a mapping of names to values, not a number
             resources[2]: must be a mapping of names to values, not text

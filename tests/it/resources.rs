@@ -1,0 +1,162 @@
+//! Resources by the API: what one answer says is so everywhere.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use daybook_runtime::clock;
+use daybook_tests::api::reply;
+use daybook_tests::generic::Appointment;
+use daybook_tests::people::Person;
+use daybook_tests::sender::Webhook;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::instance::{Instance, shared};
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// What a webhook for an hour of it, some hours ahead, comes to: outcome and reason.
+async fn booked(it: &Instance, alias: &str, hours: u32) -> Result<(String, Option<String>)> {
+    let start = clock::now().plus(HOUR * hours);
+    let appointment = Appointment::new(alias, Person::invent(), start, start.plus(HOUR));
+    let webhook = Webhook::generic(it.name("resources"), &[appointment.created()]);
+    let answer = it.world.sender.send(&webhook).await?;
+    ensure!(answer.acknowledged(), "{answer:?}");
+    let rows = it.decided(&[webhook.request_id(0)]).await?;
+    let row = rows.first().context("it is decided")?;
+    Ok((row.outcome.clone(), row.reason.clone()))
+}
+
+#[test]
+fn what_is_put_is_so_at_once_and_the_same_again_changes_nothing() -> Result<()> {
+    shared(async |it| {
+        let (api, id) = (it.world.administrator(), it.name("put"));
+        let (path, alias) = (format!("/v1/resources/{id}"), format!("The {id}"));
+        let body = json!({"time_zone": "Europe/Berlin", "capacity": 1, "aliases": {"generic": [alias]}});
+        let new = api.put(&path, &body).await?.expect(201)?;
+        ensure!(new.header("location") == Some(path.as_str()), "{:?}", new.headers);
+        let again = api.put(&path, &body).await?.expect(200)?;
+        ensure!(again.header("etag") == new.header("etag") && again.body == new.body, "{again:?}");
+        let shown = api.get(&path).await?.expect(200)?;
+        ensure!(shown.body == new.body, "{}", shown.body);
+
+        // Known to the normalizer and the arbiter without more ado.
+        ensure!(booked(it, &alias, 24).await?.0 == "confirmed");
+        let mut narrower = shown.body.clone();
+        narrower["notice"] = json!("240h");
+        api.put(&path, &narrower).await?.expect(200)?;
+        ensure!(booked(it, &alias, 48).await? == ("rejected".to_owned(), Some("policy".to_owned())));
+
+        // What was seen has changed since: by a booking, and by rules.
+        let seen = shown.header("etag").context("an ETag")?;
+        let stale = api.request(Method::PUT, &path).header("if-match", seen).json(&body);
+        ensure!(reply(stale).await?.problem(412)?.0 == "stale-version");
+        let ran = it.world.daybook(&["resources", "apply", "-f", "-", "--dry-run"], &yaml(&id, &alias)).await?;
+        ensure!(ran.out.contains("notice            none (was 10d)"), "{}", ran.everything());
+        Ok(())
+    })
+}
+
+fn yaml(id: &str, alias: &str) -> String {
+    format!("resources:\n  - id: {id}\n    time_zone: Europe/Berlin\n    aliases: {{ generic: [\"{alias}\"] }}\n")
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_every_field_and_an_alias_means_one_resource() -> Result<()> {
+    shared(async |it| {
+        let (api, id) = (it.world.administrator(), it.name("wrong"));
+        let path = format!("/v1/resources/{id}");
+        let wrong = json!({"time_zone": "Europe/Berln", "notice": "soon", "aliases": {"generic": ["a", "a"]}});
+        let refused = api.put(&path, &wrong).await?.problem(400)?;
+        let fields = ["time_zone", "notice", "aliases.generic[1]"].map(str::to_owned).to_vec();
+        ensure!(refused == ("invalid-body".to_owned(), fields), "{refused:?}");
+        let misspelt = api.put(&path, &json!({"time_zone": "UTC", "capacty": 2})).await?;
+        ensure!(misspelt.body.to_string().contains("did you mean capacity?"), "{}", misspelt.body);
+        ensure!(misspelt.problem(400)?.0 == "unknown-field");
+        api.get(&path).await?.expect(404)?;
+
+        let body = |alias: &str| json!({"time_zone": "UTC", "aliases": {"generic": [alias]}});
+        api.put(&path, &body(&id)).await?.expect(201)?;
+        let other = format!("/v1/resources/{}", it.name("other"));
+        let taken = api.put(&other, &body(&id)).await?.problem(409)?;
+        ensure!(taken == ("alias-taken".to_owned(), vec!["aliases.generic[0]".to_owned()]), "{taken:?}");
+
+        let reader = it.world.caller(&it.name("reader"), &["read:*", "request:*"]).await?;
+        reader.put(&path, &body(&id)).await?.expect(403)?;
+        reader.delete(&path).await?.expect(403)?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_resource_that_is_deleted_takes_no_booking_more_and_what_stands_stands() -> Result<()> {
+    shared(async |it| {
+        let (api, id) = (it.world.administrator(), it.name("gone"));
+        let (path, alias) = (format!("/v1/resources/{id}"), format!("The {id}"));
+        let body = json!({"time_zone": "UTC", "aliases": {"generic": [alias]}, "targets": {"partner": {}}});
+        api.put(&path, &body).await?.expect(201)?;
+        let start = clock::now().plus(HOUR * 24);
+        let standing = Appointment::new(&alias, Person::invent(), start, start.plus(HOUR));
+        let created = Webhook::generic(it.name("gone"), &[standing.created()]);
+        it.world.sender.send(&created).await?;
+        it.decided(&[created.request_id(0)]).await?;
+        it.delivered(&id).await?;
+
+        let retired = api.delete(&path).await?.expect(202)?;
+        ensure!(retired.body["bookings"] == 1, "{}", retired.body);
+        api.get(&path).await?.expect(404)?;
+        api.delete(&path).await?.expect(202)?;
+        let listed = api.get("/v1/resources?limit=200").await?.expect(200)?;
+        ensure!(!listed.body.to_string().contains(&format!("\"{id}\"")), "it is listed");
+
+        // A new booking is refused, and its source told; its name stays its own, because an event may come by it.
+        ensure!(booked(it, &alias, 48).await? == ("rejected".to_owned(), Some("policy".to_owned())));
+        let heir = format!("/v1/resources/{}", it.name("heir"));
+        let heirs = json!({"time_zone": "UTC", "aliases": {"generic": [alias]}});
+        ensure!(api.put(&heir, &heirs).await?.problem(409)?.0 == "alias-taken");
+
+        // Its booking can still be cancelled, which the partner hears. Then its name is free.
+        let cancelled = Webhook::generic(it.name("gone"), &[standing.cancelled()]);
+        it.world.sender.send(&cancelled).await?;
+        let rows = it.decided(&[cancelled.request_id(0)]).await?;
+        ensure!(rows.first().is_some_and(|row| row.outcome == "cancelled"), "{rows:?}");
+        it.delivered(&id).await?;
+        api.delete(&path).await?.expect(204)?;
+        api.delete(&path).await?.expect(404)?;
+        api.put(&heir, &heirs).await?.expect(201)?;
+
+        // A PUT opens it again.
+        api.put(&path, &json!({"time_zone": "UTC"})).await?.expect(201)?;
+        api.delete(&path).await?.expect(204)?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_key_sees_the_resources_of_its_scopes_and_what_sources_call_them_only_as_a_reader() -> Result<()> {
+    shared(async |it| {
+        let (api, family) = (it.world.administrator(), it.name("family"));
+        let ids: Vec<String> = (0..5).map(|at| format!("{family}-{at}")).collect();
+        for id in &ids {
+            let body = json!({"time_zone": "UTC", "aliases": {"generic": [id]}});
+            api.put(&format!("/v1/resources/{id}"), &body).await?.expect(201)?;
+        }
+        let scopes = [format!("request:{family}-*"), format!("read:{}", ids[1])];
+        let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
+        let caller = it.world.caller(&it.name("caller"), &scopes).await?;
+        let mut seen: Vec<Value> = Vec::new();
+        let mut next = String::new();
+        loop {
+            let page = caller.get(&format!("/v1/resources?limit=2{next}")).await?.expect(200)?;
+            seen.extend(page.body["resources"].as_array().cloned().unwrap_or_default());
+            let Some(after) = page.body["next"].as_str() else { break };
+            next = format!("&after={after}");
+        }
+        let named: Vec<&str> = seen.iter().filter_map(|resource| resource["id"].as_str()).collect();
+        ensure!(named == ids, "{named:?}");
+        let open: Vec<usize> = (0..5).filter(|at| seen[*at].get("aliases").is_some()).collect();
+        ensure!(open == [1], "{open:?}");
+        caller.get(&format!("/v1/resources/{}", it.name("stranger"))).await?.expect(403)?;
+        Ok(())
+    })
+}
