@@ -11,6 +11,7 @@ mod caller;
 mod config;
 mod docs;
 mod document;
+mod events;
 mod gate;
 mod input;
 mod keys;
@@ -28,7 +29,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware;
-use daybook_runtime::kafka::Producer;
+use daybook_runtime::kafka::{KafkaConfig, Producer};
 use daybook_runtime::postgres::StoreError;
 use daybook_runtime::registry::Registry;
 use daybook_runtime::service::Service;
@@ -57,6 +58,10 @@ pub struct Api {
     pub store: PgPool,
     /// The way to Kafka.
     pub producer: Producer,
+    /// How to reach the brokers, for what is read there.
+    pub kafka: KafkaConfig,
+    /// How far the stages behind have come.
+    pub progress: events::Progress,
     /// The schemas of what goes to the log.
     pub registry: Registry,
     /// What it counts.
@@ -73,7 +78,7 @@ impl Api {
         config: ApiConfig,
         (body_timeout, acknowledge_timeout): (Duration, Duration),
         store: PgPool,
-        producer: Producer,
+        (kafka, producer): (KafkaConfig, Producer),
         registry: Registry,
         service: &Service,
     ) -> daybook_runtime::prometheus::Result<Arc<Self>> {
@@ -91,6 +96,8 @@ impl Api {
             body_timeout,
             acknowledge_timeout,
             store,
+            kafka,
+            progress: events::Progress::default(),
             producer,
             registry,
             metrics,
@@ -121,6 +128,7 @@ fn gated() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::with_openapi(document::base())
         .merge(whoami::routes())
         .merge(resources::routes())
+        .merge(events::routes())
         .merge(times::routes())
         .merge(bookings::routes())
 }

@@ -20,6 +20,7 @@ mod line_budget;
 mod metrics;
 mod server;
 mod source;
+mod trail;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -53,7 +54,10 @@ pub async fn start(config: Config, service: &Service) -> Result<SocketAddr, Star
     let store = config.postgres.pool_with("daybook-ingest", &[("jit", "off")])?;
     let registry = Registry::new(&config.registry, &service.metrics)?;
     let times = (config.ingest.body_timeout, config.ingest.acknowledge_timeout);
-    let api = Api::start(config.api, times, store, producer.clone(), registry, service)?;
+    let api =
+        Api::start(config.api, times, store.clone(), (config.kafka.clone(), producer.clone()), registry, service)?;
+    let raw_topics = sources.all().map(|source| source.topic.clone()).collect();
+    trail::start(&config.kafka, raw_topics, &store, &api.metrics, service)?;
 
     let shutdown = service.life.shutdown().clone();
     let topic = sources.all().next().map(|source| source.topic.clone()).unwrap_or_default();

@@ -21,8 +21,6 @@ use crate::metrics::{NormalizerMetrics, SeenDrift};
 use crate::output::Output;
 use crate::worker::Worker;
 
-/// The group of all normalizers.
-const GROUP: &str = "daybook-normalizer";
 /// The registry's name for the schema of requests.
 const SUBJECT: &str = "booking.requests-value";
 
@@ -100,7 +98,7 @@ impl Stage {
         };
         let Self { config, service, shared, .. } = self;
         let spec = ConsumerSpec {
-            group: GROUP.to_owned(),
+            group: topics::GROUP_NORMALIZER.to_owned(),
             topics: shared.sources.0.keys().cloned().collect(),
             queue: shared.batch_max,
             session_timeout: config.normalizer.session_timeout,

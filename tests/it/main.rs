@@ -16,6 +16,7 @@ mod contracts;
 mod crashes;
 mod demo;
 mod duplicates;
+mod events;
 mod frozen;
 mod keys;
 mod layers;

@@ -55,6 +55,9 @@ pub const DLQ_ARBITER: &str = "dlq.arbiter";
 /// Deliveries that were given up.
 pub const DLQ_PROPAGATOR: &str = "dlq.propagator";
 
+/// The group in which normalizers share the raw events: its position says what has become of each.
+pub const GROUP_NORMALIZER: &str = "daybook-normalizer";
+
 /// The topic of a source's raw events.
 pub fn raw(source: &SourceName) -> String {
     format!("raw.{source}")

@@ -11,6 +11,7 @@
 mod authentic;
 pub mod calendly;
 mod event;
+mod fate;
 mod key;
 mod look;
 mod media;
@@ -20,6 +21,7 @@ mod trace;
 
 pub use authentic::{Authentic, Refusal, Window};
 pub use event::{Delivery, RawRecord, raw_record};
+pub use fate::{Fate, Passed, event_key, request_ids};
 pub use key::{KeyDigest, KeyId, KeyIdError, PlainKey};
 pub use look::{BookingFilter, Cursor, Fields, FreeBusy, Status, Times};
 pub use media::{JSON, Unsupported, check_content_type};

@@ -11,6 +11,8 @@ daybook_runtime::metrics! {
         answer_seconds: HistogramVec["route"],
         /// Requests that are being worked on. Alert near api.in_flight_max: the next ones are turned away.
         in_flight: IntGauge,
+        /// Batches of events whose trail could not be written down and is tried again. Webhooks do not notice.
+        trail_retries_total: IntCounter,
         /// Keys in force.
         keys: IntGauge,
         /// 1 while the store answers the API, 0 while it does not: requests that need it are answered 503, and a key that

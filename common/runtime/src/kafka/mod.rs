@@ -3,6 +3,7 @@
 mod client;
 mod consumer;
 mod follower;
+mod group;
 mod lanes;
 mod producer;
 mod tail;
@@ -13,6 +14,7 @@ pub use rdkafka::error::KafkaError;
 pub use client::{KafkaConfig, SaslMechanism, SecurityConfig};
 pub use consumer::{Claimed, Consumer, ConsumerSpec, FromGroup, Ownership, Start, TopicPartition};
 pub use follower::Follower;
+pub use group::GroupView;
 pub use lanes::{Partition, Progress, Record};
 pub use producer::{Outgoing, Producer, ProducerError, ProducerSpec, Receipt, Sending};
 pub use tail::{Tail, TailError, TailFrom, bounds, follow, read_all, read_one, read_span};
