@@ -44,6 +44,7 @@ pub use metrics::ApiMetrics;
 pub use problem::{FieldError, Problem, ProblemDocument, ProblemKind};
 
 use self::keys::Keys;
+use crate::body::Memory;
 
 /// What every request needs.
 #[derive(Debug)]
@@ -70,6 +71,7 @@ pub struct Api {
     pub service: Service,
     keys: Arc<Keys>,
     room: Semaphore,
+    memory: Memory,
 }
 
 impl Api {
@@ -89,6 +91,7 @@ impl Api {
         let follow = keys::follow(Arc::clone(&keys), reader, counted.0, counted.1, shutdown.clone());
         service.life.spawn("keys", follow);
         let room = Semaphore::new(config.in_flight_max);
+        let memory = Memory::for_bodies(config.in_flight_max, config.body_max_bytes);
         let service = service.clone();
         let life = service.life.clone();
         let api = Arc::new(Self {
@@ -104,6 +107,7 @@ impl Api {
             service,
             keys,
             room,
+            memory,
         });
         life.spawn("retired resources", resources::upkeep(Arc::clone(&api), shutdown));
         Ok(api)

@@ -151,6 +151,7 @@ impl From<BodyFault> for Failure {
             BodyFault::TooLarge => Self::TooLarge,
             BodyFault::Slow => Self::SlowBody,
             BodyFault::Broken => Self::BrokenBody,
+            BodyFault::NoRoom => Self::Busy,
         }
     }
 }

@@ -20,7 +20,7 @@ use daybook_wire::header;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
-use crate::body::Unread;
+use crate::body::{Memory, Unread};
 use crate::config::IngestConfig;
 use crate::error::Failure;
 use crate::kafka;
@@ -37,6 +37,7 @@ pub struct Door {
     metrics: IngestMetrics,
     life: Lifecycle,
     room: Semaphore,
+    memory: Memory,
     lines: LineBudget,
 }
 
@@ -53,7 +54,8 @@ impl Door {
             metrics.kafka_available.with_label_values(&[source.name.as_str()]).set(1);
         }
         let room = Semaphore::new(config.in_flight_max);
-        Self { config, sources, producer, metrics, life, room, lines: LineBudget::new(Instant::now()) }
+        let memory = Memory::for_bodies(config.in_flight_max, config.body_max_bytes);
+        Self { config, sources, producer, metrics, life, room, memory, lines: LineBudget::new(Instant::now()) }
     }
 }
 
@@ -104,7 +106,6 @@ impl Door {
         body: &mut Unread,
         visit: &Visit,
     ) -> Result<Accepted, Failure> {
-        let Ok(_place) = self.room.try_acquire() else { return Err(Failure::Busy) };
         check_content_type(text(headers, &CONTENT_TYPE)).map_err(|_| Failure::UnsupportedMediaType)?;
         if headers.contains_key(CONTENT_ENCODING) {
             return Err(Failure::UnsupportedMediaType);
@@ -113,22 +114,25 @@ impl Door {
         if announced.is_some_and(|length| length > self.config.body_max_bytes) {
             return Err(Failure::TooLarge);
         }
-        let bytes = body.read(self.config.body_max_bytes, self.config.body_timeout).await?;
+        // Whoever takes its time to send takes no place from others, only the memory of what it has sent.
+        let kept = body.read(self.config.body_max_bytes, self.config.body_timeout, &self.memory).await?;
+        let Ok(_place) = self.room.try_acquire() else { return Err(Failure::Busy) };
+        let bytes = &kept.bytes;
         visit.body(bytes.len());
         let now = clock::now();
-        let authentic = source.verify(headers, &bytes, now).map_err(Failure::Refused)?;
+        let authentic = source.verify(headers, bytes, now).map_err(Failure::Refused)?;
         let trace = trace(headers);
         let record = raw_record(
             &authentic,
             &Delivery {
                 kind: source.kind,
                 source: &source.name,
-                body: &bytes,
+                body: bytes,
                 received_at: now,
                 traceparent: Some(trace),
             },
         );
-        let receipt = self.put(source, &record, &bytes).await?;
+        let receipt = self.put(source, &record, bytes).await?;
         tracing::info!(
             source = source.name.as_str(),
             event.id = record.event.id,

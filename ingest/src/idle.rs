@@ -20,7 +20,7 @@ struct Queue {
     waiting: BTreeMap<u64, CancellationToken>,
 }
 
-/// One connection: idle, but while a [`Busy`] of it lives.
+/// One connection: idle, but while a [`Busy`] of it lives, from the end of a request's body to its answer.
 #[derive(Debug)]
 pub struct Seat {
     idle: Arc<Idle>,

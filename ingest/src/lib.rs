@@ -21,6 +21,7 @@ mod metrics;
 mod server;
 mod source;
 mod trail;
+mod watched;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -24,6 +24,7 @@ use crate::config::IngestConfig;
 use crate::descriptors;
 use crate::idle::Idle;
 use crate::metrics::IngestMetrics;
+use crate::watched::Work;
 
 /// The kernel's own limit (net.core.somaxconn) may be lower.
 const BACKLOG: u32 = 4_096;
@@ -87,11 +88,11 @@ pub async fn serve(
             let _place = place;
             let app = TowerToHyperService::new(app);
             let service = service_fn(|request| {
-                let busy = seat.busy();
+                let (request, work) = Work::on(request, &seat);
                 let answer = app.call(request);
                 async move {
                     let answer = answer.await;
-                    drop(busy);
+                    work.done();
                     answer
                 }
             });

@@ -9,6 +9,7 @@
 mod note;
 pub mod store;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +17,8 @@ use daybook_domain::topics;
 use daybook_runtime::admin::Health;
 use daybook_runtime::kafka::{Consumer, ConsumerSpec, FromGroup, KafkaConfig, KafkaError, Partition, Record};
 use daybook_runtime::metrics::CommonMetrics;
-use daybook_runtime::postgres::StoreError;
-use daybook_runtime::retry::{Ended, forever};
+use daybook_runtime::postgres::{Sort, StoreError};
+use daybook_runtime::retry::{Advice, Ended, forever};
 use daybook_runtime::service::Service;
 use sqlx::PgPool;
 use tokio::time::{MissedTickBehavior, interval};
@@ -70,14 +71,14 @@ pub fn start(
             workers.spawn("trail of a partition", work(partition, Arc::clone(&of_all)));
         }
         consumer.join().await;
-        Ok::<(), std::convert::Infallible>(())
+        Ok::<(), Infallible>(())
     });
     life.spawn("forgetting of events", forget(shared, life.shutdown().clone()));
     Ok(())
 }
 
 /// Writes down a partition's records until it is revoked.
-async fn work(mut partition: Partition<()>, shared: Arc<Shared>) -> Result<(), StoreError> {
+async fn work(mut partition: Partition<()>, shared: Arc<Shared>) -> Result<(), Infallible> {
     let revoked = partition.revoked.clone();
     loop {
         let mut records = Vec::new();
@@ -98,24 +99,34 @@ async fn work(mut partition: Partition<()>, shared: Arc<Shared>) -> Result<(), S
         {
             records.push(record);
         }
+        let mut said = false;
         let written = forever(
             &revoked,
             || write(&shared, &records),
-            StoreError::advice,
+            advice,
             |error| {
                 shared.metrics.trail_retries_total.inc();
-                tracing::debug!(%error, "events are not written down yet; waiting for postgresql");
+                // A right or a table that is missing is for somebody to mend; an outage mends itself.
+                if error.advice() == Advice::Stop && !std::mem::replace(&mut said, true) {
+                    tracing::error!(%error, "events cannot be written down; was daybook migrate run?");
+                }
             },
         );
         match written.await {
             Ok(()) => {}
             Err(Ended::Cancelled) => return Ok(()),
-            Err(Ended::Stopped(error)) => return Err(error),
+            // They stay on their topic, and can be asked after no more. Better than all that come behind them.
+            Err(Ended::Stopped(error)) => tracing::error!(%error, "a batch of events is refused and passed over"),
         }
         if let Some(last) = records.last() {
             partition.progress.done_below(last.offset + 1);
         }
     }
+}
+
+/// Nothing here ends the process: webhooks need no trail.
+fn advice(error: &StoreError) -> Advice {
+    if error.sort() == Sort::Refused { Advice::Stop } else { Advice::Retry }
 }
 
 async fn write(shared: &Shared, records: &[Record]) -> Result<(), StoreError> {
@@ -129,7 +140,7 @@ async fn write(shared: &Shared, records: &[Record]) -> Result<(), StoreError> {
 }
 
 /// Forgets what Kafka has forgotten.
-async fn forget(shared: Arc<Shared>, shutdown: CancellationToken) -> Result<(), std::convert::Infallible> {
+async fn forget(shared: Arc<Shared>, shutdown: CancellationToken) -> Result<(), Infallible> {
     let mut rounds = interval(FORGET_EVERY);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

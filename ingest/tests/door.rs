@@ -168,15 +168,17 @@ async fn a_slow_body_is_answered_408_and_slow_headers_end_the_connection() {
 #[tokio::test]
 async fn one_request_too_many_is_answered_503_at_once() {
     let door = Door::with(|config| config.ingest.in_flight_max = 1).await;
-    let mut first = door.connect().await;
-    let head = "POST /webhooks/generic HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
-                content-length: 2\r\n\r\n{";
-    first.write_all(head.as_bytes()).await.expect("sent");
-    door.until("the first is being worked on", || door.metric("daybook_ingest_in_flight", &[]) == 1.0).await;
+    door.broker_down();
+    // Nobody acknowledges it yet.
+    let first = tokio::spawn(generic(&door, "msg_6", b"{}").send());
+    door.until("its body was read", || door.metric("daybook_ingest_body_bytes_total", &[]) == 2.0).await;
     let second = generic(&door, "msg_7", b"{}").send().await.expect("an answer");
     assert_eq!((second.status().as_u16(), second.headers()["retry-after"].to_str().expect("text")), (503, "5"));
-    drop(first);
+    assert_eq!(door.webhooks("generic", "busy"), 1);
+    first.abort();
     door.until("the caller's leaving was noticed", || door.metric("daybook_ingest_in_flight", &[]) == 0.0).await;
+    door.broker_up();
+    door.until("it is answered again", || door.service.health.readiness().0).await;
     assert_eq!(generic(&door, "msg_8", b"{}").send().await.expect("an answer").status(), 200);
 }
 

@@ -55,7 +55,11 @@ fn a_source_is_told_what_was_decided_and_what_needs_mending_and_replays_it_by_it
         admin.put(&path, &json!({"time_zone": "UTC", "aliases": {"generic": [alias]}})).await?.expect(201)?;
         let replay = json!({"events": [early.event_id()]});
         let replayed = source.post("/v1/sources/generic/dead-letters/replay", &replay).await?.expect(200)?;
-        ensure!(replayed.body == json!({"events": [early.event_id()], "forgotten": 0, "more": false}), "{}", replayed.body);
+        ensure!(
+            replayed.body == json!({"events": [early.event_id()], "forgotten": 0, "more": false}),
+            "{}",
+            replayed.body
+        );
         let decided = told(&source, early.event_id(), "decided").await?;
         let request = &decided.body["requests"][0];
         ensure!(request["outcome"] == "confirmed" && request["resource"] == id.as_str(), "{}", decided.body);

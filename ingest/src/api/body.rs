@@ -1,7 +1,6 @@
 //! A body of JSON, within bounds. What is wrong with its fields is for the handler to say.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -23,7 +22,7 @@ impl FromRequest<Arc<Api>> for JsonBytes {
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let mut body = Unread::new(body);
-        match read(&parts.headers, &mut body, api.config.body_max_bytes, api.body_timeout).await {
+        match read(&parts.headers, &mut body, api).await {
             Ok(bytes) => Ok(Self(bytes)),
             Err(problem) => {
                 if problem.kind() != ProblemKind::SlowBody && !parts.headers.contains_key(EXPECT) {
@@ -35,7 +34,8 @@ impl FromRequest<Arc<Api>> for JsonBytes {
     }
 }
 
-async fn read(headers: &HeaderMap, body: &mut Unread, max: usize, within: Duration) -> Result<Bytes, Problem> {
+async fn read(headers: &HeaderMap, body: &mut Unread, api: &Api) -> Result<Bytes, Problem> {
+    let max = api.config.body_max_bytes;
     if check_content_type(text(headers, &CONTENT_TYPE)).is_err() || headers.contains_key(CONTENT_ENCODING) {
         let kind = ProblemKind::UnsupportedMediaType;
         let problem = Problem::new(kind, "Send the body as application/json, in UTF-8, not compressed.");
@@ -44,11 +44,13 @@ async fn read(headers: &HeaderMap, body: &mut Unread, max: usize, within: Durati
     let announced = text(headers, &CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
     let bytes = match announced {
         Some(length) if length > max => Err(BodyFault::TooLarge),
-        Some(_) | None => body.read(max, within).await,
+        // As many of the largest as there are places: a caller who has one has its memory too.
+        Some(_) | None => body.read(max, api.body_timeout, &api.memory).await.map(|kept| kept.bytes),
     };
     bytes.map_err(|fault| match fault {
         BodyFault::TooLarge => Problem::new(ProblemKind::TooLarge, format!("The body may have {max} bytes.")),
         BodyFault::Slow => Problem::new(ProblemKind::SlowBody, "Nothing was done; send it again."),
+        BodyFault::NoRoom => Problem::new(ProblemKind::Busy, "There is no memory left for it. Nothing was done."),
         BodyFault::Broken => Problem::new(ProblemKind::InvalidBody, "The body broke off; nothing was done."),
     })
 }

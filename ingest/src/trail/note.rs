@@ -51,6 +51,10 @@ pub fn webhooks_of(source: &SourceName) -> String {
 pub fn sighting(record: &Record) -> Option<Sighting> {
     let source = source_of(&record.topic)?;
     let event = SourceEvent::from_headers(&record.headers, record.timestamp).ok()?;
+    // PostgreSQL keeps no text with a NUL in it, and nobody asks after such a source.
+    if event.source.contains('\0') {
+        return None;
+    }
     let key = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
     Some(Sighting {
         event_key: event_key(&source, &event.id),
@@ -75,13 +79,18 @@ pub fn letter(record: &Record) -> Option<Letter> {
         event_key: text(header::CE_ID).map(|id| event_key(&source, id)),
         source: source.to_string(),
         item: text(header::DLQ_ITEM).and_then(|item| item.parse().ok()),
-        reason: text(header::DLQ_REASON).unwrap_or("unknown").to_owned(),
-        message: text(header::ERROR_MESSAGE).unwrap_or_default().chars().take(MESSAGE_CHARS_MAX).collect(),
+        reason: kept(text(header::DLQ_REASON).unwrap_or("unknown")),
+        message: kept(text(header::ERROR_MESSAGE).unwrap_or_default()),
         attempts: text(header::DLQ_ATTEMPTS).and_then(|attempts| attempts.parse().ok()).unwrap_or(1),
         raw_partition: text(header::ERROR_PARTITION)?.parse().ok()?,
         raw_offset: text(header::ERROR_OFFSET)?.parse().ok()?,
         failed_at: record.timestamp,
     })
+}
+
+/// As much of a text as is kept, without what PostgreSQL does not keep.
+fn kept(text: &str) -> String {
+    text.chars().filter(|character| *character != '\0').take(MESSAGE_CHARS_MAX).collect()
 }
 
 #[cfg(test)]

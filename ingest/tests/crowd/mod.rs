@@ -73,6 +73,21 @@ async fn requests_that_never_end_stop_nobody_and_lose_their_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_never_end_stop_nobody_and_take_no_place_from_others() {
+    let door = Door::with(|config| {
+        // Far fewer than there are of them.
+        config.ingest.in_flight_max = 8;
+        config.ingest.body_timeout = Duration::from_secs(8);
+    })
+    .await;
+    let head = b"POST /webhooks/generic HTTP/1.1\r\nhost: daybook\r\ncontent-type: application/json\r\n\
+                 content-length: 1000\r\n\r\n{";
+    let _held = hold(&door, 256, head).await;
+    newcomers_are_answered(&door, "msg_body").await;
+    assert_eq!(door.webhooks("generic", "busy"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_connection_with_a_request_on_it_keeps_its_place() {
     let door = Door::open().await;
     door.broker_down();
