@@ -172,6 +172,8 @@ fn the_api_keeps_its_own_document_for_a_fuzzer_that_is_not_ours() -> Result<()> 
         let examples = if soak() { "500" } else { "25" };
         let seed = seed("the fuzzer").to_string();
         let mut command = Command::new(fuzzer);
+        // It keeps what it has found beside where it was started.
+        command.current_dir(env!("CARGO_TARGET_TMPDIR"));
         command.arg("--config-file").arg(&file).arg("run");
         command.arg(format!("{}/v1/openapi.json", it.world.endpoints.ingest_url));
         command.arg("--header").arg(format!("Authorization: Bearer {}", program.key()));
