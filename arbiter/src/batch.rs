@@ -22,6 +22,7 @@ use crate::compensation::{Compensation, Ledger};
 use crate::intake::{Content, Entry};
 #[cfg(test)]
 use crate::simulation::bug::rule as rule_one;
+use crate::written::Written;
 
 /// A decision, ready to be stored and published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,6 +109,8 @@ pub struct Decided {
     pub decisions: Vec<Ready>,
     /// Each touched booking once.
     pub bookings: Vec<Touched>,
+    /// The same as the statements take them. Empty once it is committed.
+    pub written: Written,
     /// Each changed resource once.
     pub resources: Vec<ChangedResource>,
     /// Names besides the first that bookings did not have before.
@@ -269,7 +272,7 @@ impl Ruled {
                 });
             }
         }
-        Ok(fold.finish(self.after, changed, zones, self.repeats))
+        fold.finish(self.after, changed, zones, self.repeats)
     }
 }
 
@@ -382,7 +385,7 @@ impl Fold<'_> {
         resources: Vec<ChangedResource>,
         zones: BTreeMap<ResourceId, String>,
         repeats: u64,
-    ) -> Decided {
+    ) -> Result<Decided, StoreError> {
         let (mut names, mut tags, mut bookings) = (BTreeMap::new(), Vec::new(), Vec::new());
         for (id, row) in self.rows {
             let before = self.stored.remove(&id).map(|row| row.state);
@@ -399,9 +402,10 @@ impl Fold<'_> {
             }
             bookings.push(Touched { row, before });
         }
-        Decided {
+        Ok(Decided {
             after,
             decisions: self.decisions,
+            written: Written::of(&bookings)?,
             bookings,
             resources,
             names: names.into_values().collect(),
@@ -410,7 +414,7 @@ impl Fold<'_> {
             redactions: self.redactions,
             repeats,
             zones,
-        }
+        })
     }
 }
 

@@ -21,6 +21,7 @@ use crate::ports::{Books, Topics, Window};
 use crate::publish::Commit;
 use crate::recover::{Again, Unpublished};
 use crate::worker::{COMPONENT, Run, Turn, Worker};
+use crate::written::Written;
 
 /// How long to wait after a commit that was not done.
 const COMMIT_AGAIN: Duration = Duration::from_millis(500);
@@ -58,7 +59,7 @@ impl<B: Books, T: Topics> Worker<B, T> {
         let began = plan.as_ref().map_or_else(Instant::now, |plan| plan.began);
         let mut decided = plan.map(|plan| *plan.decided);
         let mut tried = false;
-        let decided = loop {
+        let mut decided = loop {
             match self.once(run, entries, verdicts, decided.take(), tried).await? {
                 Fate::Committed(decided) => break decided,
                 Fate::NotCommitted => {
@@ -85,6 +86,8 @@ impl<B: Books, T: Topics> Worker<B, T> {
             }
         };
         drop(turn);
+        // Megabytes that nobody needs any more; the publisher may have this batch for a while.
+        decided.written = Written::default();
         self.health.ready(COMPONENT);
         fault::after_commit();
         self.note(&decided, began);

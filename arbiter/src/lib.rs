@@ -31,6 +31,7 @@ mod simulation;
 mod store;
 mod topics;
 mod worker;
+mod written;
 
 use std::sync::Arc;
 

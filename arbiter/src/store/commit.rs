@@ -9,16 +9,17 @@ use std::time::Duration;
 
 use arbiter_core::partition::Position;
 use chrono::{DateTime, Utc};
-use daybook_domain::{BookingId, BookingKind, BookingState, Decision, Interval, Rule, Timestamp};
-use daybook_rows::{BookingColumns, HoursColumn};
+use daybook_domain::{BookingId, Decision, Rule, Timestamp};
+use daybook_rows::HoursColumn;
 use daybook_runtime::postgres::{Sort, StoreError};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use super::Store;
-use crate::batch::{Decided, Touched};
+use crate::batch::Decided;
 use crate::compensation::{Compensation, Opening};
 use crate::error::Error;
+use crate::written::Written;
 
 impl Store {
     /// Commits a batch, or nothing of it. An error of the sort `Away` leaves open whether it was committed; after one
@@ -121,14 +122,6 @@ async fn resources(connection: &mut PgConnection, from: &Position, decided: &Dec
     Ok(())
 }
 
-/// What the constraint sees of a booking.
-fn slot(state: &BookingState) -> Option<(Interval, u16)> {
-    match state.kind {
-        BookingKind::Booking => state.standing.live().map(|interval| (interval, state.unit)),
-        BookingKind::Busy => None,
-    }
-}
-
 /// Each touched booking once. First what gives a slot up, then what takes one: the constraint looks at every row as it
 /// is written.
 async fn bookings(connection: &mut PgConnection, from: &Position, decided: &Decided) -> Result<(), sqlx::Error> {
@@ -144,7 +137,7 @@ async fn bookings(connection: &mut PgConnection, from: &Position, decided: &Deci
              moved_to_booking = n.moved_to_booking, sourced_at = n.sourced_at, received_at = n.received_at,
              decided_at = n.decided_at, epoch = $2, seq = n.seq
          FROM (SELECT n.*, (SELECT ctid FROM booking b WHERE b.booking_id = n.booking_id) AS place
-               FROM jsonb_to_recordset($1) AS n(booking_id uuid, kind text, unit smallint, status text,
+               FROM jsonb_to_recordset($1::text::jsonb) AS n(booking_id uuid, kind text, unit smallint, status text,
                    start_time timestamptz, end_time timestamptz, awaiting_until timestamptz, held_until timestamptz,
                    away_until timestamptz, version bigint, source_event_id text, source_keys uuid[], source_ids text[],
                    source_sequence bigint, source_updated_at timestamptz, title text, attendee_details jsonb,
@@ -166,7 +159,7 @@ async fn bookings(connection: &mut PgConnection, from: &Position, decided: &Deci
              decode(n.content_digest, 'hex'), n.contact_ids, n.tags, n.shadows, n.moved_from_resource,
              n.moved_from_booking, n.moved_to_resource, n.moved_to_booking, n.sourced_at, n.received_at, n.decided_at,
              $3, $2, n.seq
-         FROM jsonb_to_recordset($1) AS n(booking_id uuid, resource_id text, kind text, unit smallint, status text,
+         FROM jsonb_to_recordset($1::text::jsonb) AS n(booking_id uuid, resource_id text, kind text, unit smallint, status text,
              start_time timestamptz, end_time timestamptz, awaiting_until timestamptz, held_until timestamptz,
              away_until timestamptz, version bigint, source_system text, source_event_id text, source_keys uuid[],
              source_ids text[], source_sequence bigint, source_updated_at timestamptz, title text,
@@ -175,32 +168,18 @@ async fn bookings(connection: &mut PgConnection, from: &Position, decided: &Deci
              moved_to_booking uuid, sourced_at timestamptz, received_at timestamptz, decided_at timestamptz,
              seq bigint),
              LATERAL (SELECT resource_no FROM resource r WHERE r.resource_id = n.resource_id OFFSET 0) AS r";
-    let (mut freed, mut moved, mut changed, mut new) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for Touched { row, before } in &decided.bookings {
-        let columns = BookingColumns::from(row);
-        let takes = slot(&row.state);
-        match before {
-            None => new.push(columns),
-            Some(_) if takes.is_none() => freed.push(columns),
-            Some(before) => {
-                if slot(before).is_some_and(|had| Some(had) != takes) {
-                    moved.push(before.booking_id.uuid());
-                }
-                changed.push(columns);
-            }
-        }
-    }
-    if !freed.is_empty() {
-        sqlx::query(UPDATE).bind(Json(freed)).bind(from.epoch).execute(&mut *connection).await?;
+    let Written { freed, moved, changed, new } = &decided.written;
+    if let Some(freed) = freed {
+        sqlx::query(UPDATE).bind(freed).bind(from.epoch).execute(&mut *connection).await?;
     }
     if !moved.is_empty() {
         sqlx::query(VACATE).bind(moved).bind(from.epoch).execute(&mut *connection).await?;
     }
-    if !changed.is_empty() {
-        sqlx::query(UPDATE).bind(Json(changed)).bind(from.epoch).execute(&mut *connection).await?;
+    if let Some(changed) = changed {
+        sqlx::query(UPDATE).bind(changed).bind(from.epoch).execute(&mut *connection).await?;
     }
-    if !new.is_empty() {
-        sqlx::query(INSERT).bind(Json(new)).bind(from.epoch).bind(from.partition).execute(&mut *connection).await?;
+    if let Some(new) = new {
+        sqlx::query(INSERT).bind(new).bind(from.epoch).bind(from.partition).execute(&mut *connection).await?;
     }
     Ok(())
 }
