@@ -191,12 +191,9 @@ fn the_name_of_a_topic_is_written_in_one_place() -> Result<()> {
 fn ports_and_roles_are_the_same_in_the_services_own_defaults_in_compose_and_in_the_chart() -> Result<()> {
     let read = |path: String| std::fs::read_to_string(root().join(&path)).context(path);
     let compose = read("docker-compose.yml".to_owned())?;
-    for (service, role) in [
-        ("ingest", None),
-        ("normalizer", Some("reader")),
-        ("arbiter", Some("arbiter")),
-        ("propagator", Some("propagator")),
-    ] {
+    for (service, role) in
+        [("ingest", "ingest"), ("normalizer", "reader"), ("arbiter", "arbiter"), ("propagator", "propagator")]
+    {
         let defaults = read(format!("{service}/defaults.toml"))?;
         let own = section(&compose, &format!("\n  {service}:\n"), "\n  ").context("it is in compose")?;
         let chart = read(format!("helm/templates/{service}.yaml"))?;
@@ -208,12 +205,8 @@ fn ports_and_roles_are_the_same_in_the_services_own_defaults_in_compose_and_in_t
             ensure!(own.contains(&listen) && own.contains(&format!("-{port}}}:{port}")), "compose: {service}, {port}");
             ensure!(chart.contains(&listen), "helm/templates/{service}.yaml does not listen on {port}");
         }
-        if let Some(role) = role {
-            let url = format!("postgres://daybook_{role}@");
-            ensure!(own.contains(&url) && defaults.contains(&url), "{service} does not connect as daybook_{role}");
-        } else {
-            ensure!(!own.contains("postgres://") && !defaults.contains("postgres://"), "{service} needs no store");
-        }
+        let url = format!("postgres://daybook_{role}@");
+        ensure!(own.contains(&url) && defaults.contains(&url), "{service} does not connect as daybook_{role}");
     }
     Ok(())
 }
