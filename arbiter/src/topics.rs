@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use daybook_domain::{BookingId, topics};
 use daybook_runtime::kafka::{
-    Follower, KafkaConfig, Outgoing, Producer, ProducerError, ProducerSpec, Record, TailError, bounds, read_span,
+    Follower, KafkaConfig, Outgoing, Pace, Producer, ProducerError, ProducerSpec, Record, TailError, bounds, read_span,
 };
 use daybook_runtime::metrics::CommonMetrics;
 use daybook_runtime::registry::{Registry, RegistryError};
@@ -82,7 +82,9 @@ impl KafkaTopics {
     ) -> Result<Self, TopicsError> {
         let watches = Watches::default();
         let landing = Landing { registry: registry.clone(), handle: Handle::current(), watches: Arc::clone(&watches) };
-        let follower = Follower::start(kafka, topics::CANONICAL, shutdown, move |record| landing.landed(&record))?;
+        let follower = Follower::start(kafka, topics::CANONICAL, Pace::Leisurely, shutdown, move |record| {
+            landing.landed(&record)
+        })?;
         Ok(Self {
             kafka: kafka.clone(),
             registry: registry.clone(),

@@ -9,6 +9,7 @@ mod body;
 mod bookings;
 mod caller;
 mod config;
+mod decisions;
 mod docs;
 mod document;
 mod events;
@@ -19,6 +20,7 @@ mod metrics;
 mod pages;
 mod problem;
 mod rate;
+mod requests;
 mod resources;
 mod snapshot;
 mod times;
@@ -40,11 +42,14 @@ use utoipa_axum::router::OpenApiRouter;
 pub use body::JsonBytes;
 pub use caller::Caller;
 pub use config::ApiConfig;
+pub use decisions::Decisions;
 pub use metrics::ApiMetrics;
 pub use problem::{FieldError, Problem, ProblemDocument, ProblemKind};
 
 use self::keys::Keys;
+use self::requests::Desk;
 use crate::body::Memory;
+use crate::metrics::IngestMetrics;
 
 /// What every request needs.
 #[derive(Debug)]
@@ -53,7 +58,7 @@ pub struct Api {
     pub config: ApiConfig,
     /// How long a body may take.
     pub body_timeout: Duration,
-    /// How long Kafka may take.
+    /// How long Kafka may take to acknowledge.
     pub acknowledge_timeout: Duration,
     /// The store, as daybook_ingest.
     pub store: PgPool,
@@ -65,36 +70,60 @@ pub struct Api {
     pub progress: events::Progress,
     /// The schemas of what goes to the log.
     pub registry: Registry,
+    /// What the arbiters decide.
+    pub decisions: Decisions,
     /// What it counts.
     pub metrics: ApiMetrics,
+    /// What the door counts.
+    pub door_metrics: IngestMetrics,
     /// What it shares with the rest of the process.
     pub service: Service,
     keys: Arc<Keys>,
     room: Semaphore,
     memory: Memory,
+    desk: Desk,
+}
+
+/// What an API is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Its settings.
+    pub config: ApiConfig,
+    /// How long a body may take.
+    pub body_timeout: Duration,
+    /// How long Kafka may take to acknowledge.
+    pub acknowledge_timeout: Duration,
+    /// How to reach the brokers.
+    pub kafka: KafkaConfig,
+    /// The schemas.
+    pub registry: Registry,
+    /// The store, as daybook_ingest.
+    pub store: PgPool,
+    /// The way to Kafka.
+    pub producer: Producer,
+    /// What the door counts.
+    pub door_metrics: IngestMetrics,
 }
 
 impl Api {
     /// An API that nobody has called yet; begins to read the keys.
-    pub fn start(
-        config: ApiConfig,
-        (body_timeout, acknowledge_timeout): (Duration, Duration),
-        store: PgPool,
-        (kafka, producer): (KafkaConfig, Producer),
-        registry: Registry,
-        service: &Service,
-    ) -> daybook_runtime::prometheus::Result<Arc<Self>> {
+    pub fn start(parts: Parts, service: &Service) -> daybook_runtime::prometheus::Result<Arc<Self>> {
+        let Parts { config, body_timeout, acknowledge_timeout, kafka, registry, store, producer, door_metrics } = parts;
         let metrics = ApiMetrics::new(&service.registry)?;
         let keys = Arc::new(Keys::new(config.pace()));
         let shutdown = service.life.shutdown().clone();
         let (reader, counted) = (store.clone(), (metrics.clone(), service.metrics.clone()));
         let follow = keys::follow(Arc::clone(&keys), reader, counted.0, counted.1, shutdown.clone());
         service.life.spawn("keys", follow);
-        let room = Semaphore::new(config.in_flight_max);
-        let memory = Memory::for_bodies(config.in_flight_max, config.body_max_bytes);
-        let service = service.clone();
+        let places = config.waiting_max;
+        let decisions = Decisions::start(&kafka, registry.clone(), store.clone(), places, metrics.clone(), service);
+        door_metrics.kafka_available.with_label_values(&["api"]).set(1);
         let life = service.life.clone();
         let api = Arc::new(Self {
+            room: Semaphore::new(config.in_flight_max),
+            memory: Memory::for_bodies(config.in_flight_max, config.body_max_bytes),
+            desk: Desk::default(),
+            service: service.clone(),
             config,
             body_timeout,
             acknowledge_timeout,
@@ -103,11 +132,10 @@ impl Api {
             progress: events::Progress::default(),
             producer,
             registry,
+            decisions,
             metrics,
-            service,
+            door_metrics,
             keys,
-            room,
-            memory,
         });
         life.spawn("retired resources", resources::upkeep(Arc::clone(&api), shutdown));
         Ok(api)
@@ -130,6 +158,7 @@ impl Api {
 /// Everything behind the gate. A module's routes are added here.
 fn gated() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::with_openapi(document::base())
+        .merge(requests::routes())
         .merge(whoami::routes())
         .merge(resources::routes())
         .merge(events::routes())

@@ -25,7 +25,7 @@ pub struct Config {
     pub kafka: KafkaConfig,
     /// How to reach the store: the API answers from it. Webhooks do without.
     pub postgres: PostgresConfig,
-    /// How to reach the schema registry: what the API sends to the log itself has a schema.
+    /// How to reach the schema registry: what the API sends to the log itself has a schema, and so have decisions.
     pub registry: RegistryConfig,
     /// The administrative port.
     pub admin: AdminConfig,

@@ -121,7 +121,7 @@ impl Door {
         visit.body(bytes.len());
         let now = clock::now();
         let authentic = source.verify(headers, bytes, now).map_err(Failure::Refused)?;
-        let trace = trace(headers);
+        let trace = trace(headers.get(header::TRACEPARENT).and_then(|value| value.to_str().ok()));
         let record = raw_record(
             &authentic,
             &Delivery {
@@ -154,7 +154,10 @@ impl Door {
             value: Some(bytes),
             headers: &record.event.headers(),
         };
-        let result = kafka::put(&self.producer, source, outgoing, self.config.acknowledge_timeout, &self.metrics).await;
+        let result = {
+            let (name, within) = (source.name.as_str(), self.config.acknowledge_timeout);
+            kafka::put(&self.producer, name, &source.breaker, outgoing, within, &self.metrics).await
+        };
         if result == Err(Failure::KafkaDead) {
             self.life.die("the kafka client can send no more");
         }
@@ -173,8 +176,7 @@ impl Door {
 }
 
 /// The caller's trace with a new span, or a new trace.
-fn trace(headers: &HeaderMap) -> TraceParent {
-    let incoming = headers.get(header::TRACEPARENT).and_then(|value| value.to_str().ok());
+pub fn trace(incoming: Option<&str>) -> TraceParent {
     TraceParent::continue_or_root(incoming, rand::random(), rand::random())
 }
 

@@ -9,9 +9,9 @@ use daybook_runtime::retry::Advice;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::breaker::Breaker;
 use crate::error::Failure;
 use crate::metrics::IngestMetrics;
-use crate::source::Source;
 
 /// The name under which the watch beats.
 pub const COMPONENT: &str = "kafka";
@@ -22,23 +22,23 @@ const ASK_EVERY: Duration = Duration::from_secs(2);
 /// How long it may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
-/// Puts one event on its source's topic and waits for the acknowledgement, at most `within`.
+/// Puts one event on the topic of the source of this name and waits for the acknowledgement, at most `within`.
 pub async fn put(
     producer: &Producer,
-    source: &Source,
+    name: &str,
+    breaker: &Breaker,
     outgoing: Outgoing<'_>,
     within: Duration,
     metrics: &IngestMetrics,
 ) -> Result<Receipt, Failure> {
-    if !source.breaker.admits(Instant::now()) {
+    if !breaker.admits(Instant::now()) {
         return Err(Failure::KafkaUnavailable);
     }
-    let name = source.name.as_str();
     let error = match producer.send(outgoing) {
         // librdkafka gives up on its own, but looks at its clock only once a second.
         Ok(sending) => match timeout(within, sending.acknowledged()).await {
             Ok(Ok(receipt)) => {
-                if source.breaker.succeeded() {
+                if breaker.succeeded() {
                     tracing::info!(source = name, "kafka takes events again");
                 }
                 metrics.kafka_available.with_label_values(&[name]).set(1);
@@ -57,7 +57,7 @@ pub async fn put(
         tracing::error!(error = chain(error), source = name, "kafka refuses an event; no retry will help");
         return Err(Failure::KafkaRefused);
     }
-    if source.breaker.failed(Instant::now()) {
+    if breaker.failed(Instant::now()) {
         let error = error.as_ref().map_or_else(|| "no acknowledgement in time".to_owned(), chain);
         tracing::warn!(error, source = name, "kafka takes no events; answering 503");
     }

@@ -53,10 +53,17 @@ pub async fn start(config: Config, service: &Service) -> Result<SocketAddr, Star
     // Connects when it is first asked, so that webhooks come in whether or not the store is up.
     // Compiling a plan takes longer than any of the API's look-ups.
     let store = config.postgres.pool_with("daybook-ingest", &[("jit", "off")])?;
-    let registry = Registry::new(&config.registry, &service.metrics)?;
-    let times = (config.ingest.body_timeout, config.ingest.acknowledge_timeout);
-    let api =
-        Api::start(config.api, times, store.clone(), (config.kafka.clone(), producer.clone()), registry, service)?;
+    let parts = api::Parts {
+        config: config.api,
+        body_timeout: config.ingest.body_timeout,
+        acknowledge_timeout: config.ingest.acknowledge_timeout,
+        registry: Registry::new(&config.registry, &service.metrics)?,
+        kafka: config.kafka.clone(),
+        store: store.clone(),
+        producer: producer.clone(),
+        door_metrics: metrics.clone(),
+    };
+    let api = Api::start(parts, service)?;
     let raw_topics = sources.all().map(|source| source.topic.clone()).collect();
     trail::start(&config.kafka, raw_topics, &store, &api.metrics, service)?;
 

@@ -57,12 +57,12 @@ fn config(service: Service, part: Part, instance: &Instance) -> String {
     let endpoints = instance.endpoints();
     let postgres = instance.port(Server::Postgres, Use::Main);
     let role = role(service);
-    let store = format!("\n[postgres]\nurl = \"postgres://{role}@127.0.0.1:{postgres}/daybook\"\n");
     let stores = match service {
         Service::Receiver => String::new(),
-        Service::Ingest | Service::Normalizer | Service::Arbiter | Service::Propagator => {
-            format!("\n[registry]\nurl = \"{}\"\n{store}", endpoints.registry_url)
-        }
+        Service::Ingest | Service::Normalizer | Service::Arbiter | Service::Propagator => format!(
+            "\n[registry]\nurl = \"{}\"\n\n[postgres]\nurl = \"postgres://{role}@127.0.0.1:{postgres}/daybook\"\n",
+            endpoints.registry_url
+        ),
     };
     let mut text = format!(
         r#"# Written by the stack for this instance at every start; secrets come by the environment.

@@ -10,6 +10,7 @@
 mod arbiters;
 mod instance;
 
+mod asking;
 mod bypass;
 mod contention;
 mod contracts;
@@ -33,3 +34,4 @@ mod restored;
 mod rivals;
 mod rogue;
 mod rubbish;
+mod straight;

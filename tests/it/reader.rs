@@ -215,7 +215,7 @@ impl Drop for Reader {
 }
 
 /// A Python with the recipe's packages, made once and kept with the other downloads.
-fn python(downloads: &Path) -> Result<PathBuf> {
+pub fn python(downloads: &Path) -> Result<PathBuf> {
     let home = downloads.join(format!("reader-{}", PACKAGES.join("-").replace("==", "-")));
     let (python, complete) = (home.join("bin/python"), home.join("complete"));
     if !complete.exists() {

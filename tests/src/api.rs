@@ -68,6 +68,12 @@ impl Program {
         &self.key
     }
 
+    /// The same program over these connections.
+    #[must_use]
+    pub fn over(self, http: reqwest::Client) -> Self {
+        Self { http, ..self }
+    }
+
     /// A request to this address, with the key.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.key)

@@ -1,5 +1,5 @@
 //! What the door decides: is this delivery authentic, and what are its CloudEvents attributes? And of a caller of the
-//! API: what is its key, and what does that allow?
+//! API: what is its key, what does that allow, and what is its call called?
 //!
 //! In: the headers and the bytes of one HTTP request, the secrets that are valid today, the time. Out: a [`Refusal`],
 //! or an [`Authentic`] and, from it, the record for `raw.<source>`; a [`PlainKey`], and the [`Scopes`] of one.
@@ -10,6 +10,7 @@
 
 mod authentic;
 pub mod calendly;
+mod call;
 mod event;
 mod fate;
 mod key;
@@ -20,6 +21,10 @@ pub mod standard;
 mod trace;
 
 pub use authentic::{Authentic, Refusal, Window};
+pub use call::{
+    Call, CallSecret, ConditionError, IdempotencyKey, IdempotencyKeyError, RequestName, condition, digest,
+    preferred_wait, token, topic,
+};
 pub use event::{Delivery, RawRecord, raw_record};
 pub use fate::{Fate, Passed, event_key, request_ids};
 pub use key::{KeyDigest, KeyId, KeyIdError, PlainKey};

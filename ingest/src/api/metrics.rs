@@ -13,6 +13,14 @@ daybook_runtime::metrics! {
         in_flight: IntGauge,
         /// Batches of events whose trail could not be written down and is tried again. Webhooks do not notice.
         trail_retries_total: IntCounter,
+        /// Callers who wait for a decision. Alert near api.waiting_max: the next ones are answered 202 at once.
+        waiting: IntGauge,
+        /// Requests for bookings by operation and by what came of them: `confirmed`, `conflict` and so on, `undecided` where
+        /// the wait was over first. Alert when the share of undecided rises: something behind the door is slow or away.
+        answers_total: IntCounterVec["operation", "outcome"],
+        /// Decisions that a caller waited for and that were found in the store only. Alert when it rises: the topic is not
+        /// followed, and callers wait longer than they have to.
+        unheard_total: IntCounter,
         /// Keys in force.
         keys: IntGauge,
         /// 1 while the store answers the API, 0 while it does not: requests that need it are answered 503, and a key that

@@ -218,15 +218,15 @@ impl Problem {
         self.header(RETRY_AFTER, HeaderValue::from(seconds))
     }
 
-    /// As it is sent, for an answer that holds several.
-    pub fn document(self) -> ProblemDocument {
-        let Inner { kind, detail, errors, more, .. } = *self.0;
-        ProblemDocument::new(kind, detail, errors, more)
-    }
-
     /// Its kind.
     pub fn kind(&self) -> ProblemKind {
         self.0.kind
+    }
+
+    /// As it is sent, for an answer that holds it.
+    pub fn document(&self) -> ProblemDocument {
+        let Inner { kind, detail, errors, more, .. } = &*self.0;
+        ProblemDocument::new(*kind, detail.clone(), errors.clone(), more.clone())
     }
 
     /// The fields that are wrong.
@@ -243,8 +243,8 @@ impl fmt::Display for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Inner { kind, detail, errors, more, headers } = *self.0;
-        let document = ProblemDocument::new(kind, detail, errors, more);
+        let document = self.document();
+        let Inner { kind, headers, .. } = *self.0;
         let mut response = (kind.status(), headers, Json(document)).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         // For whoever counts answers; see `gate.rs`.

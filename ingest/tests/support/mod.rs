@@ -120,12 +120,12 @@ fn config(kafka: KafkaConfig) -> Config {
     Config {
         kafka,
         // Nobody listens at either: webhooks need neither.
-        registry: RegistryConfig { url: "http://127.0.0.1:1".to_owned(), username: None, password: None },
         postgres: PostgresConfig {
             url: "postgres://daybook_ingest@127.0.0.1:1/daybook".to_owned(),
             password: None,
             connections: 1,
         },
+        registry: RegistryConfig { url: "http://127.0.0.1:1".to_owned(), username: None, password: None },
         admin: AdminConfig { listen: any },
         log: LogConfig { format: LogFormat::Text, filter: "info".to_owned() },
         ingest: IngestConfig {
@@ -139,6 +139,9 @@ fn config(kafka: KafkaConfig) -> Config {
         },
         api: ApiConfig {
             in_flight_max: 32,
+            waiting_max: 16,
+            wait_default: Duration::from_secs(1),
+            wait_max: Duration::from_secs(2),
             body_max_bytes: 65_536,
             rate_per_second: NonZeroU32::new(50).expect("above zero"),
             rate_burst: NonZeroU32::new(200).expect("above zero"),

@@ -88,6 +88,11 @@ fn needs(layout: &Layout, purpose: Purpose) -> Vec<Need> {
             Need { why, packages: &["pkg-config"], met: any(&["pkg-config"]) },
             Need { why, packages: &["libssl-dev"], met: header("openssl/ssl.h") },
             Need { why, packages: &["zlib1g-dev"], met: header("zlib.h") },
+            Need {
+                why: "writes to Kafka in the README's words, for a test: a client that is not ours",
+                packages: &["kcat"],
+                met: any(&["kcat"]),
+            },
         ]);
     }
     if purpose.tests {

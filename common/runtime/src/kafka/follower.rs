@@ -15,6 +15,15 @@ use super::consumer::{TopicPartition, record};
 use super::lanes::Record;
 use super::tail::{TailError, options};
 
+/// How soon records are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Nobody waits for them: few fetches, and little of them in memory.
+    Leisurely,
+    /// Somebody does: each as soon as the broker has it.
+    Prompt,
+}
+
 /// Follows single partitions of a topic, each from an offset of its own, all on one thread.
 #[derive(Debug)]
 pub struct Follower(SyncSender<(i32, i64)>);
@@ -25,6 +34,7 @@ impl Follower {
     pub fn start(
         kafka: &KafkaConfig,
         topic: &'static str,
+        pace: Pace,
         shutdown: CancellationToken,
         each: impl FnMut(Record) -> ControlFlow<()> + Send + 'static,
     ) -> Result<Self, TailError> {
@@ -32,11 +42,19 @@ impl Follower {
         let mut options = options(kafka);
         // An offset that is gone was compacted away, or is not there yet: what comes next is what is left to follow.
         options.set("auto.offset.reset", "latest");
-        // Nobody waits for these records: few fetches, and little of them in memory.
-        options.set("fetch.wait.max.ms", "500");
-        options.set("fetch.min.bytes", "1048576");
         options.set("queued.min.messages", "1000");
         options.set("fetch.queue.backoff.ms", "10");
+        match pace {
+            Pace::Leisurely => {
+                options.set("fetch.wait.max.ms", "500");
+                options.set("fetch.min.bytes", "1048576");
+            }
+            // The broker answers as soon as there is a record, and asks for patience no oftener than this.
+            Pace::Prompt => {
+                options.set("fetch.wait.max.ms", "250");
+                options.set("fetch.min.bytes", "1");
+            }
+        }
         let consumer: BaseConsumer = options.create().map_err(fail)?;
         let (sender, wanted) = std::sync::mpsc::sync_channel(1_024);
         std::thread::Builder::new()

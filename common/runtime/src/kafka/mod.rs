@@ -13,9 +13,9 @@ pub use rdkafka::error::KafkaError;
 
 pub use client::{KafkaConfig, SaslMechanism, SecurityConfig};
 pub use consumer::{Claimed, Consumer, ConsumerSpec, FromGroup, Ownership, Start, TopicPartition};
-pub use follower::Follower;
+pub use follower::{Follower, Pace};
 pub use group::GroupView;
 pub use lanes::{Partition, Progress, Record};
 pub use producer::{Outgoing, Producer, ProducerError, ProducerSpec, Receipt, Sending};
-pub use tail::{Tail, TailError, TailFrom, bounds, follow, read_all, read_one, read_span};
+pub use tail::{Tail, TailError, TailFrom, bounds, ends, follow, read_all, read_one, read_span};
 pub use topics::{RECORD_BYTES_MAX, TopicError, TopicsConfig, apply_topics};

@@ -78,6 +78,13 @@ pub fn bounds(
     Tail::connect(kafka, timeout)?.bounds(topic, partitions, timeout)
 }
 
+/// One past the last record of each partition of a topic.
+pub fn ends(kafka: &KafkaConfig, topic: &str, timeout: Duration) -> Result<BTreeMap<i32, i64>, TailError> {
+    let tail = Tail::connect(kafka, timeout)?;
+    let partitions = partitions(&tail.0, topic, timeout)?;
+    tail.ask(topic, &partitions, Offset::End, timeout)
+}
+
 /// A consumer without a group, for whoever asks several things at once. It has nothing to say before the first.
 pub struct Tail(BaseConsumer);
 

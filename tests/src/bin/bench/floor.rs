@@ -1,7 +1,7 @@
 //! The least that a decision can wait: a loop that reads a record, commits a booking and its decision in one statement,
-//! and produces a record. One at a time, on an idle machine.
+//! and produces a record. One at a time, on an idle machine. For the API there is one more topic before it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use daybook_domain::topics::{Kept, Topic};
@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use crate::installation::Installation;
 use crate::topic::Reader;
 
+const RAW: &str = "bench.floor.raw";
 const IN: &str = "bench.floor.in";
 const OUT: &str = "bench.floor.out";
 /// Records in one turn.
@@ -46,7 +47,7 @@ impl Floor {
             schema: None,
         };
         let (kafka, config) = (&installation.world.kafka, TopicsConfig { replication: 1, min_insync_replicas: 1 });
-        installation.runtime.block_on(apply_topics(kafka.config(), &config, &[topic(IN), topic(OUT)]))?;
+        installation.runtime.block_on(apply_topics(kafka.config(), &config, &[topic(RAW), topic(IN), topic(OUT)]))?;
         let rows = installation.rows()?;
         let from = format!(
             "FROM (SELECT $1::bigint AS g, {RESOURCE} AS r,
@@ -75,6 +76,48 @@ impl Floor {
         }
         let stamps = stage.join().ok().context("the loop panicked")??;
         Ok(read.iter().zip(stamps).skip(SETTLING).map(|(seen, stamp)| seen.since(stamp)).collect())
+    }
+}
+
+impl Floor {
+    /// How long each record took through one more topic before that, in milliseconds: from the moment at which it was
+    /// produced to the one at which what came of it was read.
+    pub fn chain(&self, installation: &Installation, turn: usize) -> Result<Vec<f64>> {
+        let (world, runtime) = (&installation.world, installation.runtime.handle().clone());
+        let (raw, input, output) =
+            (Reader::from_now(world, RAW)?, Reader::from_now(world, IN)?, Reader::from_now(world, OUT)?);
+        let pool = PgPoolOptions::new().max_connections(1).connect(&world.endpoints.postgres.owner);
+        let producer = || -> Result<Producer> {
+            let metrics = CommonMetrics::of("bench", &Registry::new())?;
+            Ok(Producer::start(world.kafka.config(), AT_ONCE, &metrics)?)
+        };
+        let stage = Stage {
+            pool: runtime.block_on(pool)?,
+            producer: producer()?,
+            sql: self.sql.clone(),
+            // Rows that the other measurement has not written.
+            first: i64::try_from((100 + turn) * ROUNDS)?,
+            runtime: runtime.clone(),
+        };
+        let (onward, handle) = (producer()?, runtime.clone());
+        let passing = std::thread::spawn(move || -> Result<()> {
+            for _ in 0..ROUNDS {
+                raw.next()?;
+                handle.block_on(produce(&onward, IN))?;
+            }
+            Ok(())
+        });
+        let stage = std::thread::spawn(move || stage.run(&input));
+        let mut waits = Vec::with_capacity(ROUNDS);
+        for _ in 0..ROUNDS {
+            let began = Instant::now();
+            runtime.block_on(produce(installation.load.producer(), RAW))?;
+            output.next()?;
+            waits.push(began.elapsed().as_secs_f64() * 1_000.0);
+        }
+        passing.join().ok().context("the first loop panicked")??;
+        stage.join().ok().context("the loop panicked")??;
+        Ok(waits.split_off(SETTLING))
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! `bench decisions latency` measures these parts alone; without names it measures all.
 
+mod api;
 mod baseline;
 mod decisions;
 mod flat;
@@ -49,6 +50,8 @@ struct Args {
 enum Part {
     /// Webhooks acknowledged, and the memory of each service after that.
     Webhooks,
+    /// From a caller's request to its 201, and the memory of those who wait.
+    Api,
     /// Decisions over many resources.
     Decisions,
     /// Decisions about one resource.
@@ -69,6 +72,9 @@ fn main() -> Result<()> {
     let mut report = Report::default();
     if wanted(Part::Webhooks) {
         webhooks::measure(&mut report, turns)?;
+    }
+    if wanted(Part::Api) {
+        api::measure(&mut report, turns)?;
     }
     if [Part::Decisions, Part::Hot, Part::Latency, Part::Takeover].into_iter().any(wanted) {
         let mut installation = Installation::arbiter()?;

@@ -13,6 +13,8 @@ pub enum Unit {
     Milliseconds,
     /// Seconds.
     Seconds,
+    /// Thousands of bytes, by two's power.
+    Kilobytes,
 }
 
 impl Unit {
@@ -21,6 +23,7 @@ impl Unit {
             Self::PerSecond => format!("{value:.0}/s"),
             Self::Milliseconds => format!("{value:.1} ms"),
             Self::Seconds => format!("{value:.2} s"),
+            Self::Kilobytes => format!("{value:.1} KiB"),
         }
     }
 }
