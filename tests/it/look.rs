@@ -209,6 +209,11 @@ fn bookings_are_listed_page_by_page_in_one_order_and_told_with_their_history() -
         let history: Vec<_> =
             told["history"].as_array().into_iter().flatten().map(|it| it["outcome"].clone()).collect();
         ensure!(history == ["confirmed", "cancelled"], "{told}");
+        let made = &told["history"][0];
+        ensure!(
+            made["version"] == 1 && made["status"] == "confirmed" && made["time"]["start"] == ten.to_string(),
+            "{told}"
+        );
         Ok(())
     })
 }

@@ -22,6 +22,7 @@ mod frozen;
 mod keys;
 mod layers;
 mod look;
+mod offers;
 mod outages;
 mod partitioner;
 mod poison;

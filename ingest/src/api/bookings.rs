@@ -116,7 +116,8 @@ async fn show(State(api): State<Arc<Api>>, caller: Caller, Path(id): Path<String
     if !caller.may_read(&row.row.resource) {
         return Ok(current(&BookingWithHistory { booking: BookingView::bare(&row), history: None }));
     }
-    let history = history::read(&api.store, id).await.map_err(|error| api.store_problem(error))?;
+    let history = api.decisions.history(id).await.map_err(|unknown| unknown.problem(&api))?;
+    let history = history.into_iter().map(Entry::from).collect();
     Ok(current(&BookingWithHistory { booking: BookingView::full(&row, &caller), history: Some(history) }))
 }
 

@@ -10,10 +10,11 @@ mod waiters;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daybook_domain::{RequestId, ResourceId};
+use daybook_domain::{BookingId, RequestId, ResourceId};
 use daybook_runtime::kafka::KafkaConfig;
 use daybook_runtime::registry::Registry;
 use daybook_runtime::service::Service;
+use daybook_wire::LoggedDecision;
 use sqlx::PgPool;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -62,6 +63,11 @@ impl Decisions {
     /// The decision on a request that was made by now.
     pub async fn recall(&self, request_id: RequestId) -> Result<Option<Decided>, Unknown> {
         recall::recall(&self.store, &self.registry, request_id).await.map(|found| found.map(Arc::new))
+    }
+
+    /// What was decided on a booking by now, oldest first.
+    pub async fn history(&self, booking: BookingId) -> Result<Vec<LoggedDecision>, Unknown> {
+        recall::history(&self.store, &self.registry, booking).await
     }
 
     /// The decision for this ticket, once it is made, at most after `wait`. At the end the store is asked, too: it may have

@@ -1,12 +1,11 @@
-//! What was decided on a booking, as it is stored.
+//! What was decided on a booking, as those see it who may read its resource.
 
-use chrono::{DateTime, Utc};
-use daybook_domain::{BookingId, Timestamp};
-use daybook_runtime::postgres::StoreError;
+use daybook_domain::{Decision, Outcome, Rejection};
+use daybook_wire::LoggedDecision;
 use serde::Serialize;
-use sqlx::PgPool;
 use utoipa::ToSchema;
-use uuid::Uuid;
+
+use crate::api::times::Span;
 
 /// A decision on a booking.
 #[derive(Debug, Serialize, ToSchema)]
@@ -15,7 +14,7 @@ pub struct Entry {
     /// By the log's time.
     #[schema(format = DateTime)]
     decided_at: String,
-    /// The request that was decided.
+    /// The request that was decided, as the log has it.
     #[schema(format = "uuid")]
     request_id: String,
     /// Who asked.
@@ -23,13 +22,27 @@ pub struct Entry {
     source: String,
     /// What was asked, in a word.
     #[schema(example = "book")]
-    operation: String,
+    operation: &'static str,
     /// What was decided, in a word.
     #[schema(example = "confirmed")]
-    outcome: String,
+    outcome: &'static str,
     /// Why, in a word, where the outcome has a reason.
     #[schema(example = "duplicate")]
-    reason: Option<String>,
+    reason: Option<&'static str>,
+    /// The rule that forbids it, where that is the reason.
+    #[schema(example = "notice")]
+    rule: Option<&'static str>,
+    /// The booking's version after it.
+    version: Option<u64>,
+    /// Where the booking stands after it: `held`, `confirmed`, `awaiting` or `cancelled`.
+    #[schema(example = "confirmed")]
+    status: Option<&'static str>,
+    /// The booking's time after it, or the last that it had.
+    time: Option<Span>,
+    /// The time that was wanted and refused.
+    wanted: Option<Span>,
+    /// Who has that time.
+    winner: Option<WinnerView>,
     /// When its source says that this happened.
     #[schema(format = DateTime)]
     sourced_at: Option<String>,
@@ -38,42 +51,59 @@ pub struct Entry {
     received_at: String,
 }
 
-#[derive(sqlx::FromRow)]
-struct DecisionColumns {
-    decided_at: DateTime<Utc>,
-    request_id: Uuid,
+/// The booking that stands in the way.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Winner)]
+struct WinnerView {
+    /// Its id.
+    #[schema(format = "uuid")]
+    booking_id: String,
+    /// Who speaks for it.
     source: String,
-    operation: String,
-    outcome: String,
-    reason: Option<String>,
-    sourced_at: Option<DateTime<Utc>>,
-    received_at: DateTime<Utc>,
+    /// Its time.
+    time: Span,
 }
 
-/// The decisions on a booking, oldest first.
-pub async fn read(pool: &PgPool, booking: BookingId) -> Result<Vec<Entry>, StoreError> {
-    let rows: Vec<DecisionColumns> = sqlx::query_as(
-        "SELECT decided_at, request_id, source, operation, outcome, reason, sourced_at, received_at FROM decision
-         WHERE booking_id = $1 ORDER BY decided_at, partition, seq",
-    )
-    .bind(booking.uuid())
-    .fetch_all(pool)
-    .await?;
-    rows.into_iter().map(entry).collect()
-}
-
-fn entry(row: DecisionColumns) -> Result<Entry, StoreError> {
-    let time = |at: DateTime<Utc>| {
-        Timestamp::try_from(at).map(|at| at.to_string()).map_err(|_| StoreError::Corrupt("decision's times".to_owned()))
-    };
-    Ok(Entry {
-        decided_at: time(row.decided_at)?,
-        request_id: row.request_id.to_string(),
-        source: row.source,
-        operation: row.operation,
-        outcome: row.outcome,
-        reason: row.reason,
-        sourced_at: row.sourced_at.map(time).transpose()?,
-        received_at: time(row.received_at)?,
-    })
+impl From<LoggedDecision> for Entry {
+    fn from(logged: LoggedDecision) -> Self {
+        let Decision { outcome, booking, wanted, .. } = &logged.decision;
+        let winner = outcome.winner().map(|winner| WinnerView {
+            booking_id: winner.booking_id.to_string(),
+            source: winner.source.to_string(),
+            time: winner.interval.into(),
+        });
+        let rule = match outcome {
+            Outcome::Rejected(Rejection::Policy(rule)) => Some(rule.as_str()),
+            Outcome::Rejected(_)
+            | Outcome::Confirmed
+            | Outcome::Held
+            | Outcome::Rescheduled
+            | Outcome::Updated
+            | Outcome::Cancelled
+            | Outcome::AwaitingReplacement
+            | Outcome::Expired
+            | Outcome::Observed
+            | Outcome::Moved
+            | Outcome::Defined
+            | Outcome::Redacted
+            | Outcome::Flagged(_)
+            | Outcome::Unchanged(_) => None,
+        };
+        Self {
+            decided_at: logged.decision.decided_at.to_string(),
+            request_id: logged.decision.request_id.to_string(),
+            source: logged.decision.source.to_string(),
+            operation: logged.decision.operation.as_str(),
+            outcome: outcome.as_str(),
+            reason: outcome.reason(),
+            rule,
+            version: booking.as_ref().map(|booking| booking.version),
+            status: booking.as_ref().map(|booking| booking.standing.as_str()),
+            time: booking.as_ref().and_then(|booking| booking.standing.interval()).map(Span::from),
+            wanted: wanted.as_ref().map(|wanted| wanted.interval.into()),
+            winner,
+            sourced_at: logged.decision.sourced_at.map(|at| at.to_string()),
+            received_at: logged.decision.received_at.to_string(),
+        }
+    }
 }

@@ -1,8 +1,8 @@
-//! What was decided on a request, from the store: by whichever arbiter, for whichever process of ingest.
+//! What was decided on a request or a booking, from the store: by whichever arbiter, for whichever process of ingest.
 
 use std::time::Duration;
 
-use daybook_domain::RequestId;
+use daybook_domain::{BookingId, RequestId};
 use daybook_runtime::postgres::StoreError;
 use daybook_runtime::registry::Registry;
 use daybook_wire::{LoggedDecision, decode_decision, unframe};
@@ -34,10 +34,30 @@ pub async fn recall(
     };
     let Some(row) = row else { return Ok(None) };
     let record: Vec<u8> = row.try_get("record").map_err(|error| Unknown::Store(error.into()))?;
-    let (id, datum) = unframe(&record).map_err(|error| Unknown::Unreadable(error.to_string()))?;
+    read(registry, &record).await.map(Some)
+}
+
+/// The newest decisions on a booking, oldest first. More than so many are of a source that repeats itself.
+const HISTORY: &str = "
+    SELECT record FROM (SELECT record, decided_at, partition, seq FROM decision WHERE booking_id = $1
+                        ORDER BY decided_at DESC, partition DESC, seq DESC LIMIT 1000) AS newest
+    ORDER BY decided_at, partition, seq";
+
+/// What was decided on a booking.
+pub async fn history(store: &PgPool, registry: &Registry, booking: BookingId) -> Result<Vec<LoggedDecision>, Unknown> {
+    let rows = sqlx::query_scalar(HISTORY).bind(booking.uuid()).fetch_all(store).await;
+    let records: Vec<Vec<u8>> = rows.map_err(|error| Unknown::Store(error.into()))?;
+    let mut decisions = Vec::with_capacity(records.len());
+    for record in records {
+        decisions.push(read(registry, &record).await?);
+    }
+    Ok(decisions)
+}
+
+async fn read(registry: &Registry, record: &[u8]) -> Result<LoggedDecision, Unknown> {
+    let (id, datum) = unframe(record).map_err(|error| Unknown::Unreadable(error.to_string()))?;
     let schema = registry.schema(id).await.map_err(|error| Unknown::Unreadable(error.to_string()))?;
-    let decided = decode_decision(&schema, datum).map_err(|error| Unknown::Unreadable(error.to_string()))?;
-    Ok(Some(decided))
+    decode_decision(&schema, datum).map_err(|error| Unknown::Unreadable(error.to_string()))
 }
 
 /// Why nobody can say what was decided.
