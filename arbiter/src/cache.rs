@@ -222,12 +222,14 @@ impl Cache {
                 state.learn(booking);
             }
         }
+        let mut covered = BTreeSet::new();
         for window in windows {
             if let Some(state) = self.states.get_mut(&window.resource) {
                 state.cover(window.time);
+                covered.insert(&window.resource);
             }
         }
-        for state in windows.iter().filter_map(|window| self.states.get(&window.resource)) {
+        for state in covered.into_iter().filter_map(|resource| self.states.get(resource)) {
             state.check().map_err(|violation| StoreError::Corrupt(violation.to_string()))?;
         }
         Ok(())
