@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use daybook_domain::{
-    BookingId, BookingState, Decision, Interval, Operation, Outcome, Rejection, Request, RequestId, ResourceId, Rule,
-    SourceKey, SourceName, Timestamp, Unchanged, Winner,
+    BookingId, BookingState, Decision, Interval, Operation, Outcome, Request, RequestId, ResourceId, Rule, SourceKey,
+    SourceName, Timestamp, Unchanged, Winner,
 };
 
 /// What a batch does to one compensation. First it is opened, then it is closed.
@@ -118,7 +118,7 @@ impl Ledger {
             source: decision.source.clone(),
             name: names.map(|identity| identity.id().to_owned()).unwrap_or_default(),
             reason: decision.outcome.reason().unwrap_or_default(),
-            rule: if let Outcome::Rejected(Rejection::Policy(rule)) = &decision.outcome { Some(*rule) } else { None },
+            rule: decision.outcome.rule(),
             interval: wanted.interval,
             winner: decision.outcome.winner().cloned(),
             at: before.as_ref().map_or(decision.decided_at, |before| before.at),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use daybook_domain::{BookingState, Elsewhere, Interval, ResourceId, Shadow, Sight, Winner, topics};
+use daybook_domain::{BookingState, Elsewhere, Interval, ResourceId, Rule, Shadow, Sight, Winner, topics};
 use daybook_runtime::kafka::{TailFrom, follow};
 use daybook_wire::LoggedDecision;
 use serde_json::json;
@@ -161,7 +161,7 @@ fn json(logged: &LoggedDecision) -> serde_json::Value {
         "basis": words::basis(decision.basis),
         "outcome": decision.outcome.as_str(),
         "reason": decision.outcome.reason(),
-        "rule": words::broken_rule(&decision.outcome),
+        "rule": decision.outcome.rule().map(Rule::as_str),
         "winner": winner,
         "wanted": wanted,
         "next_free": decision.next_free.iter().map(slot).collect::<Vec<_>>(),

@@ -187,40 +187,10 @@ pub fn rule(outcome: &Outcome) -> Option<&'static str> {
     }
 }
 
-/// The resource's rule that was broken, in a word.
-pub const fn broken_rule(outcome: &Outcome) -> Option<&'static str> {
-    match outcome {
-        Outcome::Rejected(Rejection::Policy(rule)) => Some(rule.as_str()),
-        Outcome::Rejected(
-            Rejection::Conflict(_)
-            | Rejection::StaleVersion
-            | Rejection::UnknownBooking
-            | Rejection::Past
-            | Rejection::InvalidTransition
-            | Rejection::ConflictByStore
-            | Rejection::Undecodable
-            | Rejection::Internal,
-        )
-        | Outcome::Confirmed
-        | Outcome::Held
-        | Outcome::Rescheduled
-        | Outcome::Updated
-        | Outcome::Cancelled
-        | Outcome::AwaitingReplacement
-        | Outcome::Expired
-        | Outcome::Observed
-        | Outcome::Moved
-        | Outcome::Defined
-        | Outcome::Redacted
-        | Outcome::Flagged(_)
-        | Outcome::Unchanged(_) => None,
-    }
-}
-
 /// The outcome with its reason, for a column: `rejected(conflict)`, `rejected(policy:notice)`.
 pub fn outcome(outcome: &Outcome) -> String {
     let word = outcome.as_str();
-    match (outcome.reason(), broken_rule(outcome)) {
+    match (outcome.reason(), outcome.rule().map(Rule::as_str)) {
         (Some(reason), Some(rule)) => format!("{word}({reason}:{rule})"),
         (Some(reason), None) => format!("{word}({reason})"),
         (None, _) => word.to_owned(),

@@ -287,7 +287,7 @@ fn told(state: &State, decision: &Decision) -> String {
     if let Some(reason) = decision.outcome.reason() {
         write!(text, " {reason}").expect("a string takes all");
     }
-    if let daybook_domain::Outcome::Rejected(daybook_domain::Rejection::Policy(rule)) = &decision.outcome {
+    if let Some(rule) = decision.outcome.rule() {
         write!(text, " {}", rule.as_str()).expect("a string takes all");
     }
     if let Some(winner) = decision.outcome.winner() {

@@ -181,6 +181,27 @@ impl Outcome {
         }
     }
 
+    /// The resource's rule that was broken, where one was.
+    pub const fn rule(&self) -> Option<Rule> {
+        match self {
+            Self::Rejected(Rejection::Policy(rule)) => Some(*rule),
+            Self::Rejected(_)
+            | Self::Flagged(_)
+            | Self::Unchanged(_)
+            | Self::Confirmed
+            | Self::Held
+            | Self::Rescheduled
+            | Self::Updated
+            | Self::Cancelled
+            | Self::AwaitingReplacement
+            | Self::Expired
+            | Self::Observed
+            | Self::Moved
+            | Self::Defined
+            | Self::Redacted => None,
+        }
+    }
+
     /// The booking in the way, where one was.
     pub const fn winner(&self) -> Option<&Winner> {
         match self {

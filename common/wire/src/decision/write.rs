@@ -97,8 +97,7 @@ fn reason(outcome: &Outcome) -> Option<ReasonRecord> {
 }
 
 fn rule(outcome: &Outcome) -> Option<RuleRecord> {
-    let Outcome::Rejected(Rejection::Policy(rule)) = outcome else { return None };
-    Some(match rule {
+    outcome.rule().map(|rule| match rule {
         Rule::Defined => RuleRecord::Defined,
         Rule::Notice => RuleRecord::Notice,
         Rule::Window => RuleRecord::Window,

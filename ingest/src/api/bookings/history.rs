@@ -1,6 +1,6 @@
 //! What was decided on a booking, as those see it who may read its resource.
 
-use daybook_domain::{Decision, Outcome, Rejection};
+use daybook_domain::{Decision, Rule};
 use daybook_wire::LoggedDecision;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -72,23 +72,6 @@ impl From<LoggedDecision> for Entry {
             source: winner.source.to_string(),
             time: winner.interval.into(),
         });
-        let rule = match outcome {
-            Outcome::Rejected(Rejection::Policy(rule)) => Some(rule.as_str()),
-            Outcome::Rejected(_)
-            | Outcome::Confirmed
-            | Outcome::Held
-            | Outcome::Rescheduled
-            | Outcome::Updated
-            | Outcome::Cancelled
-            | Outcome::AwaitingReplacement
-            | Outcome::Expired
-            | Outcome::Observed
-            | Outcome::Moved
-            | Outcome::Defined
-            | Outcome::Redacted
-            | Outcome::Flagged(_)
-            | Outcome::Unchanged(_) => None,
-        };
         Self {
             decided_at: logged.decision.decided_at.to_string(),
             request_id: logged.decision.request_id.to_string(),
@@ -96,7 +79,7 @@ impl From<LoggedDecision> for Entry {
             operation: logged.decision.operation.as_str(),
             outcome: outcome.as_str(),
             reason: outcome.reason(),
-            rule,
+            rule: outcome.rule().map(Rule::as_str),
             version: booking.as_ref().map(|booking| booking.version),
             status: booking.as_ref().map(|booking| booking.standing.as_str()),
             time: booking.as_ref().and_then(|booking| booking.standing.interval()).map(Span::from),
