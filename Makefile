@@ -3,7 +3,7 @@
 STACK := cargo run -q -p daybook-stack --bin stack --
 
 # The crates that do no I/O: seconds, no servers.
-CORE := daybook-domain daybook-wire arbiter-core daybook-normalizer-core daybook-ingest-core daybook-propagator-core
+CORE := daybook-domain daybook-format daybook-wire arbiter-core daybook-normalizer-core daybook-ingest-core daybook-propagator-core
 
 .DEFAULT_GOAL := help
 .PHONY: help up down clean status check test test-core demo bench soak fmt linker

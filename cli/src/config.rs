@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use daybook_domain::SourceName;
+use daybook_format::Written;
 use daybook_runtime::config::{Faults, Tree};
 use daybook_runtime::kafka::{KafkaConfig, TopicsConfig};
 use daybook_runtime::postgres::{PostgresConfig, ROLES};
@@ -65,6 +66,9 @@ pub struct SourceConfig {
     /// Which vendor's payloads it sends.
     #[serde(default)]
     pub kind: Option<String>,
+    /// What that is, where it is `described`.
+    #[serde(default)]
+    pub description: Option<Written>,
 }
 
 /// What `explain` shares with the normalizer.

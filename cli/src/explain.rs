@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use daybook_ask::CALLS;
 use daybook_domain::{
-    Basis, BookingId, CancelKind, Claim, Content, Expected, Identity, Operation, Request, ResourceId, SourceKind,
-    SourceName, SourceVersion, Subject, Timestamp,
+    Basis, BookingId, CancelKind, Claim, Content, Expected, Identity, Operation, Request, ResourceId, SourceName,
+    SourceVersion, Subject, Timestamp,
 };
+use daybook_format::{DESCRIBED, FETCHED, Format, FormatFault, Media, Written};
 use daybook_normalizer_core::{
     ContactKey, IgnoredReason, Item, Known, Normalized, Parsed, RawEvent, Reject, normalize, parse,
 };
@@ -23,6 +24,8 @@ use crate::resources;
 use crate::text;
 use crate::words;
 
+const JSON: &str = "application/json";
+
 /// See [`crate::args`].
 #[derive(Debug, clap::Args)]
 pub struct Explain {
@@ -32,9 +35,16 @@ pub struct Explain {
     /// The payload; `-` for standard input.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Which vendor's payload it is: calendly or generic. Without this, as the settings say for the source.
+    /// Which vendor's payload it is: calendly, generic, acuity, cal.com, hubspot or zendesk. Without this, as the settings
+    /// say for the source.
     #[arg(long, value_name = "KIND")]
-    kind: Option<SourceKind>,
+    kind: Option<String>,
+    /// What the payload is like: a file with what would stand in the settings under `sources.<name>.description`.
+    #[arg(long, value_name = "FILE", conflicts_with = "kind")]
+    description: Option<PathBuf>,
+    /// It is no delivery, but a state as the vendor's API answers with it.
+    #[arg(long)]
+    fetched: bool,
     /// An alias of this source, and the resource it means; may be repeated.
     #[arg(long, value_name = "TEXT=RESOURCE", value_parser = alias)]
     alias: Vec<(String, ResourceId)>,
@@ -55,20 +65,23 @@ fn alias(text: &str) -> Result<(String, ResourceId), String> {
 
 /// Prints what would come of a payload.
 pub fn run(args: &Explain, config: &Config, out: &Out) -> Result<(), Failure> {
-    let kind = kind(args, config)?;
+    let format = format(args, config)?;
     let (key, stands_in) = contact_key(config)?;
     let body = input::read(&args.file)?;
     let event = SourceEvent {
         id: args.event_id.clone(),
-        source: if kind == SourceKind::Api { CALLS.to_owned() } else { format!("/webhooks/{}", args.source) },
-        kind: String::new(),
+        source: match format {
+            Format::Api => CALLS.to_owned(),
+            Format::Calendly | Format::Generic | Format::Described(_) => format!("/webhooks/{}", args.source),
+        },
+        kind: if args.fetched { FETCHED.to_owned() } else { String::new() },
         time: None,
-        content_type: "application/json".to_owned(),
+        content_type: if args.fetched { JSON } else { media_type(&format) }.to_owned(),
         received_at: clock::now(),
         traceparent: None,
         call: Call::default(),
     };
-    let parsed = parse(kind, RawEvent { source: &args.source, event: &event, body: &body });
+    let parsed = parse(&format, RawEvent { source: &args.source, event: &event, body: &body });
     let mut known = Known::default();
     known.aliases.extend(args.alias.iter().cloned());
     if let Some(file) = &args.resources {
@@ -86,22 +99,41 @@ pub fn run(args: &Explain, config: &Config, out: &Out) -> Result<(), Failure> {
     Ok(())
 }
 
-fn kind(args: &Explain, config: &Config) -> Result<SourceKind, Failure> {
-    if let Some(kind) = args.kind {
-        return Ok(kind);
+fn media_type(format: &Format) -> &'static str {
+    match format.media() {
+        Media::Json => JSON,
+        Media::Form => "application/x-www-form-urlencoded",
     }
+}
+
+fn format(args: &Explain, config: &Config) -> Result<Format, Failure> {
     let source = &args.source;
-    if *source == SourceName::api() {
-        return Ok(SourceKind::Api);
+    if let Some(file) = &args.description {
+        let text = String::from_utf8_lossy(&input::read(file)?).into_owned();
+        let named = |problem: String| Failure::input(format!("{}: {problem}", file.display()));
+        let written = Written::read(&text).map_err(named)?;
+        return Format::new(DESCRIBED, Some(&written)).map_err(|faults| named(all(&faults)));
     }
-    let told = config.sources.get(source.as_str()).and_then(|source| source.kind.as_deref());
-    let told = told.or_else(|| source.as_str().parse::<SourceKind>().is_ok().then_some(source.as_str()));
-    let Some(told) = told else {
-        return Err(Failure::input(format!(
-            "the settings do not say what {source} sends; add --kind calendly or --kind generic, or set sources.{source}.kind"
-        )));
-    };
-    told.parse().map_err(|error| Failure::input(format!("sources.{source}.kind: {error}")))
+    if let Some(kind) = &args.kind {
+        return Format::new(kind, None).map_err(|faults| Failure::input(format!("--kind: {}", all(&faults))));
+    }
+    if *source == SourceName::api() {
+        return Ok(Format::Api);
+    }
+    let told = config.sources.get(source.as_str());
+    if let Some(kind) = told.and_then(|told| told.kind.as_deref()) {
+        let format = Format::new(kind, told.and_then(|told| told.description.as_ref()));
+        return format.map_err(|faults| Failure::input(format!("sources.{source}: {}", all(&faults))));
+    }
+    Format::new(source.as_str(), None).map_err(|_| {
+        Failure::input(format!(
+            "the settings do not say what {source} sends; add --kind calendly, --kind generic or another, or set sources.{source}.kind"
+        ))
+    })
+}
+
+fn all(faults: &[FormatFault]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// The installation's key, or one that stands in for it.
@@ -264,6 +296,9 @@ fn rejected(fate: &str, reject: &Reject) -> String {
 fn ignored(reason: IgnoredReason) -> &'static str {
     match reason {
         IgnoredReason::EventType => "a type of event that is not about bookings",
+        IgnoredReason::Fetched => {
+            "it only says that something has changed; the state is fetched, and is an event of its own"
+        }
         IgnoredReason::SameResource => "another item of the event is about the same booking of the same resource",
     }
 }
@@ -289,7 +324,7 @@ mod tests {
             traceparent: None,
             call: Call::default(),
         };
-        let parsed = parse(SourceKind::Generic, RawEvent { source: &source, event: &event, body: body.as_bytes() });
+        let parsed = parse(&Format::Generic, RawEvent { source: &source, event: &event, body: body.as_bytes() });
         let aliases = aliases.iter().map(|text| alias(text).expect("sound")).collect::<BTreeMap<_, _>>();
         let ask = aliases.is_empty();
         let known = Known { aliases, ..Known::default() };

@@ -62,15 +62,16 @@ Takes path and tree. Keys without a value, and tables without a key, are left ou
 {{- if kindIs "string" . }}{{ toRawJson . }}
 {{- else if kindIs "bool" . }}{{ . }}
 {{- else if kindIs "slice" . }}[{{ range $at, $item := . }}{{ if $at }}, {{ end }}{{ include "daybook.tomlValue" $item }}{{ end }}]
+{{- else if kindIs "map" . }}{ {{ $first := true }}{{ range $key, $value := . }}{{ if not $first }}, {{ end }}{{ $first = false }}{{ include "daybook.tomlKey" $key }} = {{ include "daybook.tomlValue" $value }}{{ end }} }
 {{- else }}{{ int64 . }}
 {{- end -}}
 {{- end -}}
 
-{{/* Which kind each source is: all that others than ingest need to know of it. */}}
+{{/* Which kind each source is, and its description where it has one: all that others than ingest need to know of it. */}}
 {{- define "daybook.sourceKinds" -}}
 {{- range $name, $source := .Values.sources }}
 {{- with $source }}
-{{ $name | quote }}: { kind: {{ .kind | quote }} }
+{{ $name | quote }}: { kind: {{ .kind | quote }}{{ with .description }}, description: {{ toRawJson . }}{{ end }} }
 {{- end }}
 {{- end }}
 {{- end -}}

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use daybook_format::Written;
 use daybook_runtime::admin::AdminConfig;
 use daybook_runtime::config::{Faults, Tree};
 use daybook_runtime::kafka::KafkaConfig;
@@ -15,6 +16,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::api::ApiConfig;
+use crate::fetch::SourceApiConfig;
 use crate::source::Sources;
 
 /// Everything.
@@ -66,12 +68,22 @@ pub struct IngestConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceConfig {
-    /// What it sends, and so how it signs: `calendly` or `generic`. Read later, so that every fault is seen at once.
+    /// What it sends, and so how it signs: a word of [`Format`](daybook_format::Format). Read later, so that every fault
+    /// is seen at once.
     #[serde(default)]
     pub kind: String,
+    /// What that is, where it is `described`.
+    #[serde(default)]
+    pub description: Option<Written>,
     /// What it signs with: several while they are rotated.
     #[serde(default)]
     pub secrets: Vec<SecretString>,
+    /// The address that the source was given, where it signs that too.
+    #[serde(default)]
+    pub public_url: Option<String>,
+    /// How states are fetched from it, where its deliveries only say that something has changed.
+    #[serde(default)]
+    pub api: Option<SourceApiConfig>,
     /// How old a signature may be; the kind decides without it.
     #[serde(default, with = "humantime_serde")]
     pub window_past: Option<Duration>,

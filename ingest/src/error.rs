@@ -41,6 +41,9 @@ pub enum StartError {
     /// The schema registry's address does not read.
     #[error("cannot use registry.url")]
     Registry(#[from] RegistryError),
+    /// The process has no TLS provider, or the system's authorities cannot be read.
+    #[error("cannot make an HTTP client")]
+    Client(#[from] reqwest::Error),
     /// Started twice on one registry.
     #[error("cannot register metrics")]
     Metrics(#[from] prometheus::Error),

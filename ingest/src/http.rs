@@ -106,7 +106,8 @@ impl Door {
         body: &mut Unread,
         visit: &Visit,
     ) -> Result<Accepted, Failure> {
-        check_content_type(text(headers, &CONTENT_TYPE)).map_err(|_| Failure::UnsupportedMediaType)?;
+        check_content_type(text(headers, &CONTENT_TYPE), source.format.media())
+            .map_err(|_| Failure::UnsupportedMediaType)?;
         if headers.contains_key(CONTENT_ENCODING) {
             return Err(Failure::UnsupportedMediaType);
         }
@@ -125,7 +126,7 @@ impl Door {
         let record = raw_record(
             &authentic,
             &Delivery {
-                kind: source.kind,
+                format: &source.format,
                 source: &source.name,
                 body: bytes,
                 received_at: now,

@@ -1,7 +1,7 @@
 //! Ingest: the only door.
 //!
-//! In: webhooks, `POST /webhooks/<source>`, and the API, `/v1`. Out: a webhook's bytes on `raw.<source>`, named by
-//! CloudEvents headers; answers to the API's callers (`api.rs`).
+//! In: webhooks, `POST /webhooks/<source>`, the API, `/v1`, and the states that webhooks only speak of (`fetch.rs`). Out: a
+//! webhook's bytes, and a state's, on `raw.<source>`, named by CloudEvents headers; answers to the API's callers (`api.rs`).
 //! Owns: "2xx means that the broker has it" (acks=all), "only what was signed passes", and bounds: of bodies, of
 //! connections, of requests at once, of what a stranger can make it log.
 //! Absent on purpose: any judgement of a webhook's body (the normalizer's), and a flush at shutdown: a request is answered only
@@ -13,6 +13,7 @@ mod breaker;
 mod config;
 mod descriptors;
 mod error;
+mod fetch;
 mod http;
 mod idle;
 mod kafka;
@@ -33,6 +34,7 @@ use daybook_runtime::service::Service;
 pub use api::ApiConfig;
 pub use config::{Config, IngestConfig, SourceConfig};
 pub use error::StartError;
+pub use fetch::SourceApiConfig;
 
 use crate::api::Api;
 use crate::http::Door;
@@ -66,6 +68,8 @@ pub async fn start(config: Config, service: &Service) -> Result<SocketAddr, Star
     let api = Api::start(parts, service)?;
     let raw_topics = sources.all().map(|source| source.topic.clone()).collect();
     trail::start(&config.kafka, raw_topics, &store, &api.metrics, service)?;
+
+    fetch::start(&config.kafka, &sources, &producer, &metrics, service)?;
 
     let shutdown = service.life.shutdown().clone();
     let topic = sources.all().next().map(|source| source.topic.clone()).unwrap_or_default();

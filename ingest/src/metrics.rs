@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use daybook_ingest_core::fetch::Answer;
+
 use crate::error::Failure;
 
 daybook_runtime::metrics! {
@@ -24,8 +26,37 @@ daybook_runtime::metrics! {
         connections_given_up_total: IntCounter,
         /// Open connections. Near connections_max, those that are idle make place.
         connections: IntGauge,
+        /// Answers to calls that fetch a state, by source: state, gone, gone_held (too many in a row to be believed), later
+        /// (away, busy, or an error in a 200), denied, never. Alert on gone_held, and when later or denied are most of them
+        /// for some minutes: what the source says is not decided meanwhile.
+        fetches_total: IntCounterVec["source", "answer"],
+        /// Bookings that wait to be fetched, by source. Alert when it does not fall for some minutes.
+        fetch_waiting: IntGaugeVec["source"],
+        /// Deliveries whose state was given up, by source and reason: dead letters. Alert on any.
+        fetches_given_up_total: IntCounterVec["source", "reason"],
+        /// 1 while a source's API turns our credentials away. Alert at once: everything it says waits.
+        fetch_denied: IntGaugeVec["source"],
         /// 1 while Kafka takes this source's events, 0 from a failure to the next success. Alert at 0 for a minute.
         kafka_available: IntGaugeVec["source"],
+    }
+}
+
+impl IngestMetrics {
+    /// A vendor's API has answered; `held` if that is not believed.
+    pub fn fetched(&self, source: &str, answer: Answer, held: bool) {
+        let word = match answer {
+            Answer::State => "state",
+            Answer::Gone if held => "gone_held",
+            Answer::Gone => "gone",
+            Answer::Later(_) => "later",
+            Answer::Denied => "denied",
+            Answer::Never => "never",
+        };
+        self.fetches_total.with_label_values(&[source, word]).inc();
+        // What does not answer says nothing of the credentials.
+        if !matches!(answer, Answer::Later(_)) {
+            self.fetch_denied.with_label_values(&[source]).set(i64::from(answer == Answer::Denied));
+        }
     }
 }
 

@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::str::FromStr;
+use std::sync::Arc;
 
 use axum::http::HeaderMap;
-use daybook_domain::{SourceKind, SourceName, Timestamp, topics};
+use daybook_domain::{SourceName, Timestamp, topics};
+use daybook_format::{Description, Format, Part, Proof};
 use daybook_ingest_core::calendly::SigningKey;
-use daybook_ingest_core::{Authentic, Refusal, Window, calendly, standard};
+use daybook_ingest_core::described::{Shared, SharedSecret};
+use daybook_ingest_core::{Authentic, Refusal, Window, calendly, described, standard};
 use daybook_wire::standard_webhooks::Secret;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::breaker::Breaker;
 use crate::config::SourceConfig;
+use crate::fetch::Api;
 
 /// Names under which Daybook itself speaks.
 const RESERVED: [&str; 2] = ["api", "daybook"];
@@ -41,11 +44,13 @@ pub struct Source {
     /// Its name.
     pub name: SourceName,
     /// What it sends.
-    pub kind: SourceKind,
+    pub format: Format,
     /// Where its events go.
     pub topic: String,
     /// Whether Kafka takes them. One for each source: a topic that is missing must not stop the others.
     pub breaker: Breaker,
+    /// How the states are fetched that its deliveries speak of, if they only do that.
+    pub fetched: Option<(Arc<Description>, Api)>,
     scheme: Scheme,
     window: Window,
 }
@@ -54,6 +59,7 @@ pub struct Source {
 enum Scheme {
     Calendly(Vec<SigningKey>),
     Standard(Vec<Secret>),
+    Described(Arc<Description>, Shared),
 }
 
 impl Sources {
@@ -93,23 +99,65 @@ impl Source {
         if config.secrets.is_empty() {
             fault(setting.clone(), &"are missing; give at least one, or anybody could write bookings");
         }
-        let kind = config.kind.parse().map_err(|error| fault(format!("sources.{name}.kind"), &error)).ok()?;
-        let (scheme, window) = match kind {
-            SourceKind::Calendly => {
-                (Scheme::Calendly(parse_all(&config.secrets, &setting, &mut fault)), Window::CALENDLY)
+        let format = match Format::new(&config.kind, config.description.as_ref()) {
+            Ok(format) => format,
+            Err(found) => {
+                for found in found {
+                    fault(format!("sources.{name}.{}", found.key), &found.problem);
+                }
+                return None;
             }
-            SourceKind::Generic => {
-                (Scheme::Standard(parse_all(&config.secrets, &setting, &mut fault)), Window::STANDARD_WEBHOOKS)
+        };
+        let secrets = &config.secrets;
+        let (scheme, window) = match &format {
+            Format::Calendly => {
+                (Scheme::Calendly(parse_all(secrets, &setting, str::parse, &mut fault)), Window::CALENDLY)
             }
-            // No text reads as this kind.
-            SourceKind::Api => return None,
+            Format::Generic => {
+                (Scheme::Standard(parse_all(secrets, &setting, str::parse, &mut fault)), Window::STANDARD_WEBHOOKS)
+            }
+            Format::Described(description) => {
+                let read = |text: &str| SharedSecret::new(text, &description.delivery);
+                let secrets = parse_all(secrets, &setting, read, &mut fault);
+                if !signs(description, &Part::Timestamp)
+                    && (config.window_past.is_some() || config.window_future.is_some())
+                {
+                    let problem = "and window_future have nothing to go by: this format's signature has no time in it";
+                    fault(format!("sources.{name}.window_past"), &problem);
+                }
+                let url = config.public_url.clone();
+                if url.is_none() && signs(description, &Part::Url) {
+                    let problem = "is missing; this format signs the address that the source was given";
+                    fault(format!("sources.{name}.public_url"), &problem);
+                }
+                (Scheme::Described(Arc::clone(description), Shared { secrets, url }), Window::DESCRIBED)
+            }
+            // No text reads as this format.
+            Format::Api => return None,
+        };
+        let fetched = match (&format, &config.api) {
+            (Format::Described(description), Some(api)) if description.fetch.is_some() => {
+                let named = |setting: &str, problem: &dyn fmt::Display| {
+                    fault(format!("sources.{name}.api.{setting}"), problem);
+                };
+                api.read(named).map(|api| (Arc::clone(description), api))
+            }
+            (Format::Described(description), None) if description.fetch.is_some() => {
+                fault(format!("sources.{name}.api"), &"is missing; what this source speaks of has to be fetched");
+                None
+            }
+            (_, Some(_)) => {
+                fault(format!("sources.{name}.api"), &"is of no use: nothing has to be fetched from this source");
+                None
+            }
+            (_, None) => None,
         };
         let name = parsed?;
         let window = Window {
             past: config.window_past.unwrap_or(window.past),
             future: config.window_future.unwrap_or(window.future),
         };
-        Some(Self { topic: topics::raw(&name), name, kind, breaker: Breaker::new(), scheme, window })
+        Some(Self { topic: topics::raw(&name), name, format, breaker: Breaker::new(), fetched, scheme, window })
     }
 
     /// Judges a delivery by this source's scheme.
@@ -118,17 +166,28 @@ impl Source {
         match &self.scheme {
             Scheme::Calendly(keys) => calendly::verify(header, body, keys, now, self.window),
             Scheme::Standard(secrets) => standard::verify(header, body, secrets, now, self.window),
+            Scheme::Described(description, shared) => {
+                described::verify(header, body, &description.delivery, shared, now, self.window)
+            }
         }
     }
 }
 
-fn parse_all<T: FromStr<Err: fmt::Display>>(
+fn signs(description: &Description, part: &Part) -> bool {
+    match &description.delivery.proof {
+        Proof::Signature(signature) => signature.parts.contains(part),
+        Proof::Token(_) => false,
+    }
+}
+
+fn parse_all<T, E: fmt::Display>(
     secrets: &[SecretString],
     setting: &str,
+    read: impl Fn(&str) -> Result<T, E>,
     fault: &mut impl FnMut(String, &dyn fmt::Display),
 ) -> Vec<T> {
     let parse = |(at, secret): (usize, &SecretString)| {
-        secret.expose_secret().parse().map_err(|error: T::Err| fault(format!("{setting}[{at}]"), &error)).ok()
+        read(secret.expose_secret()).map_err(|error| fault(format!("{setting}[{at}]"), &error)).ok()
     };
     secrets.iter().enumerate().filter_map(parse).collect()
 }
@@ -139,7 +198,15 @@ mod tests {
 
     fn source(kind: &str, secrets: &[&str]) -> SourceConfig {
         let secrets = secrets.iter().map(|secret| SecretString::from(*secret)).collect();
-        SourceConfig { kind: kind.to_owned(), secrets, window_past: None, window_future: None }
+        SourceConfig {
+            kind: kind.to_owned(),
+            description: None,
+            secrets,
+            public_url: None,
+            window_past: None,
+            window_future: None,
+            api: None,
+        }
     }
 
     fn faults(name: &str, config: SourceConfig) -> Vec<String> {

@@ -4,6 +4,7 @@
 
 mod api;
 mod crowd;
+mod fetch;
 mod support;
 
 use std::time::{Duration, Instant};

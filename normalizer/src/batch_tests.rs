@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use daybook_domain::{BookingId, SourceKind, SourceName};
+use daybook_domain::{BookingId, SourceName};
+use daybook_format::Format;
 use daybook_normalizer_core::{ContactKey, Fate, Known, KnownBooking, RejectReason};
 use daybook_runtime::kafka::RECORD_BYTES_MAX;
 use daybook_wire::{Call, Headers, SourceEvent, header};
@@ -66,7 +67,7 @@ impl Bench {
         let mut batch = Batch::default();
         let mut events = self.aside.take_due(self.now, 10);
         for record in fresh {
-            match Event::open(SourceKind::Generic, &source(), record, Timestamp::EPOCH) {
+            match Event::open(&Format::Generic, &source(), record, Timestamp::EPOCH) {
                 Ok(event) => events.push(event),
                 Err(dead) => batch.bury(&dead.0, dead.1, Timestamp::EPOCH),
             }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use daybook_domain::{SourceKind, SourceName};
+use daybook_domain::SourceName;
+use daybook_format::{Format, Written};
 use daybook_normalizer_core::{ContactKey, ContactKeyError};
 use daybook_runtime::admin::AdminConfig;
 use daybook_runtime::config::{Faults, Tree};
@@ -74,9 +75,12 @@ impl NormalizerConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceConfig {
-    /// What it sends: `calendly` or `generic`. Read later, so that every fault is seen at once.
+    /// What it sends: a word of [`Format`]. Read later, so that every fault is seen at once.
     #[serde(default)]
     pub kind: String,
+    /// What that is, where it is `described`.
+    #[serde(default)]
+    pub description: Option<Written>,
 }
 
 impl Tree for Config {
@@ -112,8 +116,8 @@ impl Tree for Config {
                 }
                 Ok(_) => {}
             }
-            if let Err(error) = source.kind.parse::<SourceKind>() {
-                faults.add(&format!("sources.{name}.kind"), error);
+            for fault in Format::new(&source.kind, source.description.as_ref()).err().into_iter().flatten() {
+                faults.add(&format!("sources.{name}.{}", fault.key), fault.problem);
             }
         }
     }

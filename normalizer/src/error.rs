@@ -1,6 +1,7 @@
 //! What ends the service, and why a record is a dead letter.
 
-use daybook_domain::{SlugError, UnknownSourceKind};
+use daybook_domain::SlugError;
+use daybook_format::FormatFault;
 use daybook_normalizer_core::{ContactKeyError, Reject, RejectReason};
 use daybook_runtime::kafka::{KafkaError, ProducerError};
 use daybook_runtime::postgres::StoreError;
@@ -26,9 +27,14 @@ pub enum StageError {
     /// A source's name in code, past the check.
     #[error("a source's name {0}")]
     Source(#[from] SlugError),
-    /// A source's kind in code, past the check.
-    #[error("a source's kind {0}")]
-    Kind(#[from] UnknownSourceKind),
+    /// A source's format in code, past the check.
+    #[error("sources.{of}: {}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Format {
+        /// Of which source.
+        of: String,
+        /// What is wrong with it.
+        faults: Vec<FormatFault>,
+    },
     /// A contact key in code, past the check.
     #[error("normalizer.contact_key {0}")]
     ContactKey(#[from] ContactKeyError),

@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use daybook_domain::{OperationKind, RequestId, SourceKind, SourceName, Timestamp};
+use daybook_domain::{OperationKind, RequestId, SourceName, Timestamp};
+use daybook_format::Format;
 use daybook_normalizer_core::{
     ContactKey, IgnoredReason, Item, Known, Parsed, Questions, RawEvent, Reject, normalize, parse,
 };
@@ -53,12 +54,12 @@ pub struct Yield {
 impl Event {
     /// Reads a record, or says why it is a dead letter.
     pub fn open(
-        kind: SourceKind,
+        format: &Format,
         source: &SourceName,
         record: Record,
         now: Timestamp,
     ) -> Result<Self, Box<(Record, Verdict)>> {
-        match read(kind, source, &record) {
+        match read(format, source, &record) {
             Ok((attributes, parsed)) => {
                 let sent = BTreeSet::new();
                 Ok(Self { record, attributes, tries: 0, opened_at: now, good: false, bad: false, parsed, sent })
@@ -104,7 +105,7 @@ impl Event {
     }
 }
 
-fn read(kind: SourceKind, source: &SourceName, record: &Record) -> Result<(SourceEvent, Parsed), Verdict> {
+fn read(format: &Format, source: &SourceName, record: &Record) -> Result<(SourceEvent, Parsed), Verdict> {
     let Some(body) = &record.value else {
         let problem = "a source event has a value; to take a booking back, send a cancellation";
         return Err(Verdict::whole(Reason::EmptyValue, "(value)", problem));
@@ -114,6 +115,6 @@ fn read(kind: SourceKind, source: &SourceName, record: &Record) -> Result<(Sourc
         Verdict::whole(Reason::MissingHeader, header, problem)
     })?;
     let raw = RawEvent { source, event: &attributes, body };
-    let parsed = catch_unwind(AssertUnwindSafe(|| parse(kind, raw))).map_err(|_| Verdict::internal())?;
+    let parsed = catch_unwind(AssertUnwindSafe(|| parse(format, raw))).map_err(|_| Verdict::internal())?;
     Ok((attributes, parsed))
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use daybook_domain::{SourceKind, SourceName, topics};
+use daybook_domain::{SourceName, topics};
+use daybook_format::Format;
 use daybook_normalizer_core::ContactKey;
 use daybook_runtime::admin::Health;
 use daybook_runtime::kafka::{Consumer, ConsumerSpec, FromGroup};
@@ -30,7 +31,7 @@ pub struct Source {
     /// Its name.
     pub name: SourceName,
     /// What it sends.
-    pub kind: SourceKind,
+    pub format: Format,
 }
 
 /// The sources, by topic.
@@ -42,10 +43,12 @@ impl Sources {
     pub fn new(configured: &BTreeMap<String, SourceConfig>) -> Result<Self, StageError> {
         let placed = |source: Source| (topics::raw(&source.name), source);
         let source = |(name, config): (&String, &SourceConfig)| {
-            Ok(placed(Source { name: name.parse()?, kind: config.kind.parse()? }))
+            let format = Format::new(&config.kind, config.description.as_ref());
+            let format = format.map_err(|faults| StageError::Format { of: name.clone(), faults })?;
+            Ok(placed(Source { name: name.parse()?, format }))
         };
         let mut sources: BTreeMap<_, _> = configured.iter().map(source).collect::<Result<_, StageError>>()?;
-        sources.extend([placed(Source { name: SourceName::api(), kind: SourceKind::Api })]);
+        sources.extend([placed(Source { name: SourceName::api(), format: Format::Api })]);
         Ok(Self(sources))
     }
 }

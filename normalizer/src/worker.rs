@@ -80,7 +80,7 @@ impl Worker {
         for record in fresh {
             self.frontier.begin(record.offset);
             let now = clock::now();
-            match Event::open(self.source.kind, &self.source.name, record, now) {
+            match Event::open(&self.source.format, &self.source.name, record, now) {
                 Ok(event) => events.push(event),
                 Err(dead) => {
                     let (record, verdict) = *dead;

@@ -19,7 +19,7 @@ fn every_fault_is_reported_at_once() {
     );
     let text = String::from_utf8(output.stderr).expect("text");
     assert_eq!(output.status.code(), Some(2), "{text}");
-    for fault in ["normalizer.contact_key: is", "normalizer.unplaced_delay: and", "sources.crm.kind: is not a kind"] {
+    for fault in ["normalizer.contact_key: is", "normalizer.unplaced_delay: and", "sources.crm.kind: is no format"] {
         assert!(text.contains(fault), "{fault} in {text}");
     }
 }

@@ -230,6 +230,7 @@ fn variables(instance: &Instance) -> BTreeMap<String, String> {
         ("DAYBOOK_CALDAV_PASSWORD".to_owned(), secrets.caldav.clone()),
         ("DAYBOOK_CALENDLY_SECRET".to_owned(), secrets.calendly.clone()),
         ("DAYBOOK_GENERIC_SECRET".to_owned(), secrets.generic.clone()),
+        ("DAYBOOK_SITE_SECRET".to_owned(), secrets.site.clone()),
         ("DAYBOOK_PARTNER_SECRET".to_owned(), secrets.partner.clone()),
         ("DAYBOOK_API_KEY".to_owned(), secrets.api_key.clone()),
         ("DAYBOOK_CONTACT_KEY".to_owned(), secrets.contact_key.clone()),

@@ -35,6 +35,8 @@ pub struct Endpoints {
     pub calendly_secret: String,
     /// The Standard Webhooks secret of the generic source.
     pub generic_secret: String,
+    /// The secret of the source `site`, which is Cal.com.
+    pub site_secret: String,
     /// The Standard Webhooks secret that the propagator signs with for the partner.
     pub partner_secret: String,
     /// A key of the API that may do everything.
@@ -110,6 +112,7 @@ impl Endpoints {
             receiver_url: http(Service::Receiver.into(), Use::Main),
             calendly_secret: secrets.calendly.clone(),
             generic_secret: secrets.generic.clone(),
+            site_secret: secrets.site.clone(),
             partner_secret: secrets.partner.clone(),
             api_key: secrets.api_key.clone(),
             contact_key: secrets.contact_key.clone(),
@@ -168,6 +171,7 @@ impl Endpoints {
             ("DAYBOOK_RECEIVER_URL", self.receiver_url.clone()),
             ("DAYBOOK_CALENDLY_SECRET", self.calendly_secret.clone()),
             ("DAYBOOK_GENERIC_SECRET", self.generic_secret.clone()),
+            ("DAYBOOK_SITE_SECRET", self.site_secret.clone()),
             ("DAYBOOK_PARTNER_SECRET", self.partner_secret.clone()),
             ("DAYBOOK_API_KEY", self.api_key.clone()),
             ("DAYBOOK_CONTACT_KEY", self.contact_key.clone()),
@@ -189,6 +193,7 @@ impl Endpoints {
             ("DAYBOOK__NORMALIZER__CONTACT_KEY", self.contact_key.clone()),
             ("DAYBOOK__SOURCES__CALENDLY__KIND", "calendly".to_owned()),
             ("DAYBOOK__SOURCES__GENERIC__KIND", "generic".to_owned()),
+            ("DAYBOOK__SOURCES__SITE__KIND", "cal.com".to_owned()),
         ]
     }
 

@@ -30,6 +30,8 @@ pub(crate) struct Secrets {
     pub(crate) calendly: String,
     /// Standard Webhooks: `whsec_` and base64 of 24 to 64 bytes.
     pub(crate) generic: String,
+    /// The secret that whoever makes a webhook at Cal.com chooses: an opaque string.
+    pub(crate) site: String,
     pub(crate) partner: String,
     /// A key of the API that may do everything: `dbk_`, 8 bytes, `_` and 32 bytes.
     pub(crate) api_key: String,
@@ -54,6 +56,7 @@ impl Secrets {
             caldav: take("CALDAV_PASSWORD", password),
             calendly: take("CALENDLY_SECRET", password),
             generic: take("GENERIC_SECRET", standard_webhook),
+            site: take("SITE_SECRET", password),
             partner: take("PARTNER_SECRET", standard_webhook),
             api_key: take("API_KEY", api_key),
             contact_key: take("CONTACT_KEY", key),

@@ -90,6 +90,9 @@ kind = "calendly"
 
 [sources.generic]
 kind = "generic"
+
+[sources.site]
+kind = "cal.com"
 "#,
             listen(instance, part, Use::Main)
         ),
@@ -99,6 +102,9 @@ kind = "calendly"
 
 [sources.generic]
 kind = "generic"
+
+[sources.site]
+kind = "cal.com"
 "#
         .to_owned(),
         Service::Propagator => format!(
@@ -130,6 +136,7 @@ fn secrets(service: Service, instance: &Instance) -> BTreeMap<String, String> {
             password(&secrets.postgres_ingest),
             ("DAYBOOK__SOURCES__CALENDLY__SECRETS", list(&secrets.calendly)),
             ("DAYBOOK__SOURCES__GENERIC__SECRETS", list(&secrets.generic)),
+            ("DAYBOOK__SOURCES__SITE__SECRETS", list(&secrets.site)),
         ],
         Service::Normalizer => {
             vec![password(&secrets.postgres_reader), ("DAYBOOK__NORMALIZER__CONTACT_KEY", secrets.contact_key.clone())]

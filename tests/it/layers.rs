@@ -9,9 +9,10 @@ use daybook_domain::topics;
 use daybook_wire::SCHEMAS;
 
 /// The crates that do no I/O.
-const PURE: [&str; 7] = [
+const PURE: [&str; 8] = [
     "daybook-ask",
     "daybook-domain",
+    "daybook-format",
     "daybook-wire",
     "arbiter-core",
     "daybook-ingest-core",

@@ -16,6 +16,7 @@ mod contention;
 mod contracts;
 mod crashes;
 mod demo;
+mod described;
 mod duplicates;
 mod events;
 mod frozen;

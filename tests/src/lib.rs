@@ -6,6 +6,7 @@
 //! Absent on purpose: sleeping ([`wait::wait_until`] waits for a condition), and real people ([`people`]).
 
 pub mod api;
+pub mod calcom;
 pub mod caldav;
 pub mod calendly;
 pub mod generic;

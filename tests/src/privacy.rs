@@ -29,6 +29,7 @@ pub fn forbidden(endpoints: &Endpoints) -> Vec<Forbidden> {
         Forbidden { what: "a calendar's name", text: calendar_mark().to_owned(), except: &["radicale.log"] },
         secret(&endpoints.calendly_secret),
         secret(&endpoints.generic_secret),
+        secret(&endpoints.site_secret),
         secret(&endpoints.partner_secret),
         secret(&endpoints.contact_key),
         secret(&endpoints.caldav_password),

@@ -65,6 +65,7 @@ impl Resource {
         line("    aliases:".to_owned());
         line(format!("      calendly: [{}, {}]", quoted(&self.host.uri), quoted(&self.host.email)));
         line(format!("      generic: [{}]", quoted(&self.alias)));
+        line(format!("      site: [{}]", quoted(&self.host.email)));
         if self.calendar.is_none() && !self.partner {
             return;
         }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use daybook_domain::{RequestId, Timestamp};
+use daybook_format::Description;
 use daybook_ingest_core::calendly::{self, SigningKey};
+use daybook_ingest_core::described::{self, Shared, SharedSecret};
 use daybook_runtime::clock;
 use daybook_wire::standard_webhooks::{self, Secret};
 use serde_json::Value;
@@ -16,7 +18,7 @@ use crate::wait::wait_until;
 /// One delivery: the same bytes and the same id, however often it is sent.
 #[derive(Debug, Clone)]
 pub struct Webhook {
-    /// `calendly` or `generic`.
+    /// `calendly`, `generic` or `site`.
     pub source: &'static str,
     /// The raw body.
     pub body: Bytes,
@@ -47,6 +49,11 @@ impl Webhook {
     /// A delivery of the generic source with this body.
     pub fn generic_bytes(id: impl Into<String>, body: impl Into<Bytes>) -> Self {
         Self { source: "generic", body: body.into(), items: 1, event_id: id.into() }
+    }
+
+    /// A delivery of Cal.com's. It has no id of its own: its bytes name it.
+    pub fn site(payload: &Value) -> Self {
+        Self { source: "site", ..Self::calendly(payload) }
     }
 
     /// What ingest must call it (`ce_id`).
@@ -95,6 +102,7 @@ pub struct Sender {
     ingest: String,
     calendly: SigningKey,
     generic: Secret,
+    site: (Description, Shared),
 }
 
 impl std::fmt::Debug for Sender {
@@ -104,13 +112,16 @@ impl std::fmt::Debug for Sender {
 }
 
 impl Sender {
-    /// A sender that knows the secrets of both sources.
-    pub fn new(http: &reqwest::Client, ingest: &str, calendly: &str, generic: &str) -> Result<Self> {
+    /// A sender that knows the secrets of all sources.
+    pub fn new(http: &reqwest::Client, ingest: &str, calendly: &str, generic: &str, site: &str) -> Result<Self> {
+        let described = daybook_format::shipped("cal.com").context("the description of Cal.com")?;
+        let secret = SharedSecret::new(site, &described.delivery).context("the secret of the site")?;
         Ok(Self {
             http: http.clone(),
             ingest: ingest.to_owned(),
             calendly: calendly.parse().context("the signing key of Calendly")?,
             generic: generic.parse().context("the secret of the generic source")?,
+            site: (described, Shared { secrets: vec![secret], url: None }),
         })
     }
 
@@ -119,6 +130,11 @@ impl Sender {
         let request = self.unsigned(webhook);
         match webhook.source {
             "calendly" => request.header(calendly::SIGNATURE, calendly::sign(&self.calendly, at, &webhook.body)),
+            "site" => {
+                let (description, shared) = &self.site;
+                let headers = described::sign(&description.delivery, shared, at, &webhook.body);
+                headers.into_iter().fold(request, |request, (name, value)| request.header(name, value))
+            }
             _ => {
                 let seconds = at.millis() / 1_000;
                 let secrets = std::slice::from_ref(&self.generic);

@@ -61,7 +61,13 @@ impl World {
         let http = reqwest::Client::builder().pool_max_idle_per_host(0).connect_timeout(Duration::from_secs(10));
         let http = http.build().context("an HTTP client")?;
         Ok(Self {
-            sender: Sender::new(&http, &endpoints.ingest_url, &endpoints.calendly_secret, &endpoints.generic_secret)?,
+            sender: Sender::new(
+                &http,
+                &endpoints.ingest_url,
+                &endpoints.calendly_secret,
+                &endpoints.generic_secret,
+                &endpoints.site_secret,
+            )?,
             store: Store::new(&endpoints.postgres.reader)?,
             kafka: Kafka::new(&endpoints.kafka_brokers, &endpoints.registry_url)?,
             calendars: Calendars::new(&http, &endpoints.caldav_url, &endpoints.caldav_user, &endpoints.caldav_password),

@@ -162,7 +162,7 @@ pub struct DeadLetter {
     pub partition: i32,
     /// Its offset there.
     pub offset: i64,
-    /// The stage that gave it up: `normalizer`, `arbiter`, `propagator`.
+    /// The stage that gave it up: `ingest`, `normalizer`, `arbiter`, `propagator`.
     pub stage: &'static str,
     /// From a bounded vocabulary.
     pub reason: &'static str,

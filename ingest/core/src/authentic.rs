@@ -43,7 +43,7 @@ pub enum Refusal {
     /// A header of the signature is there and does not read.
     #[error("the signature header does not read; send it as the scheme documents it")]
     MalformedSignature,
-    /// The delivery id is longer than 256 characters or has something else than visible ASCII. A fault of the request,
+    /// The delivery id is longer than 256 characters or has something else than visible ASCII, or an `@`. A fault of the request,
     /// not of its signature: 400.
     #[error("the delivery id must be 1 to 256 characters of visible ASCII")]
     MalformedId,
@@ -97,6 +97,10 @@ impl Window {
 
     /// For Standard Webhooks: 5 minutes both ways, the tolerance of its reference libraries. Senders sign each attempt.
     pub const STANDARD_WEBHOOKS: Self = Self { past: Duration::from_secs(5 * 60), future: Duration::from_secs(5 * 60) };
+
+    /// For a described source whose signature has a time: as for Calendly, and for its reason. Where nobody documents
+    /// whether a retry is signed anew, a window that is too narrow loses bookings, and a wide one only lets duplicates in.
+    pub const DESCRIBED: Self = Self::CALENDLY;
 
     /// Whether a signature of `signed_at` counts at `now`.
     pub fn contains(&self, signed_at: Timestamp, now: Timestamp) -> bool {

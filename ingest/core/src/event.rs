@@ -3,15 +3,18 @@
 //! The body is read here only to look for a name, a time and a key, and is believed in nothing: whatever does not read
 //! is left empty, and the bytes go on as they came.
 
-use daybook_domain::{SourceKind, SourceName, Timestamp};
+use daybook_domain::{SourceName, Timestamp};
+use daybook_format::{Delivery as Described, Finding, Format, Media, form};
 use daybook_wire::{Call, SourceEvent};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::authentic::Authentic;
-use crate::media::JSON;
+use crate::media::media_type;
 use crate::trace::TraceParent;
 
+/// How the types of the events begin that ingest makes itself.
+const OWN_TYPES: &str = "daybook.";
 /// The longest type that is taken over.
 const TYPE_LENGTH_MAX: usize = 128;
 /// The longest source booking id that is taken as a key; the normalizer refuses longer ones.
@@ -21,10 +24,10 @@ const KEY_LENGTH_MAX: usize = 512;
 #[derive(Debug, Clone, Copy)]
 pub struct Delivery<'a> {
     /// What its source sends.
-    pub kind: SourceKind,
+    pub format: &'a Format,
     /// Its source.
     pub source: &'a SourceName,
-    /// The bytes as received, of content type JSON.
+    /// The bytes as received, of the media type of the format.
     pub body: &'a [u8],
     /// When they were.
     pub received_at: Timestamp,
@@ -44,7 +47,7 @@ pub struct RawRecord {
 
 /// The record of an authentic delivery. The same delivery makes the same id and key, however often it comes.
 pub fn raw_record(authentic: &Authentic, delivery: &Delivery<'_>) -> RawRecord {
-    let names = Names::look(delivery.kind, delivery.body);
+    let names = Names::look(delivery.format, delivery.body);
     let id = match authentic.delivery_id() {
         Some(id) => id.to_owned(),
         None => digest(delivery.body),
@@ -56,7 +59,7 @@ pub fn raw_record(authentic: &Authentic, delivery: &Delivery<'_>) -> RawRecord {
             source: format!("/webhooks/{}", delivery.source),
             kind: names.kind.unwrap_or_default(),
             time: names.time,
-            content_type: JSON.to_owned(),
+            content_type: media_type(delivery.format.media()).to_owned(),
             received_at: delivery.received_at,
             traceparent: delivery.traceparent.map(|trace| trace.to_string()),
             call: Call::default(),
@@ -79,27 +82,41 @@ struct Names {
 }
 
 impl Names {
-    fn look(kind: SourceKind, body: &[u8]) -> Self {
-        let Ok(body) = serde_json::from_slice::<Value>(body) else { return Self::default() };
-        let text = |path: &str| body.pointer(path).and_then(Value::as_str);
-        let (kind, time, key) = match kind {
-            SourceKind::Calendly => (text("/event"), text("/created_at"), text("/payload/uri")),
-            SourceKind::Generic => (text("/events/0/type"), text("/events/0/updated_at"), text("/events/0/id")),
+    fn look(format: &Format, body: &[u8]) -> Self {
+        let read = match format.media() {
+            Media::Json => serde_json::from_slice::<Value>(body).ok(),
+            Media::Form => form(body).ok(),
+        };
+        let Some(body) = read else { return Self::default() };
+        let text = |path: &str| body.pointer(path).and_then(Value::as_str).map(str::to_owned);
+        let (kind, time, key) = match format {
+            Format::Calendly => (text("/event"), text("/created_at"), text("/payload/uri")),
+            Format::Generic => (text("/events/0/type"), text("/events/0/updated_at"), text("/events/0/id")),
             // Not delivered by a webhook; see `call.rs`.
-            SourceKind::Api => (None, None, None),
+            Format::Api => (None, None, None),
+            Format::Described(description) => described(&description.delivery, &body),
         };
         Self {
-            kind: kind.filter(|kind| is_type(kind)).map(str::to_owned),
+            kind: kind.filter(|kind| is_type(kind)),
             time: time.and_then(|time| time.parse().ok()),
-            key: key.filter(|key| is_key(key)).map(str::to_owned),
+            key: key.filter(|key| is_key(key)),
         }
     }
 }
 
-/// A type ends up in logs, so it is a word of a vocabulary or nothing.
+fn described(delivery: &Described, body: &Value) -> (Option<String>, Option<String>, Option<String>) {
+    let text = |finding: &Finding| match finding.first(body)?.0 {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    };
+    (delivery.kind.as_ref().and_then(text), delivery.time.as_ref().and_then(text), text(&delivery.key))
+}
+
+/// A type ends up in logs, so it is a word of a vocabulary or nothing. Our own are for nobody else to say.
 fn is_type(text: &str) -> bool {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    (1..=TYPE_LENGTH_MAX).contains(&text.len()) && text.bytes().all(word)
+    (1..=TYPE_LENGTH_MAX).contains(&text.len()) && text.bytes().all(word) && !text.starts_with(OWN_TYPES)
 }
 
 fn is_key(text: &str) -> bool {
@@ -112,10 +129,10 @@ mod tests {
 
     use super::*;
 
-    fn record(kind: SourceKind, delivery_id: Option<&str>, body: &[u8]) -> RawRecord {
+    fn record(format: &Format, delivery_id: Option<&str>, body: &[u8]) -> RawRecord {
         let source: SourceName = "shop".parse().expect("a name");
         let authentic = Authentic::new(Timestamp::EPOCH, delivery_id.map(str::to_owned));
-        let delivery = Delivery { kind, source: &source, body, received_at: Timestamp::EPOCH, traceparent: None };
+        let delivery = Delivery { format, source: &source, body, received_at: Timestamp::EPOCH, traceparent: None };
         raw_record(&authentic, &delivery)
     }
 
@@ -123,7 +140,7 @@ mod tests {
     fn a_calendly_event_is_named_by_its_bytes_and_keyed_by_its_invitee() {
         let body =
             br#"{"event":"invitee.created","created_at":"2026-03-01T08:00:00.000000Z","payload":{"uri":"inv-1"}}"#;
-        let record = record(SourceKind::Calendly, None, body);
+        let record = record(&Format::Calendly, None, body);
         assert_eq!(record.key, "inv-1");
         assert_eq!(record.event.id, digest(body));
         assert_eq!(record.event.id.len(), 64);
@@ -136,16 +153,27 @@ mod tests {
     #[test]
     fn a_generic_event_is_named_by_its_sender_and_keyed_by_its_first_booking() {
         let body = br#"{"events":[{"type":"booking.created","id":"b-1"},{"type":"booking.cancelled","id":"b-2"}]}"#;
-        let record = record(SourceKind::Generic, Some("msg_1"), body);
+        let record = record(&Format::Generic, Some("msg_1"), body);
         assert_eq!((record.event.id.as_str(), record.key.as_str()), ("msg_1", "b-1"));
         assert_eq!(record.event.kind, "booking.created");
         assert_eq!(record.event.time, None);
     }
 
     #[test]
+    fn a_described_event_is_named_and_keyed_as_its_description_says() {
+        let cal = Format::new("cal.com", None).expect("a format");
+        let body =
+            br#"{"triggerEvent":"BOOKING_CREATED","createdAt":"2026-03-01T08:00:00.000Z","payload":{"uid":"u1"}}"#;
+        let record = record(&cal, None, body);
+        assert_eq!((record.key.as_str(), record.event.kind.as_str()), ("u1", "BOOKING_CREATED"));
+        assert_eq!(record.event.id, digest(body));
+        assert_eq!(record.event.time.map(|time| time.to_string()).as_deref(), Some("2026-03-01T08:00:00Z"));
+    }
+
+    #[test]
     fn bytes_that_make_no_sense_pass_under_their_own_digest() {
         for body in [&b""[..], b"\xff\xfe", b"{", b"[]", br#"{"event":7,"created_at":"now","payload":{"uri":""}}"#] {
-            let record = record(SourceKind::Calendly, None, body);
+            let record = record(&Format::Calendly, None, body);
             assert_eq!(record.key, record.event.id);
             assert_eq!((record.event.kind.as_str(), record.event.time), ("", None));
         }
@@ -154,18 +182,19 @@ mod tests {
     #[test]
     fn a_type_or_key_that_is_no_name_is_not_taken_over() {
         let body = br#"{"event":"jane@example.com","payload":{"uri":"a\u0000b"}}"#;
-        let record = record(SourceKind::Calendly, None, body);
+        let record = record(&Format::Calendly, None, body);
         assert_eq!(record.event.kind, "");
         assert_eq!(record.key, record.event.id);
         assert!(!is_key(&"x".repeat(513)));
         assert!(!is_type(&"x".repeat(129)));
+        assert!(!is_type(daybook_format::GONE) && !is_type(daybook_format::FETCHED));
     }
 
     proptest! {
         #[test]
         fn any_bytes_make_a_record_with_an_id_and_a_key(body in prop::collection::vec(any::<u8>(), 0..300)) {
-            for kind in [SourceKind::Calendly, SourceKind::Generic] {
-                let record = record(kind, None, &body);
+            for kind in ["calendly", "generic", "cal.com", "zendesk"] {
+                let record = record(&Format::new(kind, None).expect("a format"), None, &body);
                 prop_assert!(!record.key.is_empty() && !record.event.id.is_empty());
             }
         }

@@ -11,8 +11,10 @@
 mod authentic;
 pub mod calendly;
 mod call;
+pub mod described;
 mod event;
 mod fate;
+pub mod fetch;
 mod key;
 mod look;
 mod media;

@@ -1,12 +1,24 @@
-//! The content type of a delivery: JSON in UTF-8, or 415.
+//! The content type of a delivery: JSON, or the form of a vendor that sends forms, in UTF-8; or 415.
 
-/// The media type under which an accepted body goes on.
+use daybook_format::Media;
+
+/// The media type under which an accepted body of JSON goes on.
 pub const JSON: &str = "application/json";
+/// And a form.
+pub const FORM: &str = "application/x-www-form-urlencoded";
 
-/// The content type is missing or is not JSON in UTF-8: 415.
+/// The content type is missing, or is not what the source sends, in UTF-8: 415.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("send the body as application/json, in UTF-8")]
+#[error("send the body as the source's format has it, application/json for most, in UTF-8")]
 pub struct Unsupported;
+
+/// The media type of bodies that are written so.
+pub const fn media_type(media: Media) -> &'static str {
+    match media {
+        Media::Json => JSON,
+        Media::Form => FORM,
+    }
+}
 
 impl Unsupported {
     /// The word for it, which is also the metric label.
@@ -20,10 +32,11 @@ impl Unsupported {
     }
 }
 
-/// Accepts `application/json` with any parameters, of which `charset` must be UTF-8 (RFC 8259 §8.1 knows no other).
-pub fn check_content_type(header: Option<&str>) -> Result<(), Unsupported> {
+/// Accepts the media type with any parameters, of which `charset` must be UTF-8 (RFC 8259 §8.1 knows no other for JSON,
+/// and the URL standard none for forms).
+pub fn check_content_type(header: Option<&str>, media: Media) -> Result<(), Unsupported> {
     let mut parts = header.ok_or(Unsupported)?.split(';').map(str::trim);
-    if !parts.next().is_some_and(|media| media.eq_ignore_ascii_case(JSON)) {
+    if !parts.next().is_some_and(|told| told.eq_ignore_ascii_case(media_type(media))) {
         return Err(Unsupported);
     }
     for parameter in parts.filter(|part| !part.is_empty()) {
@@ -48,7 +61,16 @@ mod tests {
             "application/json;charset=\"UTF-8\"",
             "application/json; profile=x; charset=utf-8;",
         ] {
-            assert_eq!(check_content_type(Some(header)), Ok(()), "{header}");
+            assert_eq!(check_content_type(Some(header), Media::Json), Ok(()), "{header}");
+            assert_eq!(check_content_type(Some(header), Media::Form), Err(Unsupported), "{header}");
+        }
+    }
+
+    #[test]
+    fn a_form_is_accepted_where_the_source_sends_forms() {
+        for header in ["application/x-www-form-urlencoded", "application/x-www-form-urlencoded; charset=UTF-8"] {
+            assert_eq!(check_content_type(Some(header), Media::Form), Ok(()), "{header}");
+            assert_eq!(check_content_type(Some(header), Media::Json), Err(Unsupported), "{header}");
         }
     }
 
@@ -62,8 +84,8 @@ mod tests {
             "application/json; charset",
             "json",
         ] {
-            assert_eq!(check_content_type(Some(header)), Err(Unsupported), "{header}");
+            assert_eq!(check_content_type(Some(header), Media::Json), Err(Unsupported), "{header}");
         }
-        assert_eq!(check_content_type(None), Err(Unsupported));
+        assert_eq!(check_content_type(None, Media::Json), Err(Unsupported));
     }
 }

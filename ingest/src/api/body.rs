@@ -7,6 +7,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use axum::http::{HeaderName, HeaderValue};
+use daybook_format::Media;
 use daybook_ingest_core::{JSON, check_content_type};
 
 use super::Api;
@@ -36,7 +37,8 @@ impl FromRequest<Arc<Api>> for JsonBytes {
 
 async fn read(headers: &HeaderMap, body: &mut Unread, api: &Api) -> Result<Bytes, Problem> {
     let max = api.config.body_max_bytes;
-    if check_content_type(text(headers, &CONTENT_TYPE)).is_err() || headers.contains_key(CONTENT_ENCODING) {
+    if check_content_type(text(headers, &CONTENT_TYPE), Media::Json).is_err() || headers.contains_key(CONTENT_ENCODING)
+    {
         let kind = ProblemKind::UnsupportedMediaType;
         let problem = Problem::new(kind, "Send the body as application/json, in UTF-8, not compressed.");
         return Err(problem.header(ACCEPT, HeaderValue::from_static(JSON)));

@@ -38,10 +38,11 @@ impl Door {
 
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let mock = MockCluster::new(1).expect("a mock cluster");
-        for source in ["calendly", "generic"] {
+        for source in ["calendly", "generic", "acuity"] {
             let source: SourceName = source.parse().expect("a name");
             mock.create_topic(&topics::raw(&source), 3, 1).expect("a topic");
         }
+        mock.create_topic(topics::DLQ_NORMALIZER, 3, 1).expect("a topic");
         daybook_runtime::tls::install();
         let kafka = KafkaConfig { brokers: mock.bootstrap_servers(), security: None, options: BTreeMap::new() };
         let mut config = config(kafka.clone());
@@ -67,10 +68,13 @@ impl Door {
 
     /// What is on a source's topic now.
     pub fn records(&self, source: &str) -> Vec<Record> {
-        let source: SourceName = source.parse().expect("a name");
+        self.topic(&topics::raw(&source.parse::<SourceName>().expect("a name")))
+    }
+
+    /// What is on a topic now.
+    pub fn topic(&self, topic: &str) -> Vec<Record> {
         let mut records = Vec::new();
-        read_all(&self.kafka, &topics::raw(&source), Duration::from_secs(20), |record| records.push(record))
-            .expect("reads");
+        read_all(&self.kafka, topic, Duration::from_secs(20), |record| records.push(record)).expect("reads");
         records
     }
 
@@ -113,7 +117,10 @@ fn config(kafka: KafkaConfig) -> Config {
     let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
     let source = |kind: &str, secrets: &[&str]| SourceConfig {
         kind: kind.to_owned(),
+        description: None,
         secrets: secrets.iter().map(|secret| (*secret).into()).collect(),
+        public_url: None,
+        api: None,
         window_past: None,
         window_future: None,
     };

@@ -9,7 +9,7 @@ use daybook_domain::{
 };
 
 use crate::json::Node;
-use crate::path::{Drift, Path};
+use crate::path::Path;
 use crate::place::IgnoredReason;
 use crate::reject::{Fault, Reject, RejectReason};
 
@@ -146,6 +146,3 @@ pub(crate) fn interval(start: Timestamp, end: Timestamp, end_field: &Node<'_>) -
     }
     Ok(interval)
 }
-
-/// What a vendor file makes of a payload.
-pub(crate) type Reader = fn(&Node<'_>, &mut Drift) -> Result<Vec<Entry>, Fault>;

@@ -39,6 +39,15 @@ impl<'a> Node<'a> {
         Self { value, path: Path::default() }
     }
 
+    /// A value that a description's query has found.
+    pub const fn found(value: &'a Value, path: Path) -> Self {
+        Self { value, path }
+    }
+
+    pub const fn value(&self) -> &'a Value {
+        self.value
+    }
+
     pub const fn path(&self) -> &Path {
         &self.path
     }
@@ -98,6 +107,27 @@ impl<'a> Node<'a> {
             let problem = format!("must have 1 to {ID_LENGTH_MAX} characters, and no control characters");
             Err(self.fault(RejectReason::InvalidValue, problem))
         }
+    }
+
+    /// An opaque name that may be written as a whole number too.
+    pub fn name(&self) -> Result<String, Fault> {
+        match self.value {
+            Value::Number(number) if !number.is_f64() => Ok(number.to_string()),
+            Value::String(_) => self.id().map(str::to_owned),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                Err(self.wrong_type("a string or a whole number"))
+            }
+        }
+    }
+
+    /// A whole number from 0 to 2^63 - 1 that may be written as a text too.
+    pub fn number(&self) -> Result<i64, Fault> {
+        let Some(text) = self.value.as_str() else { return self.count() };
+        let digits = text.trim();
+        let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        plain.then(|| digits.parse().ok()).flatten().ok_or_else(|| {
+            self.fault(RejectReason::InvalidValue, "must be a whole number from 0 to 9223372036854775807")
+        })
     }
 
     /// A text for people, trimmed; none if nothing is left. Control characters become blanks, since no store and no

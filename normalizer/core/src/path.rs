@@ -4,26 +4,33 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 /// More unknown paths than an operator reads. It bounds the set, whoever writes the payload.
 const DRIFT_MAX: usize = 32;
 /// The longest field name that is recorded.
 const DRIFT_NAME_LENGTH_MAX: usize = 40;
 
-/// Where a value is. Made of names that we declared, so it never repeats a payload.
+/// Where a value is. Made of names that we or a description declared, so it never repeats a payload.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Path(Vec<Step>);
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Step {
     Field(&'static str),
     Item(usize),
+    Query(Arc<str>),
 }
 
 impl Path {
     /// The path of item `at` below this one.
     pub fn item(&self, at: usize) -> Self {
         self.join(Step::Item(at))
+    }
+
+    /// The path of what a description's query, which begins with `$`, finds below this one.
+    pub fn query(&self, text: &Arc<str>) -> Self {
+        self.join(Step::Query(Arc::clone(text)))
     }
 
     fn join(&self, step: Step) -> Self {
@@ -53,6 +60,8 @@ impl fmt::Display for Path {
                 Step::Field(name) if at == 0 => f.write_str(name)?,
                 Step::Field(name) => write!(f, ".{name}")?,
                 Step::Item(item) => write!(f, "[{item}]")?,
+                Step::Query(text) if at == 0 => f.write_str(text)?,
+                Step::Query(text) => f.write_str(text.strip_prefix('$').unwrap_or(text))?,
             }
         }
         Ok(())
@@ -100,6 +109,8 @@ mod tests {
         assert_eq!(path.to_string(), "events[12].attendees[0].email");
         assert_eq!(path.pattern(), "events[].attendees[].email");
         assert_eq!(Path::default().to_string(), "(body)");
+        let found = Path::default().query(&"$.guests[*]".into()).item(1).query(&"$.email".into());
+        assert_eq!(found.to_string(), "$.guests[*][1].email");
     }
 
     #[test]

@@ -94,6 +94,8 @@ pub enum IgnoredReason {
     EventType,
     /// Another item of the same event is about the same booking of the same resource.
     SameResource,
+    /// It only says that something has changed. The state is fetched, and is an event of its own.
+    Fetched,
 }
 
 impl IgnoredReason {
@@ -102,6 +104,7 @@ impl IgnoredReason {
         match self {
             Self::EventType => "event_type",
             Self::SameResource => "same_resource",
+            Self::Fetched => "fetched",
         }
     }
 }

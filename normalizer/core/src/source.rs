@@ -3,23 +3,15 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use daybook_domain::{SourceKind, SourceName, Timestamp};
+use daybook_domain::{SourceName, Timestamp};
+use daybook_format::Format;
 use daybook_wire::{SourceEvent, header};
 
-use crate::draft::{Entry, Person, Reader};
+use crate::draft::{Entry, Person};
 use crate::json::{self, ID_LENGTH_MAX, Node};
 use crate::path::Drift;
 use crate::reject::{Fault, RejectReason};
-use crate::{api, calendly, generic};
-
-/// Reads a vendor's payload of this kind. What our own API has taken in has one reader, there and here.
-const fn reader(kind: SourceKind) -> Option<Reader> {
-    match kind {
-        SourceKind::Calendly => Some(calendly::read),
-        SourceKind::Generic => Some(generic::read),
-        SourceKind::Api => None,
-    }
-}
+use crate::{api, calendly, described, generic};
 
 /// A record of `raw.<source>`.
 #[derive(Clone, Copy)]
@@ -75,9 +67,9 @@ impl fmt::Debug for Questions {
 }
 
 /// Reads an event strictly, item by item.
-pub fn parse(kind: SourceKind, raw: RawEvent<'_>) -> Parsed {
+pub fn parse(format: &Format, raw: RawEvent<'_>) -> Parsed {
     let mut drift = Drift::default();
-    let entries = match read(kind, raw, &mut drift) {
+    let entries = match read(format, raw, &mut drift) {
         Ok(entries) => entries,
         Err(fault) => vec![Entry::Reject(fault.at(None))],
     };
@@ -91,12 +83,15 @@ pub fn parse(kind: SourceKind, raw: RawEvent<'_>) -> Parsed {
     }
 }
 
-fn read(kind: SourceKind, raw: RawEvent<'_>, drift: &mut Drift) -> Result<Vec<Entry>, Fault> {
+fn read(format: &Format, raw: RawEvent<'_>, drift: &mut Drift) -> Result<Vec<Entry>, Fault> {
     check_attribute(header::CE_ID, &raw.event.id)?;
     check_attribute(header::CE_SOURCE, &raw.event.source)?;
-    match reader(kind) {
-        Some(reader) => reader(&Node::root(&json::read(raw.body)?), drift),
-        None => api::read(raw),
+    match format {
+        Format::Calendly => calendly::read(&Node::root(&json::read(raw.body)?), drift),
+        Format::Generic => generic::read(&Node::root(&json::read(raw.body)?), drift),
+        // What our own API has taken in has one reader, there and here.
+        Format::Api => api::read(raw),
+        Format::Described(description) => described::read(description, raw, drift),
     }
 }
 

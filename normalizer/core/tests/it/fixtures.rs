@@ -1,24 +1,25 @@
 //! Every `fixtures/<vendor>/*.json` comes to what stands in the `.txt` beside it. After a change that is meant:
 //! `UPDATE_EXPECT=1 cargo test -p daybook-normalizer-core`, and read the difference.
 
-use daybook_domain::SourceKind;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use daybook_normalizer_core::Item;
-use expect_test::expect_file;
+use daybook_format::{GONE, gone_body};
+use daybook_normalizer_core::{Item, RawEvent};
+use daybook_wire::SourceEvent;
+use expect_test::{expect, expect_file};
 
-use crate::world::{normalize, render};
+use crate::world::{Kind, event, key, known, normalize, render, source};
 
-pub fn payloads(kind: SourceKind) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(kind.to_string());
+pub fn payloads(kind: Kind) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(kind.name());
     let files = fs::read_dir(folder).expect("the fixtures").map(|entry| entry.expect("an entry").path());
     let mut payloads: Vec<_> = files.filter(|path| path.extension().is_some_and(|end| end == "json")).collect();
     payloads.sort();
     payloads
 }
 
-fn check(kind: SourceKind) {
+fn check(kind: Kind) {
     for payload in payloads(kind) {
         let body = fs::read(&payload).expect("a fixture");
         let text = render(kind, &normalize(kind, &body));
@@ -28,17 +29,65 @@ fn check(kind: SourceKind) {
 
 #[test]
 fn each_calendly_payload_comes_to_what_stands_beside_it() {
-    check(SourceKind::Calendly);
+    check(Kind::Calendly);
 }
 
 #[test]
 fn each_generic_payload_comes_to_what_stands_beside_it() {
-    check(SourceKind::Generic);
+    check(Kind::Generic);
+}
+
+#[test]
+fn each_payload_of_cal_com_comes_to_what_stands_beside_it() {
+    check(Kind::CalCom);
+}
+
+#[test]
+fn each_payload_of_zendesk_comes_to_what_stands_beside_it() {
+    check(Kind::Zendesk);
+}
+
+#[test]
+fn each_state_of_acuity_comes_to_what_stands_beside_it() {
+    check(Kind::Acuity);
+}
+
+#[test]
+fn each_state_of_hubspot_comes_to_what_stands_beside_it() {
+    check(Kind::Hubspot);
+}
+
+#[test]
+fn what_only_says_that_something_has_changed_is_fetched_and_what_is_gone_is_cancelled() {
+    let source = source(Kind::Acuity);
+    let items = |kind: &str, content_type: &str, body: &[u8]| {
+        let told = SourceEvent { kind: kind.to_owned(), content_type: content_type.to_owned(), ..event(Kind::Acuity) };
+        let raw = RawEvent { source: &source, event: &told, body };
+        let parsed = daybook_normalizer_core::parse(&Kind::Acuity.format(), raw);
+        let normalized = daybook_normalizer_core::normalize(&parsed, &known(Kind::Acuity), &key());
+        render(Kind::Acuity, &normalized)
+    };
+    let form = "application/x-www-form-urlencoded";
+    assert_eq!(items("changed", form, b"action=changed&id=399&calendarID=4038206"), "ignored fetched\n");
+    assert_eq!(items("order.completed", form, b"action=order.completed&id=1"), "ignored event_type\n");
+    expect![[r#"
+        reject missing_field item 0
+          $.id: is missing and is required here
+    "#]]
+    .assert_eq(&items("changed", form, b"action=changed"));
+    expect![[r#"
+        reject invalid_value item -
+          (body): names a field twice
+    "#]]
+    .assert_eq(&items("changed", form, b"id=1&id=2"));
+    let gone = items(GONE, "application/json", gone_body("399").as_bytes());
+    assert!(gone.starts_with("request cancel\n") && gone.contains("known (first-name-of-4711 on room-7)"), "{gone}");
+    assert!(gone.contains("version     0 2026-05-04T07:12:12Z"), "its version is when it was asked for: {gone}");
 }
 
 #[test]
 fn each_body_of_the_api_comes_to_what_stands_beside_it() {
-    check(SourceKind::Api);
+    check(Kind::Api);
 }
 
 #[test]
@@ -49,7 +98,7 @@ fn the_examples_in_the_generic_formats_definition_are_accepted() {
     let examples: Vec<_> = doc.split("```json").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     assert_eq!(examples.len(), 3);
     for example in examples {
-        let normalized = normalize(SourceKind::Generic, example.as_bytes());
+        let normalized = normalize(Kind::Generic, example.as_bytes());
         assert!(normalized.items.iter().all(|item| matches!(item, Item::Request(_))), "{normalized:?}");
         assert!(normalized.drift.is_empty());
     }

@@ -2,25 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use daybook_domain::{Request, RequestId, SourceKind};
+use daybook_domain::{Request, RequestId};
 use daybook_normalizer_core::{Fate, Item, Known, KnownBooking, RejectReason, normalize};
 
-use crate::world::{booking_id, key, known, parse, resource};
+use crate::world::{Kind, booking_id, key, known, parse, resource};
 
 const CANCEL: &[u8] = br#"{"events":[{"type":"booking.cancelled","id":"x","version":2}]}"#;
 
 fn knowing(resources: &[&str]) -> Known {
     let booking = |on: &&str| KnownBooking {
         resource: resource(on),
-        booking_id: booking_id(SourceKind::Generic, "x", on),
+        booking_id: booking_id(Kind::Generic, "x", on),
         fate: Fate::Stands,
     };
     let bookings = BTreeMap::from([("x".to_owned(), resources.iter().map(booking).collect())]);
-    Known { bookings, ..known(SourceKind::Generic) }
+    Known { bookings, ..known(Kind::Generic) }
 }
 
 fn requests(body: &[u8], known: &Known) -> BTreeMap<String, RequestId> {
-    let normalized = normalize(&parse(SourceKind::Generic, body), known, &key());
+    let normalized = normalize(&parse(Kind::Generic, body), known, &key());
     let entry = |item: Item| match item {
         Item::Request(request) => {
             let Request { resource, request_id, .. } = *request;
@@ -34,7 +34,7 @@ fn requests(body: &[u8], known: &Known) -> BTreeMap<String, RequestId> {
 #[test]
 fn a_request_id_is_that_of_its_item() {
     let body = include_bytes!("../fixtures/calendly/created_collective_one_host_unknown.json");
-    let kind = SourceKind::Calendly;
+    let kind = Kind::Calendly;
     let normalized = normalize(&parse(kind, body), &known(kind), &key());
     let ids: Vec<_> = normalized
         .items
@@ -50,7 +50,7 @@ fn a_request_id_is_that_of_its_item() {
 
 #[test]
 fn a_host_that_becomes_known_gets_the_id_that_was_kept_for_it() {
-    let kind = SourceKind::Calendly;
+    let kind = Kind::Calendly;
     let parsed = parse(kind, include_bytes!("../fixtures/calendly/created_collective_one_host_unknown.json"));
     let before = normalize(&parsed, &known(kind), &key());
     let mut more = known(kind);
@@ -82,7 +82,7 @@ fn a_second_known_booking_never_gets_an_id_that_another_had() {
 
 #[test]
 fn an_unplaced_event_is_placed_once_its_booking_is_there() {
-    let parsed = parse(SourceKind::Generic, CANCEL);
+    let parsed = parse(Kind::Generic, CANCEL);
     let before = normalize(&parsed, &knowing(&[]), &key());
     assert!(matches!(&before.items[..], [Item::Unplaced(reject)] if reject.reason == RejectReason::UnknownBooking));
     let after = normalize(&parsed, &knowing(&["room-7"]), &key());

@@ -2,6 +2,7 @@
 
 mod fixtures;
 mod identity;
+mod malformed;
 mod moves;
 mod questions;
 mod robustness;

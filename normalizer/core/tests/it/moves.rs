@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daybook_domain::{Elsewhere, Operation, Request, RequestId, ResourceId, SourceKind};
+use daybook_domain::{Elsewhere, Operation, Request, RequestId, ResourceId};
 use daybook_normalizer_core::{Fate, Item, Known, KnownBooking, Parsed, normalize};
 
-use crate::world::{booking_id, key, parse, resource};
+use crate::world::{Kind, booking_id, key, parse, resource};
 
 const RESOURCES: [&str; 3] = ["anna", "bert", "carl"];
 /// A cancelled booking is to a move what one that has moved is.
@@ -14,7 +14,7 @@ const FATES: [Option<Fate>; 3] = [None, Some(Fate::Stands), Some(Fate::Moved)];
 
 /// A reschedule from one name to another, or under the same.
 struct Event {
-    kind: SourceKind,
+    kind: Kind,
     parsed: Parsed,
     previous: &'static str,
     identity: &'static str,
@@ -29,7 +29,7 @@ impl Event {
             r#"{{"events":[{{"type":"booking.rescheduled","id":"{identity}","previous_id":"{previous}","version":2,
                 {resource}"start":"2026-03-04T09:00:00Z","end":"2026-03-04T09:30:00Z"}}]}}"#
         );
-        let kind = SourceKind::Generic;
+        let kind = Kind::Generic;
         Self { kind, parsed: parse(kind, body.as_bytes()), previous, identity, named: named.into_iter().collect() }
     }
 
@@ -41,7 +41,7 @@ impl Event {
                 "updated_at":"2026-03-01T08:00:00Z","scheduled_event":{{"event_memberships":[{hosts}],
                 "start_time":"2026-03-04T09:00:00Z","end_time":"2026-03-04T09:30:00Z"}}}}}}"#
         );
-        let kind = SourceKind::Calendly;
+        let kind = Kind::Calendly;
         Self { kind, parsed: parse(kind, body.as_bytes()), previous: "old", identity: "new", named: named.to_vec() }
     }
 
@@ -82,7 +82,7 @@ impl Event {
     }
 
     fn id(&self, item: usize) -> RequestId {
-        RequestId::derive(&format!("/webhooks/{}", self.kind), "evt-1", item)
+        RequestId::derive(&format!("/webhooks/{}", self.kind.name()), "evt-1", item)
     }
 
     /// The resources on which a booking stands under `name`.
@@ -160,9 +160,9 @@ fn whatever_is_known_only_what_the_event_leaves_is_given_up_and_only_once() {
             let entered = named.iter().filter(|on| !before.contains(**on) && !after.contains(**on)).count();
             let leavable = before.iter().filter(|on| !named.contains(on)).count();
             let expected = match event.kind {
-                SourceKind::Calendly => entered.min(leavable),
-                SourceKind::Generic if before.len() == 1 => entered.min(leavable),
-                SourceKind::Generic | SourceKind::Api => 0,
+                Kind::Calendly => entered.min(leavable),
+                Kind::Generic if before.len() == 1 => entered.min(leavable),
+                Kind::Generic | Kind::Api | Kind::CalCom | Kind::Zendesk | Kind::Acuity | Kind::Hubspot => 0,
             };
             assert_eq!(left.len(), expected, "{known:?}");
             moves += left.len();
@@ -189,7 +189,7 @@ fn several_moves_pair_by_resource_id_and_by_the_payloads_order() {
 fn news_without_a_resource_go_where_the_booking_has_moved_and_only_an_end_goes_everywhere() {
     let resched = Event::generic("x", "x", None);
     let body = br#"{"events":[{"type":"booking.cancelled","id":"x","version":2}]}"#;
-    let cancel = Event { parsed: parse(SourceKind::Generic, body), ..Event::generic("x", "x", None) };
+    let cancel = Event { parsed: parse(Kind::Generic, body), ..Event::generic("x", "x", None) };
     let on = |event: &Event, known: &Known| -> Vec<String> {
         event.requests(known).iter().map(|request| request.resource.to_string()).collect()
     };

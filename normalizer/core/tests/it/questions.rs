@@ -1,9 +1,8 @@
 //! What is asked between the two steps.
 
-use crate::world::parse;
-use daybook_domain::SourceKind;
+use crate::world::{Kind, parse};
 
-fn questions(kind: SourceKind, body: &str) -> (Vec<String>, Vec<String>) {
+fn questions(kind: Kind, body: &str) -> (Vec<String>, Vec<String>) {
     let questions = parse(kind, body.as_bytes()).questions();
     (questions.aliases.into_iter().collect(), questions.bookings.into_iter().collect())
 }
@@ -11,7 +10,7 @@ fn questions(kind: SourceKind, body: &str) -> (Vec<String>, Vec<String>) {
 #[test]
 fn a_calendly_host_is_asked_for_by_uri_and_by_lower_cased_address_and_the_booking_by_both_names() {
     let body = include_str!("../fixtures/calendly/reschedule_new_half_to_another_host.json");
-    let (aliases, bookings) = questions(SourceKind::Calendly, body);
+    let (aliases, bookings) = questions(Kind::Calendly, body);
     assert_eq!(aliases, ["bert@clinic.example", "https://api.calendly.com/users/BERT000000000002"]);
     assert_eq!(
         bookings,
@@ -28,7 +27,7 @@ fn a_generic_event_asks_for_its_alias_as_written() {
         {"type":"booking.cancelled","id":"1","version":1,"resource":"Room 7"},
         {"type":"booking.cancelled","id":"2","version":1},
         {"type":"booking.cancelled","id":3,"version":1,"resource":"Room 8"}]}"#;
-    let (aliases, bookings) = questions(SourceKind::Generic, body);
+    let (aliases, bookings) = questions(Kind::Generic, body);
     assert_eq!(aliases, ["Room 7"]);
     assert_eq!(bookings, ["1", "2"]);
 }
@@ -37,7 +36,7 @@ fn a_generic_event_asks_for_its_alias_as_written() {
 fn the_previous_name_is_asked_for_also_where_a_resource_is_named() {
     let body = r#"{"events":[{"type":"booking.rescheduled","id":"new","previous_id":"old","version":2,
         "resource":"Room 7","start":"2026-03-04T09:00:00Z","end":"2026-03-04T09:30:00Z"}]}"#;
-    let (aliases, bookings) = questions(SourceKind::Generic, body);
+    let (aliases, bookings) = questions(Kind::Generic, body);
     assert_eq!(aliases, ["Room 7"]);
     assert_eq!(bookings, ["new", "old"]);
 }
@@ -50,7 +49,7 @@ fn everybody_who_may_be_the_resource_itself_is_asked_for_apart_from_the_aliases(
             r#"{{"events":[{{"type":"{kind}","id":"1","version":1,"resource":"Room 7","attendees":{attendees},
                 "start":"2026-03-04T09:00:00Z","end":"2026-03-04T09:30:00Z"}}]}}"#
         );
-        let questions = parse(SourceKind::Generic, body.as_bytes()).questions();
+        let questions = parse(Kind::Generic, body.as_bytes()).questions();
         assert_eq!(questions.aliases.into_iter().collect::<Vec<_>>(), ["Room 7"], "{kind}");
         let attendees: Vec<_> = questions.attendees.into_iter().collect();
         assert_eq!(attendees, ["mara.quinn@example.org", "room7@clinic.example"], "{kind}");
@@ -60,7 +59,7 @@ fn everybody_who_may_be_the_resource_itself_is_asked_for_apart_from_the_aliases(
 #[test]
 fn nothing_that_waits_shows_personal_data_in_its_debug_text() {
     let body = include_bytes!("../fixtures/calendly/created.json");
-    let parsed = parse(SourceKind::Calendly, body);
+    let parsed = parse(Kind::Calendly, body);
     assert_eq!(format!("{parsed:?}"), "Parsed(calendly, 1 entries)");
     assert_eq!(format!("{:?}", parsed.questions()), "Questions(2 aliases, 1 attendees, 1 bookings)");
 }

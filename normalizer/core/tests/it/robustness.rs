@@ -2,15 +2,15 @@
 
 use std::fs;
 
-use daybook_domain::{SourceKind, SourceName};
+use daybook_domain::SourceName;
 use daybook_normalizer_core::{Item, Normalized, RawEvent, Reject, RejectReason};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::fixtures::payloads;
-use crate::world::{event, key, known, normalize, source};
+use crate::world::{Kind, event, key, known, normalize, source};
 
-const KINDS: [SourceKind; 3] = [SourceKind::Calendly, SourceKind::Generic, SourceKind::Api];
+const KINDS: [Kind; 7] = Kind::ALL;
 /// What the fixtures hold of people, in lower case: none of it may turn up in a reject or in drift.
 const PERSONAL: [&str; 10] = [
     "mara",
@@ -40,7 +40,7 @@ fn public_text(normalized: &Normalized) -> String {
     format!("{normalized:?} {}", rejects(normalized).iter().map(ToString::to_string).collect::<String>()).to_lowercase()
 }
 
-fn check(kind: SourceKind, body: &[u8]) {
+fn check(kind: Kind, body: &[u8]) {
     let normalized = normalize(kind, body);
     let text = public_text(&normalized);
     for personal in PERSONAL {
@@ -64,7 +64,7 @@ fn bytes_that_are_not_utf_8_are_one_reject_of_the_whole_event() {
     let mut body = include_bytes!("../fixtures/calendly/created.json").to_vec();
     let at = body.windows(4).position(|window| window == b"Mara").expect("her name");
     body[at] = 0xff;
-    let normalized = normalize(SourceKind::Calendly, &body);
+    let normalized = normalize(Kind::Calendly, &body);
     let [reject] = rejects(&normalized)[..] else { panic!("one reject") };
     assert_eq!((reject.item, reject.reason), (None, RejectReason::InvalidUtf8));
 }
@@ -73,21 +73,21 @@ fn bytes_that_are_not_utf_8_are_one_reject_of_the_whole_event() {
 fn more_than_a_hundred_events_are_refused_whole_and_a_hundred_are_not() {
     let cancel = json!({"type": "booking.cancelled", "id": "4711", "version": 1});
     let body = |count| json!({"events": vec![cancel.clone(); count]}).to_string();
-    let normalized = normalize(SourceKind::Generic, body(101).as_bytes());
+    let normalized = normalize(Kind::Generic, body(101).as_bytes());
     let [reject] = rejects(&normalized)[..] else { panic!("one reject") };
     assert_eq!((reject.item, reject.reason), (None, RejectReason::TooManyItems));
-    assert_eq!(normalize(SourceKind::Generic, body(100).as_bytes()).items.len(), 100);
+    assert_eq!(normalize(Kind::Generic, body(100).as_bytes()).items.len(), 100);
 }
 
 #[test]
 fn an_upstream_systems_headers_are_not_trusted_either() {
-    let kind = SourceKind::Generic;
+    let kind = Kind::Generic;
     let source: SourceName = source(kind);
     for (id, ce_source) in [("a\u{0}b", "/x"), ("", "/x"), ("a", ""), ("a", "/\n"), (&"x".repeat(513), "/x")] {
         let mut event = event(kind);
         (event.id, event.source) = (id.to_owned(), ce_source.to_owned());
         let raw = RawEvent { source: &source, event: &event, body: b"{}" };
-        let parsed = daybook_normalizer_core::parse(kind, raw);
+        let parsed = daybook_normalizer_core::parse(&kind.format(), raw);
         let normalized = daybook_normalizer_core::normalize(&parsed, &known(kind), &key());
         let [reject] = rejects(&normalized)[..] else { panic!("one reject") };
         assert_eq!(reject.reason, RejectReason::InvalidValue);
@@ -147,7 +147,7 @@ fn replacement() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn fixture() -> impl Strategy<Value = (SourceKind, Vec<u8>)> {
+fn fixture() -> impl Strategy<Value = (Kind, Vec<u8>)> {
     let all: Vec<_> = KINDS
         .into_iter()
         .flat_map(|kind| payloads(kind).into_iter().map(move |path| (kind, fs::read(path).expect("a fixture"))))

@@ -4,14 +4,55 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use daybook_domain::{
-    Basis, BookingId, Claim, Content, Elsewhere, Operation, Request, RequestDigest, ResourceId, SourceKind, SourceName,
-    Subject,
+    Basis, BookingId, Claim, Content, Elsewhere, Operation, Request, RequestDigest, ResourceId, SourceName, Subject,
 };
+use daybook_format::{FETCHED, Format};
 use daybook_normalizer_core::{ContactKey, Fate, Item, Known, KnownBooking, Normalized, Parsed, RawEvent};
 use daybook_wire::{Call, SourceEvent};
 
-pub fn source(kind: SourceKind) -> SourceName {
-    kind.to_string().parse().expect("a name")
+/// A source of the tests, and the folder of its fixtures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Calendly,
+    Generic,
+    Api,
+    CalCom,
+    Zendesk,
+    /// States that were fetched.
+    Acuity,
+    /// The same.
+    Hubspot,
+}
+
+impl Kind {
+    pub const ALL: [Self; 7] =
+        [Self::Calendly, Self::Generic, Self::Api, Self::CalCom, Self::Zendesk, Self::Acuity, Self::Hubspot];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Calendly => "calendly",
+            Self::Generic => "generic",
+            Self::Api => "api",
+            Self::CalCom => "cal-com",
+            Self::Zendesk => "zendesk",
+            Self::Acuity => "acuity",
+            Self::Hubspot => "hubspot",
+        }
+    }
+
+    pub fn format(self) -> Format {
+        match self {
+            Self::Api => Format::Api,
+            Self::CalCom => Format::new("cal.com", None).expect("shipped"),
+            Self::Calendly | Self::Generic | Self::Zendesk | Self::Acuity | Self::Hubspot => {
+                Format::new(self.name(), None).expect("a format")
+            }
+        }
+    }
+}
+
+pub fn source(kind: Kind) -> SourceName {
+    kind.name().parse().expect("a name")
 }
 
 pub fn resource(name: &str) -> ResourceId {
@@ -22,36 +63,41 @@ pub fn key() -> ContactKey {
     ContactKey::new(&[7; 32]).expect("32 bytes")
 }
 
-pub fn event(kind: SourceKind) -> SourceEvent {
+pub fn event(kind: Kind) -> SourceEvent {
     SourceEvent {
         id: "evt-1".to_owned(),
-        source: format!("/webhooks/{kind}"),
-        kind: String::new(),
+        source: format!("/webhooks/{}", kind.name()),
+        kind: match kind {
+            Kind::Calendly | Kind::Generic | Kind::Api | Kind::CalCom | Kind::Zendesk => String::new(),
+            Kind::Acuity | Kind::Hubspot => FETCHED.to_owned(),
+        },
         time: None,
         content_type: "application/json".to_owned(),
         received_at: "2026-05-04T07:12:12Z".parse().expect("a time"),
         traceparent: None,
         call: match kind {
-            SourceKind::Calendly | SourceKind::Generic => Call::default(),
-            SourceKind::Api => Call { digest: Some(RequestDigest([5; 16])), resource_version: Some(7) },
+            Kind::Calendly | Kind::Generic | Kind::CalCom | Kind::Zendesk | Kind::Acuity | Kind::Hubspot => {
+                Call::default()
+            }
+            Kind::Api => Call { digest: Some(RequestDigest([5; 16])), resource_version: Some(7) },
         },
     }
 }
 
-pub fn parse(kind: SourceKind, body: &[u8]) -> Parsed {
-    daybook_normalizer_core::parse(kind, RawEvent { source: &source(kind), event: &event(kind), body })
+pub fn parse(kind: Kind, body: &[u8]) -> Parsed {
+    daybook_normalizer_core::parse(&kind.format(), RawEvent { source: &source(kind), event: &event(kind), body })
 }
 
-pub fn normalize(kind: SourceKind, body: &[u8]) -> Normalized {
+pub fn normalize(kind: Kind, body: &[u8]) -> Normalized {
     daybook_normalizer_core::normalize(&parse(kind, body), &known(kind), &key())
 }
 
 /// Anna and Bert are entered (Bert by e-mail address only), Carl's alias was removed, and some bookings are there; one
 /// has moved from Anna to Bert, or from the room to Anna.
-pub fn known(kind: SourceKind) -> Known {
+pub fn known(kind: Kind) -> Known {
     use Fate::{Gone, Moved, Stands};
     let (aliases, bookings): (&[_], &[_]) = match kind {
-        SourceKind::Calendly => (
+        Kind::Calendly => (
             &[
                 ("https://api.calendly.com/users/ANNA000000000001", "anna"),
                 ("anna@clinic.example", "anna"),
@@ -81,7 +127,7 @@ pub fn known(kind: SourceKind) -> Known {
                 ),
             ],
         ),
-        SourceKind::Generic => (
+        Kind::Generic => (
             &[("Room 7", "room-7"), ("room7@clinic.example", "room-7"), ("desk-anna", "anna"), ("desk-bert", "bert")],
             &[
                 ("4711", "first-name-of-4711", "room-7", Stands),
@@ -93,7 +139,14 @@ pub fn known(kind: SourceKind) -> Known {
                 ("busy-1", "first-name-of-busy", "room-7", Stands),
             ],
         ),
-        SourceKind::Api => (&[], &[]),
+        Kind::Api => (&[], &[]),
+        Kind::CalCom => (
+            &[("anna@clinic.example", "anna"), ("bert", "bert")],
+            &[("uid-known", "first-name-of-old", "anna", Stands), ("uid-both", "both", "carl", Stands)],
+        ),
+        Kind::Zendesk => (&[("anna@clinic.example", "anna")], &[("4711", "first-name-of-4711", "anna", Stands)]),
+        Kind::Acuity => (&[("4038206", "room-7")], &[("399", "first-name-of-4711", "room-7", Stands)]),
+        Kind::Hubspot => (&[("1134", "anna"), ("1135", "bert")], &[("512", "first-name-of-4711", "anna", Stands)]),
     };
     let aliases = aliases.iter().map(|(alias, name)| ((*alias).to_owned(), resource(name))).collect();
     let mut known = Known { aliases, bookings: BTreeMap::new() };
@@ -105,12 +158,12 @@ pub fn known(kind: SourceKind) -> Known {
     known
 }
 
-pub fn booking_id(kind: SourceKind, name: &str, on: &str) -> BookingId {
+pub fn booking_id(kind: Kind, name: &str, on: &str) -> BookingId {
     BookingId::derive(&source(kind), name, &resource(on))
 }
 
 /// Everything that matters of it, for a person to check. The fixtures' people are invented.
-pub fn render(kind: SourceKind, normalized: &Normalized) -> String {
+pub fn render(kind: Kind, normalized: &Normalized) -> String {
     let mut text = String::new();
     for item in &normalized.items {
         match item {
@@ -134,7 +187,7 @@ pub fn render(kind: SourceKind, normalized: &Normalized) -> String {
     text
 }
 
-fn request(text: &mut String, kind: SourceKind, request: &Request) {
+fn request(text: &mut String, kind: Kind, request: &Request) {
     let _ = writeln!(text, "request {}", request.operation.kind().as_str());
     let _ = writeln!(text, "  request_id  {}", request.request_id);
     let _ = writeln!(text, "  resource    {}", request.resource);
@@ -156,7 +209,7 @@ fn request(text: &mut String, kind: SourceKind, request: &Request) {
     operation(text, kind, &request.operation);
 }
 
-fn operation(text: &mut String, kind: SourceKind, operation: &Operation) {
+fn operation(text: &mut String, kind: Kind, operation: &Operation) {
     match operation {
         Operation::Book(claim) | Operation::Observe(claim) => self::claim(text, kind, claim),
         Operation::Reschedule { previous, claim } => {
@@ -193,14 +246,14 @@ fn operation(text: &mut String, kind: SourceKind, operation: &Operation) {
     }
 }
 
-fn subject(text: &mut String, kind: SourceKind, subject: &Subject) {
+fn subject(text: &mut String, kind: Kind, subject: &Subject) {
     let Subject { booking_id, identity, version } = subject;
     let _ = writeln!(text, "  identity    {}", identity.id());
     let _ = writeln!(text, "  booking_id  {}", named(kind, *booking_id, identity.id()));
     let _ = writeln!(text, "  version     {} {}", version.sequence, version.updated_at);
 }
 
-fn claim(text: &mut String, kind: SourceKind, claim: &Claim) {
+fn claim(text: &mut String, kind: Kind, claim: &Claim) {
     let _ = writeln!(text, "  identity    {}", claim.identity.id());
     let _ = writeln!(text, "  booking_id  {}", named(kind, claim.booking_id, claim.identity.id()));
     let _ = writeln!(text, "  version     {} {}", claim.version.sequence, claim.version.updated_at);
@@ -253,7 +306,7 @@ const FIRST_NAMES: [&str; 7] = [
 ];
 
 /// A booking id, and what it was derived from: the identity in hand, or one that was known.
-fn named(kind: SourceKind, id: BookingId, identity: &str) -> String {
+fn named(kind: Kind, id: BookingId, identity: &str) -> String {
     let mut names: BTreeMap<BookingId, String> = BTreeMap::new();
     for on in ["anna", "bert", "carl", "room-7"] {
         for name in FIRST_NAMES {

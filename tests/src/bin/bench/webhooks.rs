@@ -70,7 +70,13 @@ pub fn samples(count: usize) -> Vec<Vec<u8>> {
 async fn acknowledged_per_second(world: &World, resources: &[Resource]) -> Result<f64> {
     let endpoints = &world.endpoints;
     let http = reqwest::Client::builder().pool_max_idle_per_host(IN_FLIGHT).build()?;
-    let sender = Sender::new(&http, &endpoints.ingest_url, &endpoints.calendly_secret, &endpoints.generic_secret)?;
+    let sender = Sender::new(
+        &http,
+        &endpoints.ingest_url,
+        &endpoints.calendly_secret,
+        &endpoints.generic_secret,
+        &endpoints.site_secret,
+    )?;
     // Made before the clock runs: making them is the vendor's work.
     let webhooks: Result<Vec<_>> = (0..20_000)
         .map(|n| {

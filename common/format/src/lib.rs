@@ -1,0 +1,33 @@
+//! Which formats of source events there are, and how one is described that nobody has coded for.
+//!
+//! In: the word that the settings have for a source's format, and, where it is `described`, the description. Out: a
+//! [`Format`], which ingest verifies deliveries by and the normalizer reads them by: both go by the same one.
+//! Owns: "a tool that nobody coded for is added without code" ([`Description`]), and that a description is judged as a
+//! whole when a service starts, every fault at once, so that none is left to be found by a booking.
+//! Absent on purpose: I/O, and judging payloads: signatures are `ingest-core`'s, fields `normalizer-core`'s.
+//!
+//! Where deliveries only say that something has changed, the state is fetched and goes the same way as an event of its own,
+//! whose type is [`FETCHED`], or [`GONE`] with [`gone_body`] where there is none any more.
+//!
+//! `formats/` has the descriptions that come with Daybook, each a file to learn from: [`shipped`].
+
+mod description;
+mod fetched;
+mod form;
+mod format;
+mod query;
+mod shipped;
+mod signed;
+mod written;
+
+pub use description::{
+    Attendees, BookingFields, Delivery, Description, DescriptionFault, Events, ExternalId, Fetch, Length, Meaning,
+    Proof, Resource, Times, Type,
+};
+pub use fetched::{FETCHED, GONE, gone_body, gone_id};
+pub use form::{FormError, form};
+pub use format::{DESCRIBED, Format, FormatFault};
+pub use query::{Finding, Query};
+pub use shipped::{SHIPPED, shipped};
+pub use signed::{Clock, Encoding, Hash, Part, Signature, Unit};
+pub use written::{Media, Written};

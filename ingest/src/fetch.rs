@@ -1,0 +1,364 @@
+//! States that a source's deliveries only speak of: read from its topic, fetched from its API, and put on the same topic as
+//! events of their own.
+//!
+//! Invariant: a delivery is done with once Kafka has what was fetched for it, or its dead letter; until then whoever has its
+//! partition asks again, however often processes die. All processes of ingest share the partitions out as a group. What is
+//! asked for later is newer, by the clocks of those who ask: keep them together within a second, as NTP does.
+//!
+//! What nobody can fetch, because the vendor is away or turns us away, waits, and no other source waits with it. What cannot be
+//! fetched though others of its source can is a dead letter after some tries, which a replay asks for anew. Nothing here
+//! ends the process: the door needs no vendor.
+//! Absent on purpose: the vendor's answers, ids and addresses in logs and metrics.
+
+mod config;
+mod vendor;
+mod want;
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use daybook_domain::{SourceName, Timestamp, topics};
+use daybook_format::Description;
+use daybook_ingest_core::TraceParent;
+use daybook_ingest_core::fetch::{self, Answer};
+use daybook_runtime::admin::Health;
+use daybook_runtime::clock;
+use daybook_runtime::kafka::{
+    Consumer, ConsumerSpec, FromGroup, KafkaConfig, Outgoing, Partition, Producer, ProducerError, RECORD_BYTES_MAX,
+    Record,
+};
+use daybook_runtime::metrics::CommonMetrics;
+use daybook_runtime::prometheus::Registry;
+use daybook_runtime::retry::{Advice, forever};
+use daybook_runtime::service::Service;
+use daybook_wire::{DeadLetter, Headers};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+pub use self::config::{Api, SourceApiConfig};
+use self::vendor::Vendor;
+use self::want::Want;
+use crate::error::StartError;
+use crate::metrics::IngestMetrics;
+use crate::source::Sources;
+
+/// The group of all processes of ingest.
+const GROUP: &str = "daybook-fetch";
+/// Deliveries that are taken at once.
+const BATCH: usize = 100;
+/// Bookings of a partition that wait to be fetched, each with its delivery; with more, deliveries wait on Kafka.
+const WANTS_MAX: usize = 256;
+/// How long the group waits for a silent process.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a vendor is left alone that turns our credentials away. Somebody has to mend them first.
+const DENIED_FOR: Duration = Duration::from_secs(30);
+/// What headers and framing add to a dead letter, generously.
+const FRAMING: usize = 16 * 1_024;
+
+/// One source whose states are fetched.
+#[derive(Debug)]
+struct Fetcher {
+    source: SourceName,
+    topic: String,
+    description: Arc<Description>,
+    attempts_max: u32,
+    gone_max: u32,
+    vendor: Vendor,
+    producer: Producer,
+    metrics: IngestMetrics,
+    /// How many bookings of the source were answered for, by all partitions: while it stands still, a failure says more
+    /// about the vendor than about the booking.
+    answered: AtomicU64,
+    /// How many in a row were gone.
+    gone: AtomicU32,
+}
+
+/// The partition went elsewhere, or the process is to end.
+struct Revoked;
+
+/// What became of a try.
+enum Tried {
+    /// Kafka has the state, or a dead letter.
+    Settled,
+    /// Try again in so long.
+    Waits(Duration),
+    /// Nothing of this source need be tried for a while.
+    Denied,
+}
+
+/// Fetches for every source whose format says so, until shutdown.
+pub fn start(
+    kafka: &KafkaConfig,
+    sources: &Sources,
+    producer: &Producer,
+    metrics: &IngestMetrics,
+    service: &Service,
+) -> Result<(), StartError> {
+    let mut fetchers = BTreeMap::new();
+    for source in sources.all() {
+        let Some((description, api)) = &source.fetched else { continue };
+        let fetcher = Fetcher {
+            source: source.name.clone(),
+            topic: source.topic.clone(),
+            description: Arc::clone(description),
+            attempts_max: api.attempts_max,
+            gone_max: api.gone_in_a_row_max,
+            vendor: Vendor::new(api)?,
+            producer: producer.clone(),
+            metrics: metrics.clone(),
+            answered: AtomicU64::default(),
+            gone: AtomicU32::default(),
+        };
+        metrics.fetch_denied.with_label_values(&[source.name.as_str()]).set(0);
+        metrics.fetch_waiting.with_label_values(&[source.name.as_str()]).set(0);
+        fetchers.insert(source.topic.clone(), Arc::new(fetcher));
+    }
+    if fetchers.is_empty() {
+        return Ok(());
+    }
+    let spec = ConsumerSpec {
+        group: GROUP.to_owned(),
+        topics: fetchers.keys().cloned().collect(),
+        queue: BATCH,
+        session_timeout: SESSION_TIMEOUT,
+    };
+    let life = service.life.clone();
+    // The trail of events reads the same topics in this process, and the consumer's own figures are by topic and partition:
+    // these would overwrite those. What waits here has a gauge of its own.
+    let unseen = CommonMetrics::new(&Registry::new())?;
+    // A health of its own, which nobody asks: the door is as ready with a vendor that is away.
+    let mut consumer = Consumer::start(kafka, &spec, FromGroup, &life, &Health::new(), &unseen)?;
+    service.life.spawn("fetching of states", async move {
+        while let Some(partition) = consumer.partitions.recv().await {
+            let Some(fetcher) = fetchers.get(&*partition.at.topic).cloned() else { continue };
+            life.spawn("fetching for a partition", work(partition, fetcher));
+        }
+        consumer.join().await;
+        Ok::<(), Infallible>(())
+    });
+    Ok(())
+}
+
+/// Fetches what a partition's deliveries speak of until it is revoked.
+async fn work(mut partition: Partition<()>, fetcher: Arc<Fetcher>) -> Result<(), Infallible> {
+    let revoked = partition.revoked.clone();
+    let (mut wants, mut last, mut shown) = (Vec::<Want>::new(), None, 0);
+    loop {
+        let mut records = Vec::new();
+        let due = wants.iter().map(|want| want.due).min();
+        tokio::select! {
+            biased;
+            () = revoked.cancelled() => break,
+            taken = partition.records.recv_many(&mut records, BATCH), if wants.len() < WANTS_MAX => {
+                if taken == 0 {
+                    break;
+                }
+            }
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+        }
+        last = records.last().map(|record| record.offset).or(last);
+        for record in records {
+            fetcher.take(&mut wants, record);
+        }
+        fetcher.gauge(&mut shown, wants.len());
+        if fetcher.round(&mut wants, &revoked).await.is_err() {
+            break;
+        }
+        fetcher.gauge(&mut shown, wants.len());
+        // Deliveries are done with in their order only.
+        if let Some(last) = last.filter(|_| wants.is_empty()) {
+            partition.progress.done_below(last + 1);
+        }
+    }
+    fetcher.gauge(&mut shown, 0);
+    fetcher.metrics.fetch_denied.with_label_values(&[fetcher.source.as_str()]).set(0);
+    Ok(())
+}
+
+impl Fetcher {
+    /// The partitions of a source share one gauge: each adds what has changed.
+    fn gauge(&self, shown: &mut i64, waiting: usize) {
+        let waiting = i64::try_from(waiting).unwrap_or(i64::MAX);
+        self.metrics.fetch_waiting.with_label_values(&[self.source.as_str()]).add(waiting - *shown);
+        *shown = waiting;
+    }
+
+    /// Adds what a delivery speaks of: each booking once, because of the last delivery that speaks of it.
+    fn take(&self, wants: &mut Vec<Want>, record: Record) {
+        let record = Arc::new(record);
+        for mut want in want::of(&self.description, &record) {
+            if let Some(at) = wants.iter().position(|earlier| earlier.id == want.id) {
+                let earlier = wants.remove(at);
+                (want.due, want.tries, want.waits) = (earlier.due, earlier.tries, earlier.waits);
+            }
+            want.seen = self.answered.load(Ordering::Relaxed);
+            wants.push(want);
+        }
+    }
+
+    /// Tries each that is due once; leaves those that have to be tried again.
+    async fn round(&self, wants: &mut Vec<Want>, revoked: &CancellationToken) -> Result<(), Revoked> {
+        let mut left = Vec::new();
+        let mut denied = false;
+        for mut want in std::mem::take(wants) {
+            let now = Instant::now();
+            if denied {
+                want.due = want.due.max(now + DENIED_FOR);
+            }
+            if want.due > now {
+                left.push(want);
+                continue;
+            }
+            match self.attempt(&mut want, revoked).await? {
+                Tried::Settled => {}
+                Tried::Waits(wait) => {
+                    want.due = Instant::now() + wait;
+                    left.push(want);
+                }
+                Tried::Denied => {
+                    denied = true;
+                    want.due = Instant::now() + DENIED_FOR;
+                    left.push(want);
+                    tracing::error!(
+                        source = self.source.as_str(),
+                        "the vendor turns our credentials away; mend them in the settings of the source"
+                    );
+                }
+            }
+        }
+        *wants = left;
+        Ok(())
+    }
+
+    async fn attempt(&self, want: &mut Want, revoked: &CancellationToken) -> Result<Tried, Revoked> {
+        let asked_at = clock::now();
+        let (answer, body) = tokio::select! {
+            answered = self.vendor.ask(&self.description, &want.id, asked_at) => answered,
+            () = revoked.cancelled() => return Err(Revoked),
+        };
+        let held = answer == Answer::Gone && self.gone.fetch_add(1, Ordering::Relaxed) >= self.gone_max;
+        self.metrics.fetched(self.source.as_str(), answer, held);
+        match answer {
+            // So many in a row are rather a wrong address than as many cancellations. One state, and they are believed.
+            Answer::Gone if held => {
+                want.waits += 1;
+                tracing::error!(
+                    source = self.source.as_str(),
+                    "the vendor knows none of the bookings it speaks of; nothing of it is cancelled until it answers with a state"
+                );
+                Ok(Tried::Waits(fetch::delay(want.waits, None, rand::random())))
+            }
+            Answer::State => {
+                self.gone.store(0, Ordering::Relaxed);
+                self.settled(self.put(want, Some(&body), asked_at, revoked).await)
+            }
+            Answer::Gone => self.settled(self.put(want, None, asked_at, revoked).await),
+            Answer::Never => self.settled(self.give_up(want, "fetch_refused", revoked).await),
+            Answer::Denied => Ok(Tried::Denied),
+            Answer::Later(told) => {
+                // Others were answered for meanwhile, so it is this one.
+                let answered = self.answered.load(Ordering::Relaxed);
+                if answered != want.seen {
+                    (want.seen, want.tries) = (answered, want.tries + 1);
+                }
+                if want.tries >= self.attempts_max {
+                    return self.settled(self.give_up(want, "fetch_failed", revoked).await);
+                }
+                want.waits += 1;
+                Ok(Tried::Waits(fetch::delay(want.waits - 1, told, rand::random())))
+            }
+        }
+    }
+
+    fn settled(&self, sent: Result<(), Revoked>) -> Result<Tried, Revoked> {
+        sent.map(|()| {
+            self.answered.fetch_add(1, Ordering::Relaxed);
+            Tried::Settled
+        })
+    }
+
+    async fn put(
+        &self,
+        want: &Want,
+        state: Option<&[u8]>,
+        asked_at: Timestamp,
+        revoked: &CancellationToken,
+    ) -> Result<(), Revoked> {
+        // An upstream system may have written anything there.
+        let trace = want.told.traceparent.clone().filter(|text| text.parse::<TraceParent>().is_ok());
+        let (record, body) = fetch::record(&self.source, want.at, &want.id, state, asked_at, trace);
+        self.send(&self.topic, Some(record.key.as_bytes()), Some(&body), &record.event.headers(), revoked).await?;
+        tracing::info!(
+            source = self.source.as_str(),
+            event.id = record.event.id,
+            event.of = want.told.id,
+            state = record.event.kind,
+            "state fetched"
+        );
+        Ok(())
+    }
+
+    /// A dead letter: the delivery as it came, and why.
+    async fn give_up(&self, want: &Want, reason: &'static str, revoked: &CancellationToken) -> Result<(), Revoked> {
+        let attempts = want.waits + 1;
+        let mut letter = DeadLetter {
+            topic: want.record.topic.to_string(),
+            partition: want.at.partition,
+            offset: want.at.offset,
+            stage: "ingest",
+            reason,
+            message:
+                "(fetch): the vendor answers for other bookings and not for the one that this delivery speaks of; see \
+                      to it there, then replay"
+                    .to_owned(),
+            item: None,
+            attempts,
+            first_failed_at: want.first_asked_at,
+        };
+        let mut value = want.record.value.as_deref();
+        // An upstream system that compresses can get more through than we can send on.
+        if value.is_some_and(|value| value.len() > RECORD_BYTES_MAX - FRAMING) {
+            letter.message.push_str("; the value is too large for a dead letter and is kept only where it came from");
+            value = None;
+        }
+        let headers = letter.onto(want.record.headers.clone());
+        self.send(topics::DLQ_NORMALIZER, want.record.key.as_deref(), value, &headers, revoked).await?;
+        self.metrics.fetches_given_up_total.with_label_values(&[self.source.as_str(), reason]).inc();
+        tracing::error!(source = self.source.as_str(), event.id = want.told.id, reason, attempts, "state not fetched");
+        Ok(())
+    }
+
+    /// Sends until the broker has it. What no retry mends, a right that is missing, is for somebody to mend meanwhile.
+    async fn send(
+        &self,
+        topic: &str,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &Headers,
+        revoked: &CancellationToken,
+    ) -> Result<(), Revoked> {
+        let once = async || {
+            let outgoing = Outgoing { topic, partition: None, key, value, headers };
+            self.producer.send_when_room(outgoing).await?.acknowledged().await.map(drop)
+        };
+        let sent = forever(
+            revoked,
+            once,
+            |_: &ProducerError| Advice::Retry,
+            |error| {
+                if error.advice() == Advice::Stop {
+                    tracing::error!(%error, source = self.source.as_str(), kafka.topic = topic, "kafka refuses a fetched state");
+                } else {
+                    tracing::warn!(%error, source = self.source.as_str(), "a fetched state was not acknowledged");
+                }
+            },
+        );
+        tokio::select! {
+            sent = sent => sent.map_err(|_| Revoked),
+            () = revoked.cancelled() => Err(Revoked),
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! A booking to be fetched, because a delivery speaks of it.
+
+use std::sync::Arc;
+
+use daybook_domain::Timestamp;
+use daybook_format::Description;
+use daybook_ingest_core::fetch::{Told, wanted};
+use daybook_runtime::clock;
+use daybook_runtime::kafka::Record;
+use daybook_wire::SourceEvent;
+use tokio::time::Instant;
+
+/// One booking.
+pub(super) struct Want {
+    /// What the source calls it.
+    pub id: String,
+    /// The delivery's attributes.
+    pub told: SourceEvent,
+    /// Its record.
+    pub record: Arc<Record>,
+    /// And where that is.
+    pub at: Told,
+    /// When it is to be tried.
+    pub due: Instant,
+    /// When it came in.
+    pub first_asked_at: Timestamp,
+    /// How often it was tried in vain.
+    pub waits: u32,
+    /// How often it was while others were answered for.
+    pub tries: u32,
+    /// How many were answered for when that was last looked at.
+    pub seen: u64,
+}
+
+/// What a delivery speaks of. None of one that says too little to be an event: the normalizer refuses it.
+pub(super) fn of(description: &Description, record: &Arc<Record>) -> Vec<Want> {
+    let Ok(told) = SourceEvent::from_headers(&record.headers, record.timestamp) else { return Vec::new() };
+    let Some(body) = &record.value else { return Vec::new() };
+    let want = |id| Want {
+        id,
+        told: told.clone(),
+        record: Arc::clone(record),
+        at: Told { partition: record.partition, offset: record.offset },
+        due: Instant::now(),
+        first_asked_at: clock::now(),
+        waits: 0,
+        tries: 0,
+        seen: 0,
+    };
+    wanted(description, &told, body).into_iter().map(want).collect()
+}

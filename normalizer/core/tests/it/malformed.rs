@@ -1,0 +1,125 @@
+//! Payloads of described formats that are wrong in one place: each is a reject with its reason, named by the path that
+//! found it, and none of its values is told.
+
+use std::fs;
+use std::path::Path;
+
+use daybook_normalizer_core::Item;
+use serde_json::{Value, json};
+
+use crate::world::{Kind, normalize};
+
+/// What is put where, by JSON pointer; what came of it: the reason and the field.
+type Case = (&'static str, Value, &'static str, &'static str);
+
+fn check(kind: Kind, cases: &[Case]) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(kind.name()).join("created.json");
+    let sound: Value = serde_json::from_slice(&fs::read(file).expect("a fixture")).expect("JSON");
+    for (at, value, reason, field) in cases {
+        let mut body = sound.clone();
+        *body.pointer_mut(at).unwrap_or_else(|| panic!("{at} is not there")) = value.clone();
+        let normalized = normalize(kind, body.to_string().as_bytes());
+        let found: Vec<_> = normalized
+            .items
+            .iter()
+            .map(|item| match item {
+                Item::Reject(reject) => (reject.reason.as_str(), reject.field.as_str()),
+                Item::Request(_) | Item::Ignored(_) | Item::Unplaced(_) => panic!("{at} = {value}: {item:?}"),
+            })
+            .collect();
+        assert_eq!(found, [(*reason, *field)], "{at} = {value}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_delivery_of_cal_com_is_told_by_its_path() {
+    check(
+        Kind::CalCom,
+        &[
+            ("/payload/uid", Value::Null, "missing_field", "$.payload.uid"),
+            ("/payload/uid", json!(true), "wrong_type", "$.payload.uid"),
+            ("/payload/uid", json!("x".repeat(513)), "invalid_value", "$.payload.uid"),
+            ("/createdAt", json!("yesterday"), "invalid_time", "$.createdAt"),
+            ("/payload/startTime", Value::Null, "missing_field", "$.payload.startTime"),
+            ("/payload/startTime", json!("2026-03-04T09:00"), "invalid_time", "$.payload.startTime"),
+            ("/payload/startTime", json!("2026-02-30T09:00:00Z"), "invalid_time", "$.payload.startTime"),
+            ("/payload/startTime", json!(1_772_614_800), "wrong_type", "$.payload.startTime"),
+            ("/payload/endTime", json!("2026-03-04T09:00:00Z"), "empty_interval", "$.payload.endTime"),
+            ("/payload/endTime", json!("2026-06-04T09:00:00Z"), "invalid_time", "$.payload.endTime"),
+            ("/payload/organizer", Value::Null, "missing_field", "$.payload.organizer"),
+            ("/payload/organizer/email", json!(["anna@clinic.example"]), "wrong_type", "$.payload.organizer.email"),
+            ("/payload/attendees/0/email", json!({}), "wrong_type", "$.payload.attendees[*].email"),
+            ("/payload/iCalUID", json!(7), "wrong_type", "$.payload.iCalUID"),
+            ("/triggerEvent", json!(7), "wrong_type", "$.triggerEvent"),
+        ],
+    );
+}
+
+#[test]
+fn what_is_wrong_with_a_delivery_of_zendesk_is_told_by_its_path() {
+    check(
+        Kind::Zendesk,
+        &[
+            ("/type", json!(""), "missing_field", "$.type"),
+            ("/ticket", json!(""), "missing_field", "$.ticket"),
+            ("/ticket", json!(1.5), "wrong_type", "$.ticket"),
+            ("/updated_at", json!(""), "missing_field", "$.updated_at"),
+            ("/updated_at", json!("March 1"), "invalid_time", "$.updated_at"),
+            ("/assignee", json!(""), "missing_field", "$.assignee"),
+            ("/start", json!("9 o'clock"), "invalid_time", "$.start"),
+            ("/end", json!(""), "missing_field", "$.end"),
+            ("/end", json!("2026-03-04T08:30"), "empty_interval", "$.end"),
+            ("/time_zone", json!("Berlin"), "unknown_time_zone", "$.time_zone"),
+            ("/time_zone", json!(""), "invalid_time", "$.start"),
+            ("/title", json!("x".repeat(1_001)), "invalid_value", "$.title"),
+            ("/requester_email", json!(7), "wrong_type", "$.requester_email"),
+        ],
+    );
+}
+
+#[test]
+fn what_is_wrong_with_a_state_of_acuity_is_told_by_its_path() {
+    check(
+        Kind::Acuity,
+        &[
+            ("/id", Value::Null, "missing_field", "$.id"),
+            ("/id", json!([4712]), "wrong_type", "$.id"),
+            ("/datetime", json!(""), "missing_field", "$.datetime"),
+            ("/datetime", json!("June 15, 2026"), "invalid_time", "$.datetime"),
+            ("/datetime", json!("2026-03-04T09:30:00"), "invalid_time", "$.datetime"),
+            ("/datetime", json!("2026-02-30T09:30:00+0300"), "invalid_time", "$.datetime"),
+            ("/datetime", json!(1_772_614_800), "wrong_type", "$.datetime"),
+            ("/duration", json!("0"), "empty_interval", "$.duration"),
+            ("/duration", json!("fifty"), "invalid_value", "$.duration"),
+            ("/duration", json!("99999999999999999999"), "invalid_value", "$.duration"),
+            ("/duration", json!("9223372036854775807"), "invalid_time", "$.duration"),
+            ("/duration", json!(-50), "invalid_value", "$.duration"),
+            ("/calendarID", Value::Null, "missing_field", "$.calendarID"),
+            ("/calendarID", json!(1.5), "wrong_type", "$.calendarID"),
+            ("/timezone", json!(3), "wrong_type", "$.timezone"),
+        ],
+    );
+}
+
+#[test]
+fn what_is_wrong_with_a_state_of_hubspot_is_told_by_its_path() {
+    const START: &str = "$.properties.hs_meeting_start_time";
+    const END: &str = "$.properties.hs_meeting_end_time";
+    check(
+        Kind::Hubspot,
+        &[
+            ("/id", json!(""), "missing_field", "$.objectId"),
+            ("/id", json!(false), "wrong_type", "$.id"),
+            ("/properties", Value::Null, "missing_field", START),
+            ("/properties", json!("none"), "missing_field", START),
+            ("/properties/hs_meeting_start_time", json!("1772614800000"), "invalid_time", START),
+            ("/properties/hs_meeting_start_time", json!("2026-03-04T09:00"), "invalid_time", START),
+            ("/properties/hs_meeting_end_time", Value::Null, "missing_field", END),
+            ("/properties/hs_meeting_end_time", json!("2026-03-04T09:00:00Z"), "empty_interval", END),
+            ("/properties/hs_meeting_end_time", json!("2027-03-04T09:00:00Z"), "invalid_time", END),
+            ("/properties/hubspot_owner_id", Value::Null, "missing_field", "$.properties.hubspot_owner_id"),
+            ("/properties/hubspot_owner_id", json!({}), "wrong_type", "$.properties.hubspot_owner_id"),
+            ("/properties/hs_meeting_title", json!(7), "wrong_type", "$.properties.hs_meeting_title"),
+        ],
+    );
+}
