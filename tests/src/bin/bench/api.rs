@@ -32,6 +32,8 @@ const SLOT_MINUTES: usize = 30;
 /// Measures it.
 pub fn measure(report: &mut Report, turns: usize) -> Result<()> {
     let mut installation = Installation::whole()?;
+    // The floor writes the rows again that decisions have written.
+    installation.warm_up()?;
     let floor = Floor::prepare(&mut installation)?;
     let callers = Callers::new(&installation.world)?;
     installation.runtime.block_on(callers.fast())?;

@@ -108,7 +108,8 @@ impl Installation {
         Ok(measured)
     }
 
-    fn warm_up(&mut self) -> Result<()> {
+    /// Decides a little, so that connections are open, plans are made, and every kind of row is there.
+    pub fn warm_up(&mut self) -> Result<()> {
         self.decide(Over::first(RESOURCES), WARM_UP).map(drop)
     }
 }
