@@ -24,8 +24,6 @@ use crate::resources;
 use crate::text;
 use crate::words;
 
-const JSON: &str = "application/json";
-
 /// See [`crate::args`].
 #[derive(Debug, clap::Args)]
 pub struct Explain {
@@ -76,7 +74,7 @@ pub fn run(args: &Explain, config: &Config, out: &Out) -> Result<(), Failure> {
         },
         kind: if args.fetched { FETCHED.to_owned() } else { String::new() },
         time: None,
-        content_type: if args.fetched { JSON } else { media_type(&format) }.to_owned(),
+        content_type: if args.fetched { Media::Json } else { format.media() }.content_type().to_owned(),
         received_at: clock::now(),
         traceparent: None,
         call: Call::default(),
@@ -97,13 +95,6 @@ pub fn run(args: &Explain, config: &Config, out: &Out) -> Result<(), Failure> {
         out.line("\nnormalizer.contact_key is not set: contact ids and digests differ from the installation's")?;
     }
     Ok(())
-}
-
-fn media_type(format: &Format) -> &'static str {
-    match format.media() {
-        Media::Json => JSON,
-        Media::Form => "application/x-www-form-urlencoded",
-    }
 }
 
 fn format(args: &Explain, config: &Config) -> Result<Format, Failure> {

@@ -27,7 +27,7 @@ use daybook_ingest_core::fetch::{self, Answer};
 use daybook_runtime::admin::Health;
 use daybook_runtime::clock;
 use daybook_runtime::kafka::{
-    Consumer, ConsumerSpec, FromGroup, KafkaConfig, Outgoing, Partition, Producer, ProducerError, RECORD_BYTES_MAX,
+    Consumer, ConsumerSpec, FromGroup, KafkaConfig, Outgoing, Partition, Producer, ProducerError, RECORD_CONTENT_MAX,
     Record,
 };
 use daybook_runtime::metrics::CommonMetrics;
@@ -55,8 +55,6 @@ const WANTS_MAX: usize = 256;
 const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a vendor is left alone that turns our credentials away. Somebody has to mend them first.
 const DENIED_FOR: Duration = Duration::from_secs(30);
-/// What headers and framing add to a dead letter, generously.
-const FRAMING: usize = 16 * 1_024;
 
 /// One source whose states are fetched.
 #[derive(Debug)]
@@ -304,7 +302,7 @@ impl Fetcher {
     /// A dead letter: the delivery as it came, and why.
     async fn give_up(&self, want: &Want, reason: &'static str, revoked: &CancellationToken) -> Result<(), Revoked> {
         let attempts = want.waits + 1;
-        let mut letter = DeadLetter {
+        let letter = DeadLetter {
             topic: want.record.topic.to_string(),
             partition: want.at.partition,
             offset: want.at.offset,
@@ -318,14 +316,9 @@ impl Fetcher {
             attempts,
             first_failed_at: want.first_asked_at,
         };
-        let mut value = want.record.value.as_deref();
-        // An upstream system that compresses can get more through than we can send on.
-        if value.is_some_and(|value| value.len() > RECORD_BYTES_MAX - FRAMING) {
-            letter.message.push_str("; the value is too large for a dead letter and is kept only where it came from");
-            value = None;
-        }
-        let headers = letter.onto(want.record.headers.clone());
-        self.send(topics::DLQ_NORMALIZER, want.record.key.as_deref(), value, &headers, revoked).await?;
+        let (key, value) = (want.record.key.as_deref(), want.record.value.as_deref());
+        let (value, headers) = letter.around(key, value, &want.record.headers, RECORD_CONTENT_MAX);
+        self.send(topics::DLQ_NORMALIZER, key, value, &headers, revoked).await?;
         self.metrics.fetches_given_up_total.with_label_values(&[self.source.as_str(), reason]).inc();
         tracing::error!(source = self.source.as_str(), event.id = want.told.id, reason, attempts, "state not fetched");
         Ok(())

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use daybook_domain::{Request, Timestamp, topics};
 use daybook_runtime::admin::Health;
-use daybook_runtime::kafka::{Outgoing, Producer, ProducerError, RECORD_BYTES_MAX, Record};
+use daybook_runtime::kafka::{Outgoing, Producer, ProducerError, RECORD_CONTENT_MAX, Record};
 use daybook_runtime::retry::{Advice, Ended, forever};
 use daybook_runtime::trace;
 use daybook_wire::{DeadLetter, Headers, SourceEvent, encode_request, frame, header};
@@ -14,9 +14,6 @@ use tokio_util::sync::CancellationToken;
 use crate::error::Verdict;
 use crate::health;
 use crate::metrics::NormalizerMetrics;
-
-/// What a broker adds to a record, generously.
-const FRAMING: usize = 16 * 1_024;
 
 /// A record to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +44,7 @@ impl Outbound {
 
     /// A dead letter: the record as it came, and why.
     pub fn dead_letter(record: &Record, verdict: &Verdict, tries: u32, first_failed_at: Timestamp) -> Self {
-        let mut letter = DeadLetter {
+        let letter = DeadLetter {
             topic: record.topic.to_string(),
             partition: record.partition,
             offset: record.offset,
@@ -58,25 +55,9 @@ impl Outbound {
             attempts: tries,
             first_failed_at,
         };
-        let mut outbound = Self {
-            topic: topics::DLQ_NORMALIZER,
-            key: record.key.clone(),
-            value: record.value.clone(),
-            headers: letter.onto(record.headers.clone()),
-        };
-        // An upstream system that compresses can get more through than we can send on.
-        if outbound.bytes() > RECORD_BYTES_MAX - FRAMING {
-            letter.message.push_str("; the value is too large for a dead letter and is kept only where it came from");
-            outbound.value = None;
-            outbound.headers = letter.onto(record.headers.clone());
-        }
-        outbound
-    }
-
-    fn bytes(&self) -> usize {
-        let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
-        let headers: usize = self.headers.0.iter().map(|(name, value)| name.len() + value.len()).sum();
-        length(&self.key) + length(&self.value) + headers
+        let (key, value) = (record.key.as_deref(), record.value.clone());
+        let (value, headers) = letter.around(key, value, &record.headers, RECORD_CONTENT_MAX);
+        Self { topic: topics::DLQ_NORMALIZER, key: record.key.clone(), value, headers }
     }
 
     /// As the producer takes it.

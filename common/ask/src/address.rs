@@ -38,6 +38,16 @@ pub enum Address {
     Phone(String),
 }
 
+impl Address {
+    /// Of somebody with these; none of somebody with neither.
+    pub fn of(email: Option<String>, phone: Option<String>) -> Option<Self> {
+        match (email, phone) {
+            (Some(email), phone) => Some(Self::Email { email, phone }),
+            (None, phone) => phone.map(Self::Phone),
+        }
+    }
+}
+
 impl Person {
     /// The e-mail address, where there is one.
     pub fn email(&self) -> Option<&str> {

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::description::{Description, DescriptionFault};
+use crate::description::Description;
+use crate::judge::DescriptionFault;
 use crate::shipped::{SHIPPED, shipped};
 use crate::written::{Media, Written};
 

@@ -15,19 +15,21 @@ mod description;
 mod fetched;
 mod form;
 mod format;
+mod judge;
 mod query;
 mod shipped;
 mod signed;
 mod written;
 
 pub use description::{
-    Attendees, BookingFields, Delivery, Description, DescriptionFault, Events, ExternalId, Fetch, Length, Meaning,
-    Proof, Resource, Times, Type,
+    Attendees, BookingFields, Delivery, Description, Events, ExternalId, Fetch, Length, Meaning, Proof, Resource,
+    Times, Type,
 };
 pub use fetched::{FETCHED, GONE, gone_body, gone_id};
 pub use form::{FormError, form};
 pub use format::{DESCRIBED, Format, FormatFault};
-pub use query::{Finding, Query};
+pub use judge::DescriptionFault;
+pub use query::{Finding, Query, as_written};
 pub use shipped::{SHIPPED, shipped};
 pub use signed::{Clock, Encoding, Hash, Part, Signature, Unit};
 pub use written::{Media, Written};

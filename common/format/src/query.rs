@@ -113,6 +113,15 @@ impl Finding {
     }
 }
 
+/// A text or a number as it is written: vendors write their ids as either. None of anything else.
+pub fn as_written(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
 fn is_something(value: &Value) -> bool {
     match value {
         Value::Null => false,

@@ -72,6 +72,21 @@ pub enum Media {
     Form,
 }
 
+impl Media {
+    /// Its media type.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Form => "application/x-www-form-urlencoded",
+        }
+    }
+
+    /// How a body of this content type is to be read: as JSON, if it is not said to be a form.
+    pub fn of(content_type: &str) -> Self {
+        if content_type.starts_with(Self::Form.content_type()) { Self::Form } else { Self::Json }
+    }
+}
+
 /// How deliveries are signed: an HMAC of what is signed, in one header.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -75,11 +75,26 @@ impl Headers {
         }
     }
 
+    /// How many bytes their names and values are.
+    pub fn bytes(&self) -> usize {
+        self.0.iter().map(|(name, value)| name.len() + value.len()).sum()
+    }
+
     /// The headers that a replay sends again: all but those that say why it failed.
     pub fn without_dead_letter(mut self) -> Self {
         self.0.retain(|(name, _)| !name.starts_with("__connect.errors.") && !name.starts_with("dlq."));
         self
     }
+}
+
+/// The longest id or source of an event, in characters.
+pub const ATTRIBUTE_LENGTH_MAX: usize = 512;
+
+/// Whether a text can be an event's id or source. An upstream system writes these headers itself, and they end up in ids,
+/// stores and log lines: an e-mail address must not get there as one.
+pub fn is_attribute(text: &str) -> bool {
+    let strange = |c: char| c.is_control() || c.is_whitespace() || c == '@';
+    (1..=ATTRIBUTE_LENGTH_MAX).contains(&text.chars().count()) && !text.chars().any(strange)
 }
 
 /// The CloudEvents attributes of a raw source event.
@@ -177,6 +192,25 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
+    /// The value and the headers of the dead letter of a record: as it came, with the reasons behind. An upstream system
+    /// that compresses can get more through than can be sent on: where key, value and headers would be more than
+    /// `bytes_max` together, the value is left where it came from, and the message says so.
+    pub fn around<V: AsRef<[u8]>>(
+        mut self,
+        key: Option<&[u8]>,
+        value: Option<V>,
+        original: &Headers,
+        bytes_max: usize,
+    ) -> (Option<V>, Headers) {
+        let headers = self.onto(original.clone());
+        let length = value.as_ref().map_or(0, |value| value.as_ref().len());
+        if key.map_or(0, <[u8]>::len) + length + headers.bytes() <= bytes_max {
+            return (value, headers);
+        }
+        self.message.push_str("; the value is too large for a dead letter and is kept only where it came from");
+        (None, self.onto(original.clone()))
+    }
+
     /// The original headers with the reasons behind them.
     pub fn onto(&self, original: Headers) -> Headers {
         let mut headers = original.without_dead_letter();
@@ -248,5 +282,14 @@ mod tests {
         assert_eq!(headers.get(header::DLQ_REASON), Some("missing_field"));
         assert_eq!(headers.get(header::ERROR_OFFSET), Some("2"));
         assert_eq!(headers.without_dead_letter(), event().headers());
+
+        // Key and headers count as well as the value.
+        let value = vec![7; 1_000];
+        let around = |key: &[u8], max| letter.clone().around(Some(key), Some(&value), &event().headers(), max);
+        let whole = letter.onto(event().headers()).bytes() + value.len();
+        assert_eq!(around(b"", whole), (Some(&value), letter.onto(event().headers())));
+        let (left, headers) = around(b"k", whole);
+        assert_eq!(left, None);
+        assert!(headers.get(header::ERROR_MESSAGE).is_some_and(|message| message.ends_with("where it came from")));
     }
 }

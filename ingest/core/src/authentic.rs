@@ -5,7 +5,7 @@ use std::time::Duration;
 use daybook_domain::Timestamp;
 
 /// The longest id that a header may carry, in characters.
-pub(crate) const ID_LENGTH_MAX: usize = 256;
+const ID_LENGTH_MAX: usize = 256;
 
 /// Proof that a delivery's signature was verified over its raw bytes, within the window. Only `verify` makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +106,12 @@ impl Window {
     pub fn contains(&self, signed_at: Timestamp, now: Timestamp) -> bool {
         now.since(signed_at) <= self.past && signed_at.since(now) <= self.future
     }
+}
+
+/// A delivery's id from a header, if it is one. Ids are in log lines and answers: an e-mail address must not get there as one.
+pub(crate) fn delivery_id(text: &str) -> Result<&str, Refusal> {
+    let visible = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'@');
+    if visible && (1..=ID_LENGTH_MAX).contains(&text.len()) { Ok(text) } else { Err(Refusal::MalformedId) }
 }
 
 /// The text of a header as Unix seconds: 1 to 12 digits and nothing else, because the text is what was signed.

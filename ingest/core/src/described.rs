@@ -11,7 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
-use crate::authentic::{Authentic, ID_LENGTH_MAX, Refusal, Window, unix_seconds};
+use crate::authentic::{Authentic, Refusal, Window, delivery_id, unix_seconds};
 
 /// Shorter secrets can be tried out. A vendor that makes them makes longer ones.
 const SECRET_LENGTH_MIN: usize = 16;
@@ -86,16 +86,10 @@ pub fn verify<'h>(
         return Err(Refusal::OutsideWindow);
     }
     let id = match delivery.id_header.as_deref().and_then(&headers) {
-        Some(id) => Some(sound(id)?.to_owned()),
+        Some(id) => Some(delivery_id(id)?.to_owned()),
         None => None,
     };
     Ok(Authentic::new(signed_at, id))
-}
-
-/// Ids are in log lines and answers: an e-mail address must not get there as one.
-fn sound(id: &str) -> Result<&str, Refusal> {
-    let visible = id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'@');
-    if visible && (1..=ID_LENGTH_MAX).contains(&id.len()) { Ok(id) } else { Err(Refusal::MalformedId) }
 }
 
 /// When an authentic signature was made, if it says so.

@@ -4,13 +4,12 @@
 //! is left empty, and the bytes go on as they came.
 
 use daybook_domain::{SourceName, Timestamp};
-use daybook_format::{Delivery as Described, Finding, Format, Media, form};
+use daybook_format::{Delivery as Described, Finding, Format, Media, as_written, form};
 use daybook_wire::{Call, SourceEvent};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::authentic::Authentic;
-use crate::media::media_type;
 use crate::trace::TraceParent;
 
 /// How the types of the events begin that ingest makes itself.
@@ -59,7 +58,7 @@ pub fn raw_record(authentic: &Authentic, delivery: &Delivery<'_>) -> RawRecord {
             source: format!("/webhooks/{}", delivery.source),
             kind: names.kind.unwrap_or_default(),
             time: names.time,
-            content_type: media_type(delivery.format.media()).to_owned(),
+            content_type: delivery.format.media().content_type().to_owned(),
             received_at: delivery.received_at,
             traceparent: delivery.traceparent.map(|trace| trace.to_string()),
             call: Call::default(),
@@ -105,11 +104,7 @@ impl Names {
 }
 
 fn described(delivery: &Described, body: &Value) -> (Option<String>, Option<String>, Option<String>) {
-    let text = |finding: &Finding| match finding.first(body)?.0 {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-    };
+    let text = |finding: &Finding| as_written(finding.first(body)?.0);
     (delivery.kind.as_ref().and_then(text), delivery.time.as_ref().and_then(text), text(&delivery.key))
 }
 

@@ -8,14 +8,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use daybook_domain::{SourceName, Timestamp};
-use daybook_format::{Description, FETCHED, Fetch, GONE, Meaning, Type, form, gone_body};
-use daybook_wire::{Call, SourceEvent};
+use daybook_format::{Description, FETCHED, Fetch, GONE, Meaning, Media, Type, as_written, form, gone_body};
+use daybook_wire::{Call, RetryAfter, SourceEvent, is_attribute};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::event::RawRecord;
-use crate::media::{FORM, JSON};
+use crate::media::JSON;
 
 /// What may stand in a path as it is (RFC 3986 §2.3).
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -31,11 +31,13 @@ const DELAY_MAX: Duration = Duration::from_secs(60);
 /// The bookings that a raw event says have changed, in its order, each once. None of an event that is a state itself, and
 /// none of one that does not read: the normalizer says what is wrong with it.
 pub fn wanted(description: &Description, event: &SourceEvent, body: &[u8]) -> Vec<String> {
-    if description.fetch.is_none() || matches!(event.kind.as_str(), FETCHED | GONE) || !is_sound(&event.id) {
+    if description.fetch.is_none() || matches!(event.kind.as_str(), FETCHED | GONE) || !is_attribute(&event.id) {
         return Vec::new();
     }
-    let read =
-        if event.content_type.starts_with(FORM) { form(body).ok() } else { serde_json::from_slice::<Value>(body).ok() };
+    let read = match Media::of(&event.content_type) {
+        Media::Form => form(body).ok(),
+        Media::Json => serde_json::from_slice::<Value>(body).ok(),
+    };
     let Some(body) = read else { return Vec::new() };
     let events = match &description.events.items {
         Some(items) => items.all(&body).0,
@@ -43,22 +45,14 @@ pub fn wanted(description: &Description, event: &SourceEvent, body: &[u8]) -> Ve
     };
     let mut seen = BTreeSet::new();
     let ids = events.into_iter().take(EVENTS_MAX).filter(|event| is_changed(description, event)).filter_map(|event| {
-        let id = match description.booking.id.first(event)?.0 {
-            Value::String(text) => text.clone(),
-            Value::Number(number) if !number.is_f64() => number.to_string(),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => return None,
-        };
+        // A fraction is no id: the normalizer refuses it.
+        let found = Some(description.booking.id.first(event)?.0).filter(|found| !found.is_f64())?;
+        let id = as_written(found)?;
         // No escape keeps a path from being folded where a segment is only dots.
         let sound = id.chars().count() <= ID_LENGTH_MAX && !id.chars().any(char::is_control) && id != "." && id != "..";
         (sound && seen.insert(id.clone())).then_some(id)
     });
     ids.collect()
-}
-
-/// An upstream system writes the id of its event itself, and it ends up in logs: the normalizer refuses what is none.
-fn is_sound(event_id: &str) -> bool {
-    let strange = |c: char| c.is_control() || c.is_whitespace() || c == '@';
-    event_id.chars().count() <= ID_LENGTH_MAX && !event_id.chars().any(strange)
 }
 
 fn is_changed(description: &Description, event: &Value) -> bool {
@@ -115,36 +109,20 @@ pub fn judge(
         _ if gone => Answer::Later(None),
         401 => Answer::Denied,
         // 403 may be about this one alone, or a limit that has another name.
-        403 | 408 | 423 | 425 | 429 | 500..=599 => Answer::Later(retry_after.and_then(|text| wait(text, now))),
+        403 | 408 | 423 | 425 | 429 | 500..=599 => {
+            Answer::Later(retry_after.and_then(RetryAfter::parse).map(|after| after.from(now).min(WAIT_MAX)))
+        }
         _ => Answer::Never,
     }
 }
 
 fn is_of(description: &Description, id: &str, body: &[u8]) -> bool {
     let Ok(state) = serde_json::from_slice::<Value>(body) else { return false };
-    match description.booking.id.first(&state).map(|(found, _)| found) {
-        Some(Value::String(text)) => text == id,
-        Some(Value::Number(number)) => number.to_string() == id,
-        Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => false,
-    }
+    description.booking.id.first(&state).and_then(|(found, _)| as_written(found)).is_some_and(|found| found == id)
 }
 
 fn is_object(body: &[u8]) -> bool {
     matches!(serde_json::from_slice::<Value>(body), Ok(Value::Object(_)))
-}
-
-/// `Retry-After` (RFC 9110 §10.2.3): seconds, or a date.
-fn wait(text: &str, now: Timestamp) -> Option<Duration> {
-    let text = text.trim();
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let wait = if digits {
-        // More digits than a number has are more than the most.
-        Duration::from_secs(text.parse().unwrap_or(u64::MAX))
-    } else {
-        let date = chrono::DateTime::parse_from_rfc2822(text).ok()?;
-        Timestamp::try_from(date.to_utc()).ok()?.since(now)
-    };
-    Some(wait.min(WAIT_MAX))
 }
 
 /// How long to wait before the try after this one (the first is 0): exponential, with full jitter. `chance` is from 0 to 1.
@@ -221,6 +199,8 @@ mod tests {
     use daybook_format::shipped;
 
     use super::*;
+
+    const FORM: &str = Media::Form.content_type();
 
     fn event(kind: &str, content_type: &str) -> SourceEvent {
         SourceEvent {

@@ -3,22 +3,12 @@
 use daybook_format::Media;
 
 /// The media type under which an accepted body of JSON goes on.
-pub const JSON: &str = "application/json";
-/// And a form.
-pub const FORM: &str = "application/x-www-form-urlencoded";
+pub const JSON: &str = Media::Json.content_type();
 
 /// The content type is missing, or is not what the source sends, in UTF-8: 415.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("send the body as the source's format has it, application/json for most, in UTF-8")]
 pub struct Unsupported;
-
-/// The media type of bodies that are written so.
-pub const fn media_type(media: Media) -> &'static str {
-    match media {
-        Media::Json => JSON,
-        Media::Form => FORM,
-    }
-}
 
 impl Unsupported {
     /// The word for it, which is also the metric label.
@@ -36,7 +26,7 @@ impl Unsupported {
 /// and the URL standard none for forms).
 pub fn check_content_type(header: Option<&str>, media: Media) -> Result<(), Unsupported> {
     let mut parts = header.ok_or(Unsupported)?.split(';').map(str::trim);
-    if !parts.next().is_some_and(|told| told.eq_ignore_ascii_case(media_type(media))) {
+    if !parts.next().is_some_and(|told| told.eq_ignore_ascii_case(media.content_type())) {
         return Err(Unsupported);
     }
     for parameter in parts.filter(|part| !part.is_empty()) {

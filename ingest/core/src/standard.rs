@@ -7,7 +7,7 @@
 use daybook_domain::Timestamp;
 use daybook_wire::standard_webhooks::{self, Secret};
 
-use crate::authentic::{Authentic, ID_LENGTH_MAX, Refusal, Window, unix_seconds};
+use crate::authentic::{Authentic, Refusal, Window, delivery_id, unix_seconds};
 
 /// The message's id.
 pub const ID: &str = "webhook-id";
@@ -30,11 +30,7 @@ pub fn verify<'h>(
 ) -> Result<Authentic, Refusal> {
     let header = |name| headers(name).ok_or(Refusal::MissingSignature);
     let (id, timestamp, signatures) = (header(ID)?, header(TIMESTAMP)?, header(SIGNATURE)?);
-    // Ids are in log lines and answers: an e-mail address must not get there as one.
-    let sound = |byte: u8| byte.is_ascii_graphic() && byte != b'@';
-    if !(1..=ID_LENGTH_MAX).contains(&id.len()) || !id.bytes().all(sound) {
-        return Err(Refusal::MalformedId);
-    }
+    let id = delivery_id(id)?;
     let signed_at = unix_seconds(timestamp).ok_or(Refusal::MalformedSignature)?;
     if signatures.len() > SIGNATURE_LENGTH_MAX || !signatures.split(' ').any(|part| part.starts_with("v1,")) {
         return Err(Refusal::MalformedSignature);

@@ -4,10 +4,11 @@
 use daybook_domain::Timestamp;
 use daybook_format::Description;
 use daybook_ingest_core::fetch::{Answer, address, judge, kept};
+use daybook_runtime::http::whole;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use reqwest::Client;
 use reqwest::header::RETRY_AFTER;
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response};
 use secrecy::ExposeSecret;
 
 use super::config::{Api, Credential};
@@ -52,22 +53,10 @@ impl Vendor {
         let Ok(response) = request.send().await else { return (Answer::Later(None), Vec::new()) };
         let status = response.status().as_u16();
         let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let Some(body) = read(response).await else { return (Answer::Later(None), Vec::new()) };
+        let Some(body) = whole(response, BODY_MAX).await else { return (Answer::Later(None), Vec::new()) };
         match judge(description, id, status, wait.as_deref(), now, &body) {
             Answer::State => (Answer::State, kept(fetch, body)),
             other @ (Answer::Gone | Answer::Later(_) | Answer::Denied | Answer::Never) => (other, Vec::new()),
         }
     }
-}
-
-/// The whole answer; none if it breaks off or is longer than any state has reason to be.
-async fn read(mut response: Response) -> Option<Vec<u8>> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.ok()? {
-        if body.len() + chunk.len() > BODY_MAX {
-            return None;
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Some(body)
 }

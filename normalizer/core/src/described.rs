@@ -18,31 +18,28 @@ use daybook_domain::{
     Basis, CancelKind, Expected, Interval, SourceVersion, Tag, Timestamp, TimestampError, normal_alias,
 };
 use daybook_format::{
-    Attendees, BookingFields, Description, FETCHED, Finding, GONE, Length, Meaning, Query, Times, Type, form, gone_id,
+    Attendees, BookingFields, Description, FETCHED, Finding, GONE, Length, Meaning, Media, Query, Times, Type, form,
+    gone_id,
 };
 use serde_json::Value;
 
-use crate::draft::{Address, Ask, Draft, Entry, Person, Place, Scope, Shown, Wish, interval};
+use crate::draft::{Address, Ask, Draft, Entry, ICAL, Person, Place, Scope, Shown, Wish, interval};
 use crate::json::{self, Node};
 use crate::path::{Drift, Path};
 use crate::place::IgnoredReason;
 use crate::reject::{Fault, RejectReason};
 use crate::source::RawEvent;
 
-/// The media type of a form, as ingest has it in the record's headers.
-const FORM: &str = "application/x-www-form-urlencoded";
 /// Events of a delivery, with one for each resource that an event names.
 const ITEMS_MAX: usize = 100;
 const ATTENDEES_MAX: usize = 100;
-/// The name space of iCalendar UIDs among tags.
-const ICAL: &str = "ical";
 
 pub(crate) fn read(description: &Description, raw: RawEvent<'_>, drift: &mut Drift) -> Result<Vec<Entry>, Fault> {
-    let body = if raw.event.content_type.starts_with(FORM) {
-        let problem = |error| Fault::new(RejectReason::InvalidValue, Path::default(), error);
-        form(raw.body).map_err(problem)?
-    } else {
-        json::read(raw.body)?
+    let body = match Media::of(&raw.event.content_type) {
+        Media::Form => {
+            form(raw.body).map_err(|error| Fault::new(RejectReason::InvalidValue, Path::default(), error))?
+        }
+        Media::Json => json::read(raw.body)?,
     };
     // The states that ingest has fetched: as of when they were asked for.
     match raw.event.kind.as_str() {
@@ -408,27 +405,16 @@ impl<'a> Reader<'a> {
         let mut item = self.number;
         for resource in &self.fields.resources {
             for node in each(self.event, resource.at.as_ref()) {
-                let found = resource.names.iter().filter_map(|name| find(&node, name));
-                let aliases = found.map(|name| Ok(normal_alias(&name.name()?))).collect::<Result<Vec<_>, Fault>>();
-                match aliases {
-                    // Without a place for it, an event that names nothing just does not say.
-                    Ok(aliases) if aliases.is_empty() && resource.at.is_none() => {}
-                    Ok(aliases) if aliases.is_empty() => {
-                        let fault = node.fault(RejectReason::MissingField, "has no name; whose time is it?");
-                        faulty.push(Entry::Reject(fault.at(Some(item))));
-                        item += 1;
-                    }
-                    Ok(aliases) => {
-                        let path = resource.names.iter().find_map(|name| find(&node, name)).map(|it| it.path().clone());
-                        let path = path.unwrap_or_else(|| node.path().clone());
-                        places.push(Place { item, path, resource: None, aliases });
-                        item += 1;
-                    }
-                    Err(fault) => {
-                        faulty.push(Entry::Reject(fault.at(Some(item))));
-                        item += 1;
-                    }
+                let names: Vec<Node<'_>> = resource.names.iter().filter_map(|name| find(&node, name)).collect();
+                // Without a place for it, an event that names nothing just does not say.
+                if names.is_empty() && resource.at.is_none() {
+                    continue;
                 }
+                match aliases(&node, &names) {
+                    Ok((path, aliases)) => places.push(Place { item, path, resource: None, aliases }),
+                    Err(fault) => faulty.push(Entry::Reject(fault.at(Some(item)))),
+                }
+                item += 1;
                 if item - self.number > ITEMS_MAX {
                     let problem = format!("names more than {ITEMS_MAX} resources");
                     return Err(self.event.fault(RejectReason::TooManyItems, problem));
@@ -437,6 +423,15 @@ impl<'a> Reader<'a> {
         }
         Ok((places, faulty))
     }
+}
+
+/// What a resource is called by all of its names, and where the first of them is.
+fn aliases(node: &Node<'_>, names: &[Node<'_>]) -> Result<(Path, Vec<String>), Fault> {
+    let Some(first) = names.first() else {
+        return Err(node.fault(RejectReason::MissingField, "has no name; whose time is it?"));
+    };
+    let aliases: Result<_, Fault> = names.iter().map(|name| Ok(normal_alias(&name.name()?))).collect();
+    Ok((first.path().clone(), aliases?))
 }
 
 /// Somebody who can be told from others; none, counted as drift, where no address reads.
@@ -451,11 +446,7 @@ fn person(node: &Node<'_>, attendees: &Attendees, drift: &mut Drift) -> Result<O
     };
     let email = address(attendees.email.as_ref(), daybook_ask::email)?;
     let phone = address(attendees.phone.as_ref(), daybook_ask::phone)?;
-    let address = match (email, phone) {
-        (Some(email), phone) => Address::Email { email, phone },
-        (None, Some(phone)) => Address::Phone(phone),
-        (None, None) => return Ok(None),
-    };
+    let Some(address) = Address::of(email, phone) else { return Ok(None) };
     let label = |finding: Option<&Finding>| maybe(node, finding).map_or(Ok(None), |name| name.label());
     let mut name = label(attendees.name.as_ref())?;
     if name.is_none() {

@@ -13,6 +13,9 @@ use crate::path::Path;
 use crate::place::IgnoredReason;
 use crate::reject::{Fault, Reject, RejectReason};
 
+/// The name space of iCalendar UIDs among tags: the same for every vendor, or one appointment would not be known again.
+pub(crate) const ICAL: &str = "ical";
+
 /// One thing in a payload.
 pub(crate) enum Entry {
     Draft(Box<Draft>),

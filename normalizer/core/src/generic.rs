@@ -105,7 +105,7 @@ use daybook_domain::{
 };
 
 use crate::contact;
-use crate::draft::{Address, Ask, Draft, Entry, Person, Place, Scope, Shown, Wish, interval};
+use crate::draft::{Address, Ask, Draft, Entry, ICAL, Person, Place, Scope, Shown, Wish, interval};
 use crate::json::{Node, Object};
 use crate::path::Drift;
 use crate::reject::{Fault, RejectReason};
@@ -136,9 +136,6 @@ const EXTERNAL_ID: &[&str] = &["system", "id"];
 const EVENTS_MAX: usize = 100;
 const ATTENDEES_MAX: usize = 100;
 const EXTERNAL_IDS_MAX: usize = 20;
-
-/// The name space of iCalendar UIDs among tags.
-const ICAL: &str = "ical";
 
 pub(crate) fn read(body: &Node<'_>, drift: &mut Drift) -> Result<Vec<Entry>, Fault> {
     let events = body.object(BODY, drift)?.required("events")?;
@@ -332,13 +329,8 @@ fn person(attendee: &Node<'_>, drift: &mut Drift) -> Result<Person, Fault> {
     let fields = attendee.object(ATTENDEE, drift)?;
     let email = fields.optional("email").map(|email| contact::email(&email)).transpose()?;
     let phone = fields.optional("phone").map(|phone| contact::phone(&phone)).transpose()?;
-    let address = match (email, phone) {
-        (Some(email), phone) => Address::Email { email, phone },
-        (None, Some(phone)) => Address::Phone(phone),
-        (None, None) => {
-            let problem = "email and phone are both missing; one of them must say who it is";
-            return Err(attendee.fault(RejectReason::MissingField, problem));
-        }
-    };
+    let address = Address::of(email, phone).ok_or_else(|| {
+        attendee.fault(RejectReason::MissingField, "email and phone are both missing; one of them must say who it is")
+    })?;
     Ok(Person { name: fields.optional("name").map_or(Ok(None), |name| name.label())?, address })
 }

@@ -5,10 +5,10 @@ use std::fmt;
 
 use daybook_domain::{SourceName, Timestamp};
 use daybook_format::Format;
-use daybook_wire::{SourceEvent, header};
+use daybook_wire::{ATTRIBUTE_LENGTH_MAX, SourceEvent, header, is_attribute};
 
 use crate::draft::{Entry, Person};
-use crate::json::{self, ID_LENGTH_MAX, Node};
+use crate::json::{self, Node};
 use crate::path::Drift;
 use crate::reject::{Fault, RejectReason};
 use crate::{api, calendly, described, generic};
@@ -95,14 +95,11 @@ fn read(format: &Format, raw: RawEvent<'_>, drift: &mut Drift) -> Result<Vec<Ent
     }
 }
 
-/// An upstream system writes these headers itself, and they end up in ids, stores and logs.
 fn check_attribute(name: &'static str, text: &str) -> Result<(), Fault> {
-    let sized = (1..=ID_LENGTH_MAX).contains(&text.chars().count());
-    // Ids are in log lines: an e-mail address must not get there as one.
-    if sized && !text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '@') {
+    if is_attribute(text) {
         return Ok(());
     }
-    let problem = format!("must have 1 to {ID_LENGTH_MAX} characters, and no blanks, '@' or control characters");
+    let problem = format!("must have 1 to {ATTRIBUTE_LENGTH_MAX} characters, and no blanks, '@' or control characters");
     Err(Fault::new(RejectReason::InvalidValue, name, problem))
 }
 

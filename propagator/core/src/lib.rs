@@ -17,7 +17,8 @@ mod schedule;
 mod verdict;
 pub mod webhook;
 
-pub use call::{Answer, Call, Method, Reply, RetryAfter};
+pub use call::{Answer, Call, Method, Reply};
+pub use daybook_wire::RetryAfter;
 pub use fields::{Fields, Removal, Visible, VisibleStatus};
 pub use plan::{Action, BookingView, Known, plan};
 pub use schedule::{Jitter, PauseCause, Pauses, RetrySchedule, ScheduleError, Settled, Step, next_step};

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use daybook_propagator_core::{Answer, Call, Method, Reply, RetryAfter};
+use daybook_runtime::http::whole;
 use daybook_runtime::prometheus::Histogram;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use reqwest::header::{ETAG, HeaderMap, HeaderName, RETRY_AFTER};
@@ -148,17 +149,13 @@ async fn exchange(request: RequestBuilder) -> Answer {
 }
 
 /// The whole answer; `Lost` if it breaks off or is longer than any that a target has reason to give.
-async fn read(mut response: Response) -> Answer {
+async fn read(response: Response) -> Answer {
     let status = response.status().as_u16();
     let etag = text(response.headers(), ETAG);
     let retry_after = text(response.headers(), RETRY_AFTER).as_deref().and_then(RetryAfter::parse);
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= BODY_MAX => body.extend_from_slice(&chunk),
-            Ok(None) => return Answer::Replied(Reply { status, etag, retry_after, body }),
-            Ok(Some(_)) | Err(_) => return Answer::Lost,
-        }
+    match whole(response, BODY_MAX).await {
+        Some(body) => Answer::Replied(Reply { status, etag, retry_after, body }),
+        None => Answer::Lost,
     }
 }
 

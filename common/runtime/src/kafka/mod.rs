@@ -18,4 +18,4 @@ pub use group::GroupView;
 pub use lanes::{Partition, Progress, Record};
 pub use producer::{Outgoing, Producer, ProducerError, ProducerSpec, Receipt, Sending};
 pub use tail::{Tail, TailError, TailFrom, bounds, ends, follow, read_all, read_one, read_span};
-pub use topics::{RECORD_BYTES_MAX, TopicError, TopicsConfig, apply_topics};
+pub use topics::{RECORD_BYTES_MAX, RECORD_CONTENT_MAX, TopicError, TopicsConfig, apply_topics};

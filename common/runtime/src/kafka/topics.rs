@@ -15,6 +15,9 @@ use super::client::KafkaConfig;
 /// which ingest takes, for the headers around it.
 pub const RECORD_BYTES_MAX: usize = 2 * 1_024 * 1_024;
 
+/// What key, value and headers of a record may be together: what a broker adds to them is 16 KiB at most, generously.
+pub const RECORD_CONTENT_MAX: usize = RECORD_BYTES_MAX - 16 * 1_024;
+
 /// What an installation decides about its topics.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -63,7 +63,7 @@ fn what_only_says_that_something_has_changed_is_fetched_and_what_is_gone_is_canc
     let items = |kind: &str, content_type: &str, body: &[u8]| {
         let told = SourceEvent { kind: kind.to_owned(), content_type: content_type.to_owned(), ..event(Kind::Acuity) };
         let raw = RawEvent { source: &source, event: &told, body };
-        let parsed = daybook_normalizer_core::parse(&Kind::Acuity.format(), raw);
+        let parsed = daybook_normalizer_core::parse(Kind::Acuity.format(), raw);
         let normalized = daybook_normalizer_core::normalize(&parsed, &known(Kind::Acuity), &key());
         render(Kind::Acuity, &normalized)
     };

@@ -87,7 +87,7 @@ fn an_upstream_systems_headers_are_not_trusted_either() {
         let mut event = event(kind);
         (event.id, event.source) = (id.to_owned(), ce_source.to_owned());
         let raw = RawEvent { source: &source, event: &event, body: b"{}" };
-        let parsed = daybook_normalizer_core::parse(&kind.format(), raw);
+        let parsed = daybook_normalizer_core::parse(kind.format(), raw);
         let normalized = daybook_normalizer_core::normalize(&parsed, &known(kind), &key());
         let [reject] = rejects(&normalized)[..] else { panic!("one reject") };
         assert_eq!(reject.reason, RejectReason::InvalidValue);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::LazyLock;
 
 use daybook_domain::{
     Basis, BookingId, Claim, Content, Elsewhere, Operation, Request, RequestDigest, ResourceId, SourceName, Subject,
@@ -40,14 +41,19 @@ impl Kind {
         }
     }
 
-    pub fn format(self) -> Format {
-        match self {
-            Self::Api => Format::Api,
-            Self::CalCom => Format::new("cal.com", None).expect("shipped"),
-            Self::Calendly | Self::Generic | Self::Zendesk | Self::Acuity | Self::Hubspot => {
-                Format::new(self.name(), None).expect("a format")
-            }
-        }
+    /// Its format, judged once: thousands of cases are read by it.
+    pub fn format(self) -> &'static Format {
+        static FORMATS: LazyLock<[Format; 7]> = LazyLock::new(|| {
+            Kind::ALL.map(|kind| match kind {
+                Kind::Api => Format::Api,
+                Kind::CalCom => Format::new("cal.com", None).expect("shipped"),
+                Kind::Calendly | Kind::Generic | Kind::Zendesk | Kind::Acuity | Kind::Hubspot => {
+                    Format::new(kind.name(), None).expect("a format")
+                }
+            })
+        });
+        let at = Self::ALL.iter().position(|kind| *kind == self).expect("all are there");
+        &FORMATS[at]
     }
 }
 
@@ -85,7 +91,7 @@ pub fn event(kind: Kind) -> SourceEvent {
 }
 
 pub fn parse(kind: Kind, body: &[u8]) -> Parsed {
-    daybook_normalizer_core::parse(&kind.format(), RawEvent { source: &source(kind), event: &event(kind), body })
+    daybook_normalizer_core::parse(kind.format(), RawEvent { source: &source(kind), event: &event(kind), body })
 }
 
 pub fn normalize(kind: Kind, body: &[u8]) -> Normalized {
