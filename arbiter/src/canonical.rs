@@ -11,9 +11,9 @@ use daybook_domain::BookingId;
 use tokio::sync::Notify;
 
 /// Bookings that one partition's watch remembers. Records land within a second of being sent, where there are thousands.
-/// What was forgotten too soon costs one look into the store when it lands. About 2 MB, in 24 partitions 50 MB at most,
+/// What was forgotten too soon costs one look into the store when it lands. Below 1 MB, in 24 partitions 20 MB at most,
 /// and only where that many bookings change.
-const REMEMBERED: usize = 20_000;
+const REMEMBERED: usize = 8_000;
 
 /// What a partition's owner has published, and what it has seen landing. Cheap to clone; lasts as long as one claim.
 #[derive(Debug, Clone, Default)]
