@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{audit, booking, compensations, decisions, dlq, explain, keys, resources, why};
+use crate::{audit, booking, compensations, decisions, dlq, explain, keys, resources, sources, why};
 
 /// Sets up, looks into and repairs a Daybook installation.
 ///
@@ -45,6 +45,9 @@ pub enum Command {
     /// Say who can be booked: agents, rooms, devices.
     #[command(subcommand)]
     Resources(Resources),
+    /// Look at the calendars that are read.
+    #[command(subcommand)]
+    Sources(Sources),
     /// Say who may call the API, and for what.
     #[command(subcommand)]
     Keys(Keys),
@@ -253,6 +256,20 @@ pub struct Compensations {
     /// What else to do.
     #[command(subcommand)]
     pub command: Option<Compensation>,
+}
+
+/// The calendars that are read.
+#[derive(Debug, Subcommand)]
+pub enum Sources {
+    /// Show when each was read last, and what is wrong with any.
+    ///
+    /// By resource, those first that have waited longest. Connects as daybook_reader.
+    ///
+    /// Examples:
+    ///   daybook sources status
+    ///   daybook sources status google --json
+    #[command(verbatim_doc_comment)]
+    Status(sources::Status),
 }
 
 /// A compensation.

@@ -33,7 +33,7 @@ pub struct Explain {
     /// The payload; `-` for standard input.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Which vendor's payload it is: calendly, generic, acuity, cal.com, hubspot or zendesk. Without this, as the settings
+    /// Which vendor's payload it is: calendly, generic, google-calendar, acuity, cal.com, hubspot or zendesk. Without this, as the settings
     /// say for the source.
     #[arg(long, value_name = "KIND")]
     kind: Option<String>,
@@ -43,6 +43,9 @@ pub struct Explain {
     /// It is no delivery, but a state as the vendor's API answers with it.
     #[arg(long)]
     fetched: bool,
+    /// The calendar that it is of, where calendars are read (google-calendar). Without this, whoever is marked as self in it.
+    #[arg(long, value_name = "CALENDAR")]
+    calendar: Option<String>,
     /// An alias of this source, and the resource it means; may be repeated.
     #[arg(long, value_name = "TEXT=RESOURCE", value_parser = alias)]
     alias: Vec<(String, ResourceId)>,
@@ -70,9 +73,11 @@ pub fn run(args: &Explain, config: &Config, out: &Out) -> Result<(), Failure> {
         id: args.event_id.clone(),
         source: match format {
             Format::Api => CALLS.to_owned(),
+            Format::GoogleCalendar => format!("/polled/{}", args.source),
             Format::Calendly | Format::Generic | Format::Described(_) => format!("/webhooks/{}", args.source),
         },
         kind: if args.fetched { FETCHED.to_owned() } else { String::new() },
+        subject: args.calendar.clone(),
         time: None,
         content_type: if args.fetched { Media::Json } else { format.media() }.content_type().to_owned(),
         received_at: clock::now(),
@@ -286,10 +291,12 @@ fn rejected(fate: &str, reject: &Reject) -> String {
 
 fn ignored(reason: IgnoredReason) -> &'static str {
     match reason {
+        IgnoredReason::Empty => "a page without events",
         IgnoredReason::EventType => "a type of event that is not about bookings",
         IgnoredReason::Fetched => {
             "it only says that something has changed; the state is fetched, and is an event of its own"
         }
+        IgnoredReason::Series => "the rule of a series; its instances are events of their own",
         IgnoredReason::SameResource => "another item of the event is about the same booking of the same resource",
     }
 }
@@ -309,6 +316,7 @@ mod tests {
             id: "evt-1".to_owned(),
             source: "/webhooks/generic".to_owned(),
             kind: String::new(),
+            subject: None,
             time: None,
             content_type: "application/json".to_owned(),
             received_at: at("2026-03-01T08:00:01Z"),

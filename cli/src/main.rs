@@ -28,6 +28,7 @@ mod resources;
 #[cfg(test)]
 mod sample;
 mod schemas;
+mod sources;
 mod store;
 mod table;
 mod text;
@@ -39,7 +40,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Args, Audit, Booking, Command, Compensation, Decisions, Dlq, Keys, Resources, Schemas, Topics};
+use args::{Args, Audit, Booking, Command, Compensation, Decisions, Dlq, Keys, Resources, Schemas, Sources, Topics};
 use config::Config;
 use failure::Failure;
 use out::Out;
@@ -75,6 +76,7 @@ async fn dispatch(command: Command, config: &Config, out: &Out) -> Result<(), Fa
         Command::Topics(Topics::Apply) => topics::apply(config, out).await,
         Command::Schemas(Schemas::Apply) => schemas::apply(config, out).await,
         Command::Resources(Resources::Apply(args)) => resources::run(&args, config, out).await,
+        Command::Sources(Sources::Status(args)) => sources::status(&args, config, out).await,
         Command::Keys(Keys::Create(args)) => keys::create(&args, config, out).await,
         Command::Keys(Keys::List(args)) => keys::list(&args, config, out).await,
         Command::Keys(Keys::Revoke(args)) => keys::revoke(&args, config, out).await,

@@ -3,6 +3,7 @@
 
 mod audit;
 mod bookings;
+mod calendars;
 mod compensations;
 mod deliveries;
 mod keys;
@@ -15,6 +16,7 @@ use sqlx::postgres::PgRow;
 
 pub use audit::{HeadRow, LinkRow, hashes, heads, links};
 pub use bookings::{booking, decisions_about, decisions_on, resource_zone};
+pub use calendars::{CalendarRow, calendars};
 pub use compensations::{CompensationRow, close_compensation, compensations, compensations_at, compensations_of};
 pub use deliveries::{AttemptRow, DeliveryRow, Unparked, deliveries, unpark};
 pub use keys::{KeyRow, NewKey, insert_key, keys, revoke_keys};

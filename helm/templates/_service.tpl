@@ -84,7 +84,18 @@ spec:
           resources: {{- toYaml . | nindent 12 }}
           {{- end }}
           volumeMounts: {{- include "daybook.volumeMounts" $root | nindent 12 }}
+            {{- if $values.keysSecret }}
+            - name: keys
+              mountPath: /etc/daybook/keys
+              readOnly: true
+            {{- end }}
       volumes: {{- include "daybook.volumes" (dict "root" $root "configMap" $fullname) | nindent 8 }}
+        {{- with $values.keysSecret }}
+        - name: keys
+          secret:
+            secretName: {{ . }}
+            defaultMode: 0440
+        {{- end }}
 ---
 apiVersion: v1
 kind: Service

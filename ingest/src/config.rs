@@ -16,8 +16,9 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::api::ApiConfig;
-use crate::fetch::SourceApiConfig;
+use crate::poll::PollConfig;
 use crate::source::Sources;
+use crate::vendor::SourceApiConfig;
 
 /// Everything.
 #[derive(Debug, Clone, Deserialize)]
@@ -81,9 +82,12 @@ pub struct SourceConfig {
     /// The address that the source was given, where it signs that too.
     #[serde(default)]
     pub public_url: Option<String>,
-    /// How states are fetched from it, where its deliveries only say that something has changed.
+    /// How it is asked, where its deliveries only say that something has changed, and where its calendars are read.
     #[serde(default)]
     pub api: Option<SourceApiConfig>,
+    /// How often its calendars are read, and how far, where they are.
+    #[serde(default)]
+    pub poll: Option<PollConfig>,
     /// How old a signature may be; the kind decides without it.
     #[serde(default, with = "humantime_serde")]
     pub window_past: Option<Duration>,

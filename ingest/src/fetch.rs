@@ -10,8 +10,6 @@
 //! ends the process: the door needs no vendor.
 //! Absent on purpose: the vendor's answers, ids and addresses in logs and metrics.
 
-mod config;
-mod vendor;
 mod want;
 
 use std::collections::BTreeMap;
@@ -38,12 +36,11 @@ use daybook_wire::{DeadLetter, Headers};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-pub use self::config::{Api, SourceApiConfig};
-use self::vendor::Vendor;
 use self::want::Want;
 use crate::error::StartError;
 use crate::metrics::IngestMetrics;
 use crate::source::Sources;
+use crate::vendor::Vendor;
 
 /// The group of all processes of ingest.
 const GROUP: &str = "daybook-fetch";
@@ -53,6 +50,8 @@ const BATCH: usize = 100;
 const WANTS_MAX: usize = 256;
 /// How long the group waits for a silent process.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most of an answer that is read: what a record on Kafka takes with its headers.
+const BODY_MAX: usize = 1_024 * 1_024;
 /// How long a vendor is left alone that turns our credentials away. Somebody has to mend them first.
 const DENIED_FOR: Duration = Duration::from_secs(30);
 
@@ -64,6 +63,7 @@ struct Fetcher {
     description: Arc<Description>,
     attempts_max: u32,
     gone_max: u32,
+    base: Option<String>,
     vendor: Vendor,
     producer: Producer,
     metrics: IngestMetrics,
@@ -104,6 +104,7 @@ pub fn start(
             description: Arc::clone(description),
             attempts_max: api.attempts_max,
             gone_max: api.gone_in_a_row_max,
+            base: api.base.clone(),
             vendor: Vendor::new(api)?,
             producer: producer.clone(),
             metrics: metrics.clone(),
@@ -234,7 +235,7 @@ impl Fetcher {
     async fn attempt(&self, want: &mut Want, revoked: &CancellationToken) -> Result<Tried, Revoked> {
         let asked_at = clock::now();
         let (answer, body) = tokio::select! {
-            answered = self.vendor.ask(&self.description, &want.id, asked_at) => answered,
+            answered = self.ask(&want.id, asked_at) => answered,
             () = revoked.cancelled() => return Err(Revoked),
         };
         let held = answer == Answer::Gone && self.gone.fetch_add(1, Ordering::Relaxed) >= self.gone_max;
@@ -268,6 +269,20 @@ impl Fetcher {
                 want.waits += 1;
                 Ok(Tried::Waits(fetch::delay(want.waits - 1, told, rand::random())))
             }
+        }
+    }
+
+    /// Asks for the state of a booking. A connection that fails is an answer that does not come yet.
+    async fn ask(&self, id: &str, now: Timestamp) -> (Answer, Vec<u8>) {
+        let Some(fetch) = &self.description.fetch else { return (Answer::Never, Vec::new()) };
+        let address = fetch::address(fetch, self.base.as_deref(), id);
+        let Some(reply) = self.vendor.get_in_turn(&address, BODY_MAX).await else {
+            return (Answer::Later(None), Vec::new());
+        };
+        let wait = reply.retry_after.as_deref();
+        match fetch::judge(&self.description, id, reply.status, wait, now, &reply.body) {
+            Answer::State => (Answer::State, fetch::kept(fetch, reply.body)),
+            other @ (Answer::Gone | Answer::Later(_) | Answer::Denied | Answer::Never) => (other, Vec::new()),
         }
     }
 

@@ -77,7 +77,7 @@ async fn webhook(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let source = name.ok().and_then(|Path(name)| door.sources.get(&name));
+    let source = name.ok().and_then(|Path(name)| door.sources.get(&name)).filter(|source| source.delivers());
     let visit = Visit::new(&door.metrics, source.map(|source| source.name.as_str()));
     let mut body = Unread::new(body);
     let result = match source {

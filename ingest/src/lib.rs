@@ -1,7 +1,8 @@
 //! Ingest: the only door.
 //!
-//! In: webhooks, `POST /webhooks/<source>`, the API, `/v1`, and the states that webhooks only speak of (`fetch.rs`). Out: a
-//! webhook's bytes, and a state's, on `raw.<source>`, named by CloudEvents headers; answers to the API's callers (`api.rs`).
+//! In: webhooks, `POST /webhooks/<source>`, the API, `/v1`, the states that webhooks only speak of (`fetch.rs`), and
+//! calendars (`poll.rs`). Out: a webhook's bytes, a state's, and what has changed in a calendar, on `raw.<source>`, named by
+//! CloudEvents headers; answers to the API's callers (`api.rs`).
 //! Owns: "2xx means that the broker has it" (acks=all), "only what was signed passes", and bounds: of bodies, of
 //! connections, of requests at once, of what a stranger can make it log.
 //! Absent on purpose: any judgement of a webhook's body (the normalizer's), and a flush at shutdown: a request is answered only
@@ -19,9 +20,11 @@ mod idle;
 mod kafka;
 mod line_budget;
 mod metrics;
+mod poll;
 mod server;
 mod source;
 mod trail;
+mod vendor;
 mod watched;
 
 use std::net::SocketAddr;
@@ -34,7 +37,8 @@ use daybook_runtime::service::Service;
 pub use api::ApiConfig;
 pub use config::{Config, IngestConfig, SourceConfig};
 pub use error::StartError;
-pub use fetch::SourceApiConfig;
+pub use poll::PollConfig;
+pub use vendor::SourceApiConfig;
 
 use crate::api::Api;
 use crate::http::Door;
@@ -70,6 +74,7 @@ pub async fn start(config: Config, service: &Service) -> Result<SocketAddr, Star
     trail::start(&config.kafka, raw_topics, &store, &api.metrics, service)?;
 
     fetch::start(&config.kafka, &sources, &producer, &metrics, service)?;
+    poll::start(&sources, &store, &producer, &metrics, service)?;
 
     let shutdown = service.life.shutdown().clone();
     let topic = sources.all().next().map(|source| source.topic.clone()).unwrap_or_default();

@@ -36,6 +36,26 @@ daybook_runtime::metrics! {
         fetches_given_up_total: IntCounterVec["source", "reason"],
         /// 1 while a source's API turns our credentials away. Alert at once: everything it says waits.
         fetch_denied: IntGaugeVec["source"],
+        /// Readings of calendars, by source and how they ended: good, later (away, busy, or an answer that is none), denied,
+        /// refused (a calendar that is not shared with us), kafka, store, lost (to another process, or at a stop). Alert when
+        /// good ones stop for some minutes, and on any refused.
+        polls_total: IntCounterVec["source", "result"],
+        /// Time that a good reading took, its turns at the vendor included, in seconds.
+        poll_seconds: HistogramVec["source"],
+        /// Changes that readings have found and Kafka has, by source and job: new_appointment, update, cancellation.
+        poll_changes_total: IntCounterVec["source", "job"],
+        /// Calendars of the source.
+        poll_calendars: IntGaugeVec["source"],
+        /// Calendars whose last reading came to nothing. Alert when it does not fall for some minutes.
+        poll_calendars_failing: IntGaugeVec["source"],
+        /// Seconds since the calendar that has waited longest was read. Alert when it passes some intervals: what happens in
+        /// it is not seen.
+        poll_oldest_seconds: IntGaugeVec["source"],
+        /// Events that are missing from calendars, too many at once to be believed gone. Alert on any: either somebody has
+        /// cleared a calendar, which is believed after a while, or a vendor answers with less than there is.
+        poll_events_missing: IntGaugeVec["source"],
+        /// 1 while a source's API turns our credentials away where calendars are read. Alert at once: nothing is read.
+        poll_denied: IntGaugeVec["source"],
         /// 1 while Kafka takes this source's events, 0 from a failure to the next success. Alert at 0 for a minute.
         kafka_available: IntGaugeVec["source"],
     }

@@ -15,7 +15,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::breaker::Breaker;
 use crate::config::SourceConfig;
-use crate::fetch::Api;
+use crate::poll::Polled;
+use crate::vendor::Api;
 
 /// Names under which Daybook itself speaks.
 const RESERVED: [&str; 2] = ["api", "daybook"];
@@ -51,6 +52,8 @@ pub struct Source {
     pub breaker: Breaker,
     /// How the states are fetched that its deliveries speak of, if they only do that.
     pub fetched: Option<(Arc<Description>, Api)>,
+    /// How its calendars are read, if it is one that has some.
+    pub polled: Option<Polled>,
     scheme: Scheme,
     window: Window,
 }
@@ -60,6 +63,8 @@ enum Scheme {
     Calendly(Vec<SigningKey>),
     Standard(Vec<Secret>),
     Described(Arc<Description>, Shared),
+    /// Nothing comes in by this door.
+    Closed,
 }
 
 impl Sources {
@@ -96,7 +101,8 @@ impl Source {
         }
         let parsed: Option<SourceName> = name.parse().map_err(|error| fault(format!("sources.{name}"), &error)).ok();
         let setting = format!("sources.{name}.secrets");
-        if config.secrets.is_empty() {
+        let opens = config.kind != Format::GoogleCalendar.to_string();
+        if config.secrets.is_empty() && opens {
             fault(setting.clone(), &"are missing; give at least one, or anybody could write bookings");
         }
         let format = match Format::new(&config.kind, config.description.as_ref()) {
@@ -132,15 +138,25 @@ impl Source {
                 }
                 (Scheme::Described(Arc::clone(description), Shared { secrets, url }), Window::DESCRIBED)
             }
+            Format::GoogleCalendar => {
+                if !config.secrets.is_empty() {
+                    fault(setting, &"are of no use: this source sends nothing, its calendars are read");
+                }
+                (Scheme::Closed, Window::DESCRIBED)
+            }
             // No text reads as this format.
             Format::Api => return None,
         };
+        let polled = Polled::read(&format, config.api.as_ref(), config.poll.as_ref(), |setting, problem| {
+            fault(format!("sources.{name}.{setting}"), problem);
+        });
         let fetched = match (&format, &config.api) {
+            (Format::GoogleCalendar, _) => None,
             (Format::Described(description), Some(api)) if description.fetch.is_some() => {
                 let named = |setting: &str, problem: &dyn fmt::Display| {
                     fault(format!("sources.{name}.api.{setting}"), problem);
                 };
-                api.read(named).map(|api| (Arc::clone(description), api))
+                api.read(None, named).map(|api| (Arc::clone(description), api))
             }
             (Format::Described(description), None) if description.fetch.is_some() => {
                 fault(format!("sources.{name}.api"), &"is missing; what this source speaks of has to be fetched");
@@ -157,7 +173,12 @@ impl Source {
             past: config.window_past.unwrap_or(window.past),
             future: config.window_future.unwrap_or(window.future),
         };
-        Some(Self { topic: topics::raw(&name), name, format, breaker: Breaker::new(), fetched, scheme, window })
+        Some(Self { topic: topics::raw(&name), name, format, breaker: Breaker::new(), fetched, polled, scheme, window })
+    }
+
+    /// Whether it sends anything to this door.
+    pub const fn delivers(&self) -> bool {
+        !matches!(self.scheme, Scheme::Closed)
     }
 
     /// Judges a delivery by this source's scheme.
@@ -169,6 +190,7 @@ impl Source {
             Scheme::Described(description, shared) => {
                 described::verify(header, body, &description.delivery, shared, now, self.window)
             }
+            Scheme::Closed => Err(Refusal::BadSignature),
         }
     }
 }
@@ -206,6 +228,7 @@ mod tests {
             window_past: None,
             window_future: None,
             api: None,
+            poll: None,
         }
     }
 

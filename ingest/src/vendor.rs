@@ -1,9 +1,10 @@
-//! One GET: within its time and its rate, no more of the answer than a state has, no redirects, because our credentials go
-//! where the operator sent them. An error's text is not logged: it holds the address, and that an id.
+//! A vendor's API, which is only ever read: one GET, within its time and its rate, no more of the answer than is of use, no
+//! redirects, because our credentials go where the operator sent them. An error's text is not logged: it holds the address,
+//! and that an id.
 
-use daybook_domain::Timestamp;
-use daybook_format::Description;
-use daybook_ingest_core::fetch::{Answer, address, judge, kept};
+mod config;
+mod token;
+
 use daybook_runtime::http::whole;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use reqwest::Client;
@@ -11,21 +12,32 @@ use reqwest::header::RETRY_AFTER;
 use reqwest::redirect::Policy;
 use secrecy::ExposeSecret;
 
-use super::config::{Api, Credential};
-
-/// The most of an answer that is read: what a record on Kafka takes with its headers.
-const BODY_MAX: usize = 1_024 * 1_024;
+use self::config::Credential;
+pub use self::config::{Api, SourceApiConfig};
+use self::token::{NoToken, Token};
 
 /// A vendor's API.
 #[derive(Debug)]
-pub(super) struct Vendor {
+pub struct Vendor {
     client: Client,
-    base: Option<String>,
     credential: Credential,
+    token: Token,
     limiter: DefaultDirectRateLimiter,
 }
 
+/// What it has answered.
+#[derive(Debug)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The header of that name.
+    pub retry_after: Option<String>,
+    /// All of it.
+    pub body: Vec<u8>,
+}
+
 impl Vendor {
+    /// An API that is asked as its settings say.
     pub fn new(api: &Api) -> Result<Self, reqwest::Error> {
         let client = Client::builder()
             .user_agent(concat!("Daybook/", env!("CARGO_PKG_VERSION")))
@@ -35,28 +47,38 @@ impl Vendor {
             .build()?;
         Ok(Self {
             client,
-            base: api.base.clone(),
             credential: api.credential.clone(),
+            token: Token::default(),
             limiter: RateLimiter::direct(Quota::per_second(api.requests_per_second)),
         })
     }
 
-    /// Asks for the state of a booking. A connection that fails is an answer that does not come yet.
-    pub async fn ask(&self, description: &Description, id: &str, now: Timestamp) -> (Answer, Vec<u8>) {
-        let Some(fetch) = &description.fetch else { return (Answer::Never, Vec::new()) };
+    /// Asks when the rate of this process allows it.
+    pub async fn get_in_turn(&self, address: &str, body_max: usize) -> Option<Reply> {
         self.limiter.until_ready().await;
-        let request = self.client.get(address(fetch, self.base.as_deref(), id)).header("accept", "application/json");
+        self.get(address, body_max).await
+    }
+
+    /// Asks now. A connection that fails, and an answer that is too long or breaks off, is none.
+    pub async fn get(&self, address: &str, body_max: usize) -> Option<Reply> {
+        let request = self.client.get(address).header("accept", "application/json");
         let request = match &self.credential {
             Credential::Basic(username, password) => request.basic_auth(username, Some(password.expose_secret())),
             Credential::Bearer(token) => request.bearer_auth(token.expose_secret()),
+            Credential::ServiceAccount(account) => match self.token.of(&self.client, account).await {
+                Ok(token) => request.bearer_auth(token.expose_secret()),
+                Err(NoToken::Away) => return None,
+                // The vendor turns us away, only elsewhere.
+                Err(NoToken::Refused) => return Some(Reply { status: 401, retry_after: None, body: Vec::new() }),
+            },
         };
-        let Ok(response) = request.send().await else { return (Answer::Later(None), Vec::new()) };
+        let response = request.send().await.ok()?;
         let status = response.status().as_u16();
-        let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let Some(body) = whole(response, BODY_MAX).await else { return (Answer::Later(None), Vec::new()) };
-        match judge(description, id, status, wait.as_deref(), now, &body) {
-            Answer::State => (Answer::State, kept(fetch, body)),
-            other @ (Answer::Gone | Answer::Later(_) | Answer::Denied | Answer::Never) => (other, Vec::new()),
+        if status == 401 {
+            self.token.forget().await;
         }
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let body = whole(response, body_max).await?;
+        Some(Reply { status, retry_after, body })
     }
 }

@@ -30,6 +30,7 @@ fn record(offset: i64, events: &[&str]) -> Record {
         id: format!("msg-{offset}"),
         source: "/webhooks/shop".to_owned(),
         kind: String::new(),
+        subject: None,
         time: None,
         content_type: "application/json".to_owned(),
         received_at: Timestamp::EPOCH,

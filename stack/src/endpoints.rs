@@ -194,6 +194,8 @@ impl Endpoints {
             ("DAYBOOK__SOURCES__CALENDLY__KIND", "calendly".to_owned()),
             ("DAYBOOK__SOURCES__GENERIC__KIND", "generic".to_owned()),
             ("DAYBOOK__SOURCES__SITE__KIND", "cal.com".to_owned()),
+            // It has a topic, and is read only where ingest's settings say how: there is no Google here.
+            ("DAYBOOK__SOURCES__GOOGLE__KIND", "google-calendar".to_owned()),
         ]
     }
 

@@ -105,6 +105,9 @@ kind = "generic"
 
 [sources.site]
 kind = "cal.com"
+
+[sources.google]
+kind = "google-calendar"
 "#
         .to_owned(),
         Service::Propagator => format!(

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use daybook_domain::RequestId;
 use daybook_stack::{Engine, Service, Stack};
+use daybook_tests::google::{Google, TOKEN};
 use daybook_tests::privacy::{forbidden, search, search_logs};
 use daybook_tests::seed::unique_word;
 use daybook_tests::store::DecisionRow;
@@ -32,6 +33,25 @@ const IMPATIENT: [(Service, &str, &str); 6] = [
     (Service::Propagator, "DAYBOOK__TARGETS__PARTNER__LANE__REQUESTS_PER_SECOND", "500"),
 ];
 
+/// Google's calendars, for all tests: they live as long as the runtime.
+pub static GOOGLE: LazyLock<Google> =
+    LazyLock::new(|| RUNTIME.block_on(Google::start()).expect("a port for Google's calendars"));
+
+/// How the stacks read them: often, and with little patience.
+fn google() -> Vec<(Service, &'static str, String)> {
+    let settings = [
+        ("DAYBOOK__SOURCES__GOOGLE__KIND", "google-calendar".to_owned()),
+        ("DAYBOOK__SOURCES__GOOGLE__API__BASE", GOOGLE.base()),
+        ("DAYBOOK__SOURCES__GOOGLE__API__TOKEN", TOKEN.to_owned()),
+        ("DAYBOOK__SOURCES__GOOGLE__API__TIMEOUT", "2s".to_owned()),
+        ("DAYBOOK__SOURCES__GOOGLE__API__REQUESTS_PER_SECOND", "200".to_owned()),
+        ("DAYBOOK__SOURCES__GOOGLE__POLL__INTERVAL", "300ms".to_owned()),
+        ("DAYBOOK__SOURCES__GOOGLE__POLL__FULL_INTERVAL", "3s".to_owned()),
+        ("DAYBOOK__SOURCES__GOOGLE__POLL__BELIEVE_AFTER", "2s".to_owned()),
+    ];
+    settings.into_iter().map(|(key, value)| (Service::Ingest, key, value)).collect()
+}
+
 /// One runtime for all tests: their clients outlive each of them.
 pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime starts"));
 
@@ -46,6 +66,7 @@ pub struct Instance {
 impl Instance {
     fn start(name: &str, settings: &[(Service, &str, &str)]) -> Result<Self> {
         let builder = Stack::builder().instance(name).engine(Engine::Native).ephemeral().quiet(true);
+        let builder = google().into_iter().fold(builder, |builder, (part, key, value)| builder.env(part, key, value));
         let builder = settings.iter().fold(builder, |builder, (part, key, value)| builder.env(*part, *key, *value));
         let stack = builder.up().with_context(|| format!("the stack {name} did not come up"))?;
         // Pools start tasks of their own.

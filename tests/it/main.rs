@@ -12,6 +12,7 @@ mod instance;
 
 mod asking;
 mod bypass;
+mod calendars;
 mod contention;
 mod contracts;
 mod crashes;

@@ -10,6 +10,7 @@ pub mod calcom;
 pub mod caldav;
 pub mod calendly;
 pub mod generic;
+pub mod google;
 pub mod judge;
 pub mod kafka;
 pub mod load;

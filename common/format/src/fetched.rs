@@ -7,6 +7,9 @@ pub const FETCHED: &str = "daybook.fetched";
 /// There is no such booking at the vendor any more.
 pub const GONE: &str = "daybook.gone";
 
+/// What has changed in a calendar that was read again.
+pub const POLLED: &str = "daybook.polled";
+
 /// The body of [`GONE`]: which booking.
 pub fn gone_body(id: &str) -> String {
     json!({ "id": id }).to_string()

@@ -13,6 +13,8 @@ use crate::written::{Media, Written};
 pub enum Format {
     /// Calendly's webhooks.
     Calendly,
+    /// Google Calendar: calendars are read through its API.
+    GoogleCalendar,
     /// Our own documented JSON, signed by Standard Webhooks.
     Generic,
     /// Calls of our own API. There is one such source, and nobody configures it.
@@ -35,11 +37,12 @@ pub struct FormatFault {
 }
 
 impl Format {
-    /// The format of this word: `calendly`, `generic`, a name of [`SHIPPED`], or `described` with a description.
+    /// The format of this word: `calendly`, `generic`, `google-calendar`, a name of [`SHIPPED`], or `described` with a description.
     pub fn new(kind: &str, description: Option<&Written>) -> Result<Self, Vec<FormatFault>> {
         let fault = |key: &str, problem: String| Err(vec![FormatFault { key: key.to_owned(), problem }]);
         let format = match (kind, shipped(kind)) {
             ("calendly", _) => Self::Calendly,
+            ("google-calendar", _) => Self::GoogleCalendar,
             ("generic", _) => Self::Generic,
             (DESCRIBED, _) => {
                 let Some(written) = description else {
@@ -57,7 +60,10 @@ impl Format {
             (_, None) => {
                 let shipped: Vec<_> = SHIPPED.iter().map(|(name, _)| *name).collect();
                 let known = shipped.join(", ");
-                return fault("kind", format!("is no format; use calendly, generic, {known}, or described"));
+                return fault(
+                    "kind",
+                    format!("is no format; use calendly, generic, google-calendar, {known}, or described"),
+                );
             }
         };
         match description {
@@ -71,7 +77,7 @@ impl Format {
     /// How its bodies are written.
     pub fn media(&self) -> Media {
         match self {
-            Self::Calendly | Self::Generic | Self::Api => Media::Json,
+            Self::Calendly | Self::GoogleCalendar | Self::Generic | Self::Api => Media::Json,
             Self::Described(description) => description.delivery.media,
         }
     }
@@ -81,6 +87,7 @@ impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Calendly => "calendly",
+            Self::GoogleCalendar => "google-calendar",
             Self::Generic => "generic",
             Self::Api => "api",
             Self::Described(_) => DESCRIBED,
@@ -100,12 +107,14 @@ mod tests {
 
     #[test]
     fn every_word_of_the_settings_is_a_format_and_no_other_is() {
-        for kind in ["calendly", "generic"].into_iter().chain(SHIPPED.iter().map(|(name, _)| *name)) {
+        for kind in ["calendly", "generic", "google-calendar"].into_iter().chain(SHIPPED.iter().map(|(name, _)| *name))
+        {
             assert!(Format::new(kind, None).is_ok(), "{kind}");
         }
         for kind in ["", "Calendly", "api"] {
             assert!(
-                fault(kind, None).starts_with("kind is no format; use calendly, generic, acuity, cal.com, "),
+                fault(kind, None)
+                    .starts_with("kind is no format; use calendly, generic, google-calendar, acuity, cal.com, "),
                 "{kind}"
             );
         }

@@ -9,12 +9,15 @@
 //! Where deliveries only say that something has changed, the state is fetched and goes the same way as an event of its own,
 //! whose type is [`FETCHED`], or [`GONE`] with [`gone_body`] where there is none any more.
 //!
+//! Calendars are read again and again instead: what changed in one goes the same way, as events of type [`POLLED`].
+//!
 //! `formats/` has the descriptions that come with Daybook, each a file to learn from: [`shipped`].
 
 mod description;
 mod fetched;
 mod form;
 mod format;
+pub mod google;
 mod judge;
 mod query;
 mod shipped;
@@ -25,7 +28,7 @@ pub use description::{
     Attendees, BookingFields, Delivery, Description, Events, ExternalId, Fetch, Length, Meaning, Proof, Resource,
     Times, Type,
 };
-pub use fetched::{FETCHED, GONE, gone_body, gone_id};
+pub use fetched::{FETCHED, GONE, POLLED, gone_body, gone_id};
 pub use form::{FormError, form};
 pub use format::{DESCRIBED, Format, FormatFault};
 pub use judge::DescriptionFault;

@@ -12,6 +12,8 @@ pub mod header {
     pub const CE_SOURCE: &str = "ce_source";
     /// What the sender calls this kind of event.
     pub const CE_TYPE: &str = "ce_type";
+    /// What of its source it is about: a calendar. May be an e-mail address.
+    pub const CE_SUBJECT: &str = "ce_subject";
     /// When the sender says that it happened, RFC 3339.
     pub const CE_TIME: &str = "ce_time";
     /// Calls of the API: the fingerprint of what was asked, 32 hexadecimal digits.
@@ -106,6 +108,8 @@ pub struct SourceEvent {
     pub source: String,
     /// What the sender calls this kind of event; empty if it does not say.
     pub kind: String,
+    /// What of its source it is about, where one source has many: a calendar. May be an e-mail address; never logged.
+    pub subject: Option<String>,
     /// When the sender says that it happened.
     pub time: Option<Timestamp>,
     /// The media type of the bytes.
@@ -135,6 +139,7 @@ impl SourceEvent {
         headers.set(header::CE_ID, self.id.as_str());
         headers.set(header::CE_SOURCE, self.source.as_str());
         headers.set(header::CE_TYPE, self.kind.as_str());
+        headers.set_some(header::CE_SUBJECT, self.subject.as_deref());
         headers.set_some(header::CE_TIME, self.time.map(|time| time.to_string()));
         headers.set(header::CONTENT_TYPE, self.content_type.as_str());
         headers.set(header::RECEIVED_AT, self.received_at.to_string());
@@ -153,6 +158,7 @@ impl SourceEvent {
             id: required(header::CE_ID)?.to_owned(),
             source: required(header::CE_SOURCE)?.to_owned(),
             kind: headers.get(header::CE_TYPE).unwrap_or_default().to_owned(),
+            subject: headers.get(header::CE_SUBJECT).map(str::to_owned),
             time: headers.get(header::CE_TIME).and_then(|text| text.parse().ok()),
             content_type: headers.get(header::CONTENT_TYPE).unwrap_or("application/json").to_owned(),
             received_at: headers.get(header::RECEIVED_AT).and_then(|text| text.parse().ok()).unwrap_or(received),
@@ -236,6 +242,7 @@ mod tests {
             id: "evt-1".to_owned(),
             source: "/webhooks/generic".to_owned(),
             kind: "booking.created".to_owned(),
+            subject: Some("room-7@example.com".to_owned()),
             time: None,
             content_type: "application/json".to_owned(),
             received_at: Timestamp::EPOCH,

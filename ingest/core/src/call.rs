@@ -125,6 +125,7 @@ impl Call {
                 id: self.event_id.clone(),
                 source: CALLS.to_owned(),
                 kind: asked.ask.kind().as_str().to_owned(),
+                subject: None,
                 time: None,
                 content_type: JSON.to_owned(),
                 received_at,

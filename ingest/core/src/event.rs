@@ -57,6 +57,7 @@ pub fn raw_record(authentic: &Authentic, delivery: &Delivery<'_>) -> RawRecord {
             id,
             source: format!("/webhooks/{}", delivery.source),
             kind: names.kind.unwrap_or_default(),
+            subject: None,
             time: names.time,
             content_type: delivery.format.media().content_type().to_owned(),
             received_at: delivery.received_at,
@@ -91,8 +92,8 @@ impl Names {
         let (kind, time, key) = match format {
             Format::Calendly => (text("/event"), text("/created_at"), text("/payload/uri")),
             Format::Generic => (text("/events/0/type"), text("/events/0/updated_at"), text("/events/0/id")),
-            // Not delivered by a webhook; see `call.rs`.
-            Format::Api => (None, None, None),
+            // Not delivered by a webhook; see `call.rs` and `poll.rs`.
+            Format::Api | Format::GoogleCalendar => (None, None, None),
             Format::Described(description) => described(&description.delivery, &body),
         };
         Self {

@@ -18,7 +18,7 @@ use crate::event::RawRecord;
 use crate::media::JSON;
 
 /// What may stand in a path as it is (RFC 3986 §2.3).
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(crate) const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// The longest id that is asked for; the normalizer refuses longer ones.
 const ID_LENGTH_MAX: usize = 512;
 /// Events of a delivery that are looked at; the normalizer refuses more.
@@ -170,6 +170,7 @@ pub fn record(
             id: hex::encode(digest.finalize()),
             source: format!("/fetched/{source}"),
             kind: kind.to_owned(),
+            subject: None,
             time: Some(asked_at),
             content_type: JSON.to_owned(),
             received_at: asked_at,
@@ -207,6 +208,7 @@ mod tests {
             id: "evt-1".to_owned(),
             source: "/webhooks/shop".to_owned(),
             kind: kind.to_owned(),
+            subject: None,
             time: None,
             content_type: content_type.to_owned(),
             received_at: Timestamp::EPOCH,

@@ -1,14 +1,17 @@
-//! How states are fetched from a source.
+//! How a source's API is asked.
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use daybook_domain::Timestamp;
+use daybook_ingest_core::grant::Signer;
 use secrecy::SecretString;
 use serde::Deserialize;
 use url::{Host, Url};
 
-/// How states are fetched from a source.
+/// How a source's API is asked.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceApiConfig {
@@ -24,7 +27,14 @@ pub struct SourceApiConfig {
     /// A bearer token, instead of both.
     #[serde(default)]
     pub token: Option<SecretString>,
-    /// How often this process asks, all its partitions together.
+    /// The key file of a service account, instead of all three.
+    #[serde(default)]
+    pub service_account_file: Option<PathBuf>,
+    /// In whose name the service account asks, where it may: somebody who sees every calendar.
+    #[serde(default)]
+    pub impersonate: Option<String>,
+    /// How often it is asked: of what is fetched, by this process, all its partitions together; of calendars, by all
+    /// processes.
     #[serde(default = "per_second")]
     pub requests_per_second: NonZeroU32,
     /// How long an answer may take.
@@ -79,18 +89,36 @@ pub enum Credential {
     Basic(String, SecretString),
     /// RFC 6750.
     Bearer(SecretString),
+    /// RFC 7523.
+    ServiceAccount(ServiceAccount),
+}
+
+/// An account that signs for itself.
+#[derive(Debug, Clone)]
+pub struct ServiceAccount {
+    signer: Signer,
+    scope: &'static str,
+    subject: Option<String>,
+}
+
+impl ServiceAccount {
+    /// Where it asks for tokens.
+    pub fn audience(&self) -> &str {
+        &self.signer.audience
+    }
+
+    /// What it asks with.
+    pub fn assertion(&self, now: Timestamp) -> Option<String> {
+        self.signer.assertion(self.scope, self.subject.as_deref(), now)
+    }
 }
 
 impl SourceApiConfig {
-    /// Reads it. `fault` hears of everything that is wrong, by the setting's name.
-    pub fn read(&self, mut fault: impl FnMut(&str, &dyn fmt::Display)) -> Option<Api> {
-        if let Some(base) = &self.base {
-            let url = Url::parse(base).ok();
-            // What is asked bears our credentials.
-            let sound = url.is_some_and(|url| url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url));
-            if !sound {
-                fault("base", &"is no https:// address; http:// is for this machine only");
-            }
+    /// Reads it, and the key file that it names. `scope` is what a service account asks for, if it may ask at all. `fault` hears of everything that
+    /// is wrong, by the setting's name.
+    pub fn read(&self, scope: Option<&'static str>, mut fault: impl FnMut(&str, &dyn fmt::Display)) -> Option<Api> {
+        if self.base.as_ref().is_some_and(|base| !is_ours(base)) {
+            fault("base", &"is no https:// address; http:// is for this machine only");
         }
         if self.timeout < Duration::from_millis(100) || self.timeout > Duration::from_secs(60) {
             fault("timeout", &"must be 100ms to 60s");
@@ -98,17 +126,41 @@ impl SourceApiConfig {
         if !(1..=100).contains(&self.attempts_max) {
             fault("attempts_max", &"must be 1 to 100");
         }
-        let credential = match (&self.username, &self.password, &self.token) {
-            (Some(username), Some(password), None) => Credential::Basic(username.clone(), password.clone()),
-            (None, None, Some(token)) => Credential::Bearer(token.clone()),
-            (_, _, _) => {
-                fault("token", &"or username and password must say who asks; give one of the two");
+        if self.impersonate.is_some() && self.service_account_file.is_none() {
+            fault("impersonate", &"is for a service account only; give service_account_file too, or take it away");
+        }
+        let credential = match (&self.username, &self.password, &self.token, &self.service_account_file) {
+            (Some(username), Some(password), None, None) => Credential::Basic(username.clone(), password.clone()),
+            (None, None, Some(token), None) => Credential::Bearer(token.clone()),
+            (None, None, None, Some(file)) => {
+                let Some(scope) = scope else {
+                    fault("service_account_file", &"is for google-calendar only; give token, or username and password");
+                    return None;
+                };
+                let signer = std::fs::read(file).map_err(|error| fault("service_account_file", &error)).ok()?;
+                let signer = Signer::new(&signer).map_err(|error| fault("service_account_file", &error)).ok()?;
+                if !is_ours(&signer.audience) {
+                    fault("service_account_file", &"has a token_uri that is no https:// address");
+                }
+                Credential::ServiceAccount(ServiceAccount { signer, scope, subject: self.impersonate.clone() })
+            }
+            (_, _, _, _) => {
+                fault(
+                    "token",
+                    &"or username and password, or service_account_file must say who asks; give one of the three",
+                );
                 return None;
             }
         };
         let Self { base, requests_per_second, timeout, attempts_max, gone_in_a_row_max, .. } = self.clone();
         Some(Api { base, credential, requests_per_second, timeout, attempts_max, gone_in_a_row_max })
     }
+}
+
+/// Whether our credentials may go there.
+fn is_ours(address: &str) -> bool {
+    let url = Url::parse(address).ok();
+    url.is_some_and(|url| url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url))
 }
 
 fn is_loopback(url: &Url) -> bool {

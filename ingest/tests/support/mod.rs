@@ -123,6 +123,7 @@ fn config(kafka: KafkaConfig) -> Config {
         api: None,
         window_past: None,
         window_future: None,
+        poll: None,
     };
     Config {
         kafka,

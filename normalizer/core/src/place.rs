@@ -96,6 +96,10 @@ pub enum IgnoredReason {
     SameResource,
     /// It only says that something has changed. The state is fetched, and is an event of its own.
     Fetched,
+    /// It is the rule of a series. What takes time are its instances, which are events of their own.
+    Series,
+    /// A page on which nothing is.
+    Empty,
 }
 
 impl IgnoredReason {
@@ -105,6 +109,8 @@ impl IgnoredReason {
             Self::EventType => "event_type",
             Self::SameResource => "same_resource",
             Self::Fetched => "fetched",
+            Self::Series => "series",
+            Self::Empty => "empty",
         }
     }
 }

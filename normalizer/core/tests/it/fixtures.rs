@@ -58,6 +58,32 @@ fn each_state_of_hubspot_comes_to_what_stands_beside_it() {
 }
 
 #[test]
+fn each_page_of_google_comes_to_what_stands_beside_it() {
+    check(Kind::Google);
+}
+
+#[test]
+fn without_a_subject_a_calendar_is_whoever_is_marked_as_self_in_it() {
+    let source = source(Kind::Google);
+    let told = SourceEvent { subject: None, ..event(Kind::Google) };
+    let come_to = |people: &str| {
+        let body = format!(
+            r#"{{"id": "e1", {people}, "start": {{"dateTime": "2026-03-04T09:00:00Z"}}, "end": {{"dateTime": "2026-03-04T10:00:00Z"}}}}"#
+        );
+        let raw = RawEvent { source: &source, event: &told, body: body.as_bytes() };
+        let parsed = daybook_normalizer_core::parse(Kind::Google.format(), raw);
+        render(Kind::Google, &daybook_normalizer_core::normalize(&parsed, &known(Kind::Google), &key()))
+    };
+    let attends =
+        come_to(r#""attendees": [{"email": "jane@example.com"}, {"email": "anna@clinic.example", "self": true}]"#);
+    assert!(attends.contains("identity    anna@clinic.example/e1"), "{attends}");
+    let organizes = come_to(r#""organizer": {"email": "anna@clinic.example", "self": true}"#);
+    assert!(organizes.contains("resource    anna"), "{organizes}");
+    let nobody = come_to(r#""organizer": {"email": "jane@example.com"}"#);
+    assert!(nobody.starts_with("reject missing_field item 0\n  ce_subject: "), "{nobody}");
+}
+
+#[test]
 fn what_only_says_that_something_has_changed_is_fetched_and_what_is_gone_is_cancelled() {
     let source = source(Kind::Acuity);
     let items = |kind: &str, content_type: &str, body: &[u8]| {

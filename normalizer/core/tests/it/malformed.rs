@@ -123,3 +123,28 @@ fn what_is_wrong_with_a_state_of_hubspot_is_told_by_its_path() {
         ],
     );
 }
+
+#[test]
+fn what_is_wrong_with_an_event_of_google_is_told_by_its_path() {
+    check(
+        Kind::Google,
+        &[
+            ("/items", json!({}), "wrong_type", "items"),
+            ("/items/0", json!("none"), "wrong_type", "items[0]"),
+            ("/items/0/id", Value::Null, "wrong_type", "items[0].id"),
+            ("/items/0/id", json!(7), "wrong_type", "items[0].id"),
+            ("/items/0/id", json!("x".repeat(513)), "invalid_value", "items[0].id"),
+            ("/items/0/status", json!(1), "wrong_type", "items[0].status"),
+            ("/items/0/start", Value::Null, "wrong_type", "items[0].start"),
+            ("/items/0/start", json!("2026-03-04"), "wrong_type", "items[0].start"),
+            ("/items/0/start", json!({}), "missing_field", "items[0].start.date"),
+            ("/items/0/start", json!({"date": "2026-02-30"}), "invalid_time", "items[0].start.date"),
+            ("/items/0/start/dateTime", json!("2026-03-04T09:00"), "invalid_time", "items[0].start.dateTime"),
+            ("/items/0/start/dateTime", json!(1_772_614_800), "wrong_type", "items[0].start.dateTime"),
+            ("/items/0/end/dateTime", json!("2026-03-04T08:00:00+01:00"), "empty_interval", "items[0].end"),
+            ("/items/0/end/dateTime", json!("2026-05-04T08:00:00+01:00"), "invalid_time", "items[0].end"),
+            ("/items/0/iCalUID", json!(7), "wrong_type", "items[0].iCalUID"),
+            ("/items/0/attendees", json!("jane"), "wrong_type", "items[0].attendees"),
+        ],
+    );
+}

@@ -162,7 +162,13 @@ fn whatever_is_known_only_what_the_event_leaves_is_given_up_and_only_once() {
             let expected = match event.kind {
                 Kind::Calendly => entered.min(leavable),
                 Kind::Generic if before.len() == 1 => entered.min(leavable),
-                Kind::Generic | Kind::Api | Kind::CalCom | Kind::Zendesk | Kind::Acuity | Kind::Hubspot => 0,
+                Kind::Generic
+                | Kind::Api
+                | Kind::CalCom
+                | Kind::Zendesk
+                | Kind::Acuity
+                | Kind::Hubspot
+                | Kind::Google => 0,
             };
             assert_eq!(left.len(), expected, "{known:?}");
             moves += left.len();

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use daybook_domain::{
     Basis, BookingId, Claim, Content, Elsewhere, Operation, Request, RequestDigest, ResourceId, SourceName, Subject,
 };
-use daybook_format::{FETCHED, Format};
+use daybook_format::{FETCHED, Format, POLLED};
 use daybook_normalizer_core::{ContactKey, Fate, Item, Known, KnownBooking, Normalized, Parsed, RawEvent};
 use daybook_wire::{Call, SourceEvent};
 
@@ -23,11 +23,21 @@ pub enum Kind {
     Acuity,
     /// The same.
     Hubspot,
+    /// What has changed in calendars.
+    Google,
 }
 
 impl Kind {
-    pub const ALL: [Self; 7] =
-        [Self::Calendly, Self::Generic, Self::Api, Self::CalCom, Self::Zendesk, Self::Acuity, Self::Hubspot];
+    pub const ALL: [Self; 8] = [
+        Self::Calendly,
+        Self::Generic,
+        Self::Api,
+        Self::CalCom,
+        Self::Zendesk,
+        Self::Acuity,
+        Self::Hubspot,
+        Self::Google,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -38,15 +48,17 @@ impl Kind {
             Self::Zendesk => "zendesk",
             Self::Acuity => "acuity",
             Self::Hubspot => "hubspot",
+            Self::Google => "google",
         }
     }
 
     /// Its format, judged once: thousands of cases are read by it.
     pub fn format(self) -> &'static Format {
-        static FORMATS: LazyLock<[Format; 7]> = LazyLock::new(|| {
+        static FORMATS: LazyLock<[Format; 8]> = LazyLock::new(|| {
             Kind::ALL.map(|kind| match kind {
                 Kind::Api => Format::Api,
                 Kind::CalCom => Format::new("cal.com", None).expect("shipped"),
+                Kind::Google => Format::GoogleCalendar,
                 Kind::Calendly | Kind::Generic | Kind::Zendesk | Kind::Acuity | Kind::Hubspot => {
                     Format::new(kind.name(), None).expect("a format")
                 }
@@ -76,15 +88,21 @@ pub fn event(kind: Kind) -> SourceEvent {
         kind: match kind {
             Kind::Calendly | Kind::Generic | Kind::Api | Kind::CalCom | Kind::Zendesk => String::new(),
             Kind::Acuity | Kind::Hubspot => FETCHED.to_owned(),
+            Kind::Google => POLLED.to_owned(),
         },
+        subject: (kind == Kind::Google).then(|| "anna@clinic.example".to_owned()),
         time: None,
         content_type: "application/json".to_owned(),
         received_at: "2026-05-04T07:12:12Z".parse().expect("a time"),
         traceparent: None,
         call: match kind {
-            Kind::Calendly | Kind::Generic | Kind::CalCom | Kind::Zendesk | Kind::Acuity | Kind::Hubspot => {
-                Call::default()
-            }
+            Kind::Calendly
+            | Kind::Generic
+            | Kind::CalCom
+            | Kind::Zendesk
+            | Kind::Acuity
+            | Kind::Hubspot
+            | Kind::Google => Call::default(),
             Kind::Api => Call { digest: Some(RequestDigest([5; 16])), resource_version: Some(7) },
         },
     }
@@ -153,6 +171,9 @@ pub fn known(kind: Kind) -> Known {
         Kind::Zendesk => (&[("anna@clinic.example", "anna")], &[("4711", "first-name-of-4711", "anna", Stands)]),
         Kind::Acuity => (&[("4038206", "room-7")], &[("399", "first-name-of-4711", "room-7", Stands)]),
         Kind::Hubspot => (&[("1134", "anna"), ("1135", "bert")], &[("512", "first-name-of-4711", "anna", Stands)]),
+        Kind::Google => {
+            (&[("anna@clinic.example", "anna")], &[("anna@clinic.example/known", "first-name-of-busy", "anna", Stands)])
+        }
     };
     let aliases = aliases.iter().map(|(alias, name)| ((*alias).to_owned(), resource(name))).collect();
     let mut known = Known { aliases, bookings: BTreeMap::new() };

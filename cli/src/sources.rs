@@ -1,0 +1,164 @@
+//! `daybook sources status`: the calendars that are read, and what is wrong with any.
+
+use std::collections::BTreeMap;
+
+use daybook_domain::{SourceName, Timestamp};
+use daybook_runtime::clock;
+use serde_json::json;
+
+use crate::config::Config;
+use crate::connect::{self, Role};
+use crate::failure::Failure;
+use crate::out::Out;
+use crate::store::{self, CalendarRow};
+use crate::table;
+use crate::text;
+
+/// See [`crate::args`].
+#[derive(Debug, clap::Args)]
+pub struct Status {
+    /// Only those of this source.
+    #[arg(value_name = "SOURCE")]
+    source: Option<SourceName>,
+    /// One JSON object a line, for programs.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints them.
+pub async fn status(args: &Status, config: &Config, out: &Out) -> Result<(), Failure> {
+    let pool = connect::store(config)?;
+    let rows = store::calendars(&pool, args.source.as_ref().map(SourceName::as_str)).await;
+    let rows = rows.map_err(|error| Role::Reader.explain("read the calendars", &error))?;
+    if args.json {
+        return rows.iter().try_for_each(|row| out.line(object(row)));
+    }
+    if rows.is_empty() {
+        return out.line("no calendars are read; give a google-calendar source an alias, and ingest its settings");
+    }
+    out.text(page(&rows, clock::now()))
+}
+
+fn page(rows: &[CalendarRow], now: Timestamp) -> String {
+    let head = ["source", "resource", "read", "listed", "events", "missing", "state"];
+    let lines: Vec<_> = rows.iter().map(|row| line(row, now)).collect();
+    let mut page = table::draw(&head, &lines);
+    let resting: BTreeMap<_, _> =
+        rows.iter().filter_map(|row| Some((row.source.as_str(), row.source_rests_until?))).collect();
+    for (source, until) in resting {
+        page.push_str(&format!("{source} is left alone for {} more\n", text::span(until.since(now))));
+    }
+    if rows.iter().any(|row| row.missing > 0) {
+        page.push_str(
+            "what is missing is believed gone once a later listing lacks it too; if nobody cleared that calendar, look at its source\n",
+        );
+    }
+    page
+}
+
+fn line(row: &CalendarRow, now: Timestamp) -> Vec<String> {
+    let ago = |time: Option<Timestamp>| {
+        time.map_or_else(|| "never".to_owned(), |time| format!("{} ago", text::span(now.since(time))))
+    };
+    vec![
+        row.source.clone(),
+        row.resource.clone(),
+        ago(row.read_at),
+        ago(row.listed_at),
+        row.events.to_string(),
+        row.missing.to_string(),
+        state(row, now),
+    ]
+}
+
+fn state(row: &CalendarRow, now: Timestamp) -> String {
+    let why = match row.setback.as_deref() {
+        None => return "good".to_owned(),
+        Some("later") => "the vendor does not answer, or not as it should",
+        Some("denied") => "the vendor turns our credentials away",
+        Some("refused") => "it is not shared with our account, or the alias is no calendar",
+        Some(other) => other,
+    };
+    let times = text::count(usize::try_from(row.failures).unwrap_or(0), "time");
+    let next = text::span(row.next_at.since(now));
+    format!("{why}; failed {times}, next in {next}")
+}
+
+fn object(row: &CalendarRow) -> serde_json::Value {
+    let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
+    json!({
+        "source": row.source,
+        "resource_id": row.resource,
+        "read_at": time(row.read_at),
+        "listed_at": time(row.listed_at),
+        "next_at": row.next_at.to_string(),
+        "failures": row.failures,
+        "setback": row.setback,
+        "events": row.events,
+        "missing": row.missing,
+        "source_rests_until": time(row.source_rests_until),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::sample::at;
+
+    fn row(resource: &str) -> CalendarRow {
+        CalendarRow {
+            source: "google".to_owned(),
+            resource: resource.to_owned(),
+            read_at: Some(at("2026-03-01T08:00:00Z")),
+            listed_at: Some(at("2026-03-01T02:00:00Z")),
+            next_at: at("2026-03-01T08:02:00Z"),
+            failures: 0,
+            setback: None,
+            events: 120,
+            missing: 0,
+            source_rests_until: None,
+        }
+    }
+
+    #[test]
+    fn a_page_says_when_each_was_read_and_what_is_wrong() {
+        let refused = CalendarRow {
+            read_at: None,
+            listed_at: None,
+            failures: 3,
+            setback: Some("refused".to_owned()),
+            events: 0,
+            ..row("bert")
+        };
+        let cleared = CalendarRow { missing: 50, source_rests_until: Some(at("2026-03-01T08:01:41Z")), ..row("carl") };
+        expect![[r#"
+            SOURCE  RESOURCE  READ       LISTED         EVENTS  MISSING  STATE
+            google  anna      1 min ago  6 h 1 min ago  120     0        good
+            google  bert      never      never          0       0        it is not shared with our account, or the alias is no calendar; failed 3 times, next in 1 min
+            google  carl      1 min ago  6 h 1 min ago  120     50       good
+            google is left alone for 41 s more
+            what is missing is believed gone once a later listing lacks it too; if nobody cleared that calendar, look at its source
+        "#]]
+        .assert_eq(&page(&[row("anna"), refused, cleared], at("2026-03-01T08:01:00Z")));
+    }
+
+    #[test]
+    fn a_program_gets_every_field() {
+        expect![[r#"
+            {
+              "events": 120,
+              "failures": 0,
+              "listed_at": "2026-03-01T02:00:00Z",
+              "missing": 0,
+              "next_at": "2026-03-01T08:02:00Z",
+              "read_at": "2026-03-01T08:00:00Z",
+              "resource_id": "anna",
+              "setback": null,
+              "source": "google",
+              "source_rests_until": null
+            }"#]]
+        .assert_eq(&format!("{:#}", object(&row("anna"))));
+    }
+}

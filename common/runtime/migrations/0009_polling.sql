@@ -1,0 +1,42 @@
+-- Calendars that are read again and again. Written by ingest; which calendars there are, resource_alias says.
+
+-- How a source's API may be asked: one budget for all processes of ingest.
+CREATE TABLE polled_account (
+    source   text        PRIMARY KEY,
+    free_at  timestamptz NOT NULL DEFAULT now(),        -- not before then is it asked again
+    failures integer     NOT NULL DEFAULT 0             -- rounds in a row, of all its calendars, that came to nothing
+);
+
+CREATE TABLE polled_calendar (
+    source       text        NOT NULL,
+    calendar     text        NOT NULL,                  -- the alias
+    resource_id  text        NOT NULL,                  -- whose it was when it was read first
+    cursor       text,                                  -- where the vendor's feed of changes was left
+    began_at     timestamptz NOT NULL DEFAULT 'epoch',  -- of the last round that counts
+    full_at      timestamptz NOT NULL DEFAULT 'epoch',  -- of the last in which everything was listed and nothing held
+    next_at      timestamptz NOT NULL DEFAULT now(),
+    failures     integer     NOT NULL DEFAULT 0,        -- rounds in a row that came to nothing
+    setback      text,                                  -- why the last did: later, denied, refused
+    owner        uuid,                                  -- the process that reads it
+    leased_until timestamptz NOT NULL DEFAULT 'epoch',
+    PRIMARY KEY (source, calendar)
+);
+CREATE INDEX polled_calendar_next ON polled_calendar (source, next_at);
+
+-- What of a calendar takes time, as it was sent on last. No titles, no people.
+CREATE TABLE polled_event (
+    source        text        NOT NULL,
+    calendar      text        NOT NULL,
+    event         text        NOT NULL,
+    series        text,
+    from_time     timestamptz NOT NULL,
+    until_time    timestamptz NOT NULL,
+    stamp         timestamptz,                          -- when the vendor said that it was changed
+    hash          bytea       NOT NULL,
+    missing_since timestamptz,                          -- held: not seen, and not believed gone
+    PRIMARY KEY (source, calendar, event),
+    FOREIGN KEY (source, calendar) REFERENCES polled_calendar ON DELETE CASCADE
+);
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON polled_account, polled_calendar, polled_event TO daybook_ingest;
+GRANT SELECT ON polled_account, polled_calendar, polled_event TO daybook_reader;

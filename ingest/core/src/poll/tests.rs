@@ -1,0 +1,502 @@
+//! Rounds against a calendar that changes, and a vendor that misbehaves.
+
+// The same as the pipeline's tests have, there behind HTTP.
+#[path = "../../../../tests/src/google/calendar.rs"]
+mod fake;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use daybook_domain::{SourceName, Timestamp};
+use proptest::prelude::*;
+use serde_json::Value;
+
+use self::fake::{Fault, GoogleCalendar as Google};
+use super::*;
+
+const DAY: i64 = 24 * 3_600;
+/// A Monday at midnight, and the beginning of the window's middle.
+const MONDAY: i64 = 1_772_409_600;
+const BELIEVE_AFTER: Duration = Duration::from_secs(600);
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(seconds * 1_000_000).expect("a time")
+}
+
+/// What a process keeps of a calendar between rounds, and what came of all that it sent on.
+struct Reader {
+    known: BTreeMap<String, Known>,
+    cursor: Option<String>,
+    now: i64,
+    full_due: bool,
+    canonical: BTreeMap<String, (Timestamp, Timestamp)>,
+    sent: usize,
+}
+
+impl Reader {
+    fn new() -> Self {
+        let (known, canonical) = (BTreeMap::new(), BTreeMap::new());
+        Self { known, cursor: None, now: MONDAY, full_due: true, canonical, sent: 0 }
+    }
+
+    /// One round; `meanwhile` happens after so many answers.
+    fn round_with(
+        &mut self,
+        vendor: &mut Google,
+        mut meanwhile: impl FnMut(usize, &mut Google),
+    ) -> Result<Outcome, Setback> {
+        self.now += 300;
+        let window = Window { from: at(MONDAY - 10 * DAY), to: at(MONDAY + 20 * DAY) };
+        let cursor = self.cursor.clone().filter(|_| !self.full_due);
+        let mut round = Round::new(self.known.clone(), cursor, window, at(self.now), BELIEVE_AFTER);
+        let mut answers = 0;
+        let mut always = vendor.busy();
+        while let Some(ask) = round.next() {
+            let (status, wait, body) = vendor.answer(&google::address("anna@example.com", ask, round.window()));
+            round.answer(google::read(ask, status, wait.as_deref(), at(self.now), body.as_bytes()))?;
+            answers += 1;
+            meanwhile(answers, vendor);
+            let busy = vendor.busy();
+            always.retain(|id, _| busy.contains_key(id));
+        }
+        let outcome = round.finish();
+        for id in ids(&outcome, Job::CancellationSync) {
+            assert!(!always.contains_key(id), "{id} was cancelled, and was there all the time");
+        }
+        self.keep(&outcome);
+        Ok(outcome)
+    }
+
+    fn round(&mut self, vendor: &mut Google) -> Result<Outcome, Setback> {
+        self.round_with(vendor, |_, _| {})
+    }
+
+    fn keep(&mut self, outcome: &Outcome) {
+        for change in &outcome.changes {
+            self.sent += 1;
+            match (&change.known, daybook_format::google::takes_time(&change.body)) {
+                (Some(known), true) => {
+                    self.canonical.insert(change.id.clone(), span(&change.body));
+                    self.known.insert(change.id.clone(), known.clone());
+                }
+                (None, false) => {
+                    assert!(self.canonical.remove(&change.id).is_some(), "{} was never sent", change.id);
+                    self.known.remove(&change.id);
+                }
+                (known, busy) => panic!("{} is known as {known:?} and busy is {busy}", change.id),
+            }
+        }
+        for id in &outcome.missing {
+            let known = self.known.get_mut(id).expect("held is known");
+            known.missing_since = known.missing_since.or(Some(at(self.now)));
+        }
+        for id in &outcome.found {
+            self.known.get_mut(id).expect("found is known").missing_since = None;
+        }
+        for id in &outcome.past {
+            self.known.remove(id);
+        }
+        self.cursor.clone_from(&outcome.cursor);
+        self.full_due = if outcome.complete { false } else { self.full_due || !outcome.missing.is_empty() };
+    }
+
+    /// Rounds without misbehaviour, full ones among them, until nothing is held.
+    fn settle(&mut self, vendor: &mut Google) {
+        vendor.faults.clear();
+        for _ in 0..2 {
+            self.round(vendor).expect("a good round");
+            self.full_due = true;
+            for _ in 0..4 {
+                self.round(vendor).expect("a good round");
+            }
+        }
+        assert!(!self.full_due, "something is still held");
+    }
+
+    fn assert_shows(&self, vendor: &Google) {
+        let truth = vendor.busy().into_iter().map(|(id, (start, end))| (id, (at(start), at(end))));
+        let truth: BTreeMap<_, _> = truth.collect();
+        assert_eq!(self.canonical, truth);
+    }
+}
+
+fn span(event: &Value) -> (Timestamp, Timestamp) {
+    let time = |name: &str| event[name]["dateTime"].as_str().expect("a time").parse().expect("a time");
+    (time("start"), time("end"))
+}
+
+fn ids(outcome: &Outcome, job: Job) -> Vec<&str> {
+    outcome.changes.iter().filter(|change| change.job == job).map(|change| change.id.as_str()).collect()
+}
+
+#[test]
+fn the_first_round_finds_everything_in_the_window_and_the_next_only_what_has_changed() {
+    let (mut vendor, mut reader) = (Google::default(), Reader::new());
+    vendor.put("one", MONDAY, MONDAY + 3_600);
+    vendor.attend("one", "jane@example.com");
+    vendor.put("far", MONDAY + 400 * DAY, MONDAY + 400 * DAY + 60);
+    vendor.series("daily", MONDAY, MONDAY + 1_800, 4);
+    let outcome = reader.round(&mut vendor).expect("a round");
+    assert_eq!(ids(&outcome, Job::NewAppointmentSync).len(), 5);
+    assert!(outcome.complete && outcome.cursor.is_some());
+    let one = outcome.changes.iter().find(|change| change.id == "one").expect("it is there");
+    assert_eq!(one.body["attendees"][0]["email"], "jane@example.com");
+    assert_eq!(reader.round(&mut vendor).expect("a round").changes, []);
+    vendor.put("one", MONDAY + 7_200, MONDAY + 9_000);
+    vendor.put("two", MONDAY + DAY, MONDAY + DAY + 60);
+    let outcome = reader.round(&mut vendor).expect("a round");
+    assert_eq!(ids(&outcome, Job::UpdateSync), ["one"]);
+    assert_eq!(ids(&outcome, Job::NewAppointmentSync), ["two"]);
+    assert!(!outcome.complete);
+}
+
+#[test]
+fn of_a_series_only_the_instances_change_that_have_changed() {
+    let (mut vendor, mut reader) = (Google::default(), Reader::new());
+    vendor.series("daily", MONDAY, MONDAY + 1_800, 5);
+    reader.round(&mut vendor).expect("a round");
+    vendor.except("daily", 1, None);
+    vendor.except("daily", 3, Some(3_600));
+    let outcome = reader.round(&mut vendor).expect("a round");
+    assert_eq!(ids(&outcome, Job::CancellationSync), [format!("daily_{}", MONDAY + DAY)]);
+    assert_eq!(ids(&outcome, Job::UpdateSync), [format!("daily_{}", MONDAY + 3 * DAY)]);
+    assert_eq!(outcome.changes.len(), 2);
+    // Shortened, moved as a whole, and deleted.
+    vendor.series("daily", MONDAY + 3_600, MONDAY + 5_400, 2);
+    reader.round(&mut vendor).expect("a round");
+    reader.assert_shows(&vendor);
+    vendor.delete("daily");
+    assert_eq!(reader.round(&mut vendor).expect("a round").changes.len(), 2);
+    reader.assert_shows(&vendor);
+}
+
+#[test]
+fn a_series_of_which_a_single_event_is_left_and_one_that_a_single_event_becomes_keep_no_ghosts() {
+    let (mut vendor, mut reader) = (Google::default(), Reader::new());
+    vendor.series("event", MONDAY, MONDAY + 1_800, 3);
+    reader.round(&mut vendor).expect("a round");
+    vendor.put("event", MONDAY, MONDAY + 1_800);
+    reader.settle(&mut vendor);
+    reader.assert_shows(&vendor);
+    vendor.series("event", MONDAY, MONDAY + 1_800, 3);
+    reader.round(&mut vendor).expect("a round");
+    reader.assert_shows(&vendor);
+}
+
+#[test]
+fn nothing_is_cancelled_by_an_answer_that_is_empty_halved_or_half() {
+    let (mut vendor, mut reader) = (Google::default(), Reader::new());
+    for number in 0..60 {
+        vendor.put(&format!("e{number:02}"), MONDAY + number * 3_600, MONDAY + number * 3_600 + 1_800);
+    }
+    reader.round(&mut vendor).expect("a round");
+    for fault in [Fault::Nothing, Fault::Half, Fault::Halved, Fault::Error, Fault::Empty] {
+        reader.full_due = true;
+        // Every page of everything that is asked.
+        vendor.faults = vec![fault; 40].into();
+        if let Ok(outcome) = reader.round(&mut vendor) {
+            assert_eq!(ids(&outcome, Job::CancellationSync), [""; 0], "{fault:?}");
+        }
+        vendor.faults.clear();
+    }
+    reader.settle(&mut vendor);
+    assert_eq!(reader.sent, 60, "nothing was sent but what was new");
+}
+
+#[test]
+fn more_than_anybody_cancels_at_once_is_held_until_a_later_listing_misses_it_too() {
+    let (mut vendor, mut reader) = (Google::default(), Reader::new());
+    for number in 0..60 {
+        vendor.put(&format!("e{number:02}"), MONDAY + number * 3_600, MONDAY + number * 3_600 + 1_800);
+    }
+    reader.round(&mut vendor).expect("a round");
+    for number in 0..50 {
+        vendor.delete(&format!("e{number:02}"));
+    }
+    // The feed says it, and so does the first listing, five minutes later.
+    for _ in 0..2 {
+        let outcome = reader.round(&mut vendor).expect("a round");
+        assert_eq!((outcome.changes.len(), outcome.missing.len(), outcome.complete), (0, 50, false));
+    }
+    let outcome = reader.round(&mut vendor).expect("a round");
+    assert_eq!((ids(&outcome, Job::CancellationSync).len(), outcome.complete), (50, true));
+    reader.assert_shows(&vendor);
+}
+
+#[test]
+fn what_is_held_and_comes_back_is_never_cancelled() {
+    let (mut vendor, mut reader) = (Google::default(), Reader::new());
+    for number in 0..60 {
+        vendor.put(&format!("e{number:02}"), MONDAY + number * 3_600, MONDAY + number * 3_600 + 1_800);
+    }
+    reader.round(&mut vendor).expect("a round");
+    for number in 0..50 {
+        vendor.delete(&format!("e{number:02}"));
+    }
+    assert_eq!(reader.round(&mut vendor).expect("a round").missing.len(), 50);
+    for number in 0..50 {
+        vendor.put(&format!("e{number:02}"), MONDAY + number * 3_600, MONDAY + number * 3_600 + 1_800);
+    }
+    let outcome = reader.round(&mut vendor).expect("a round");
+    assert_eq!((outcome.changes.len(), outcome.found.len(), outcome.complete), (0, 50, true));
+}
+
+#[test]
+fn an_old_page_that_is_played_again_changes_nothing() {
+    let (mut vendor, mut reader) = (Google::default(), Reader::new());
+    vendor.put("one", MONDAY, MONDAY + 3_600);
+    vendor.put("two", MONDAY + DAY, MONDAY + DAY + 60);
+    reader.round(&mut vendor).expect("a round");
+    let cursor = reader.cursor.clone();
+    vendor.put("one", MONDAY + 7_200, MONDAY + 9_000);
+    vendor.delete("two");
+    reader.round(&mut vendor).expect("a round");
+    vendor.put("one", MONDAY + 10_800, MONDAY + 12_600);
+    vendor.put("two", MONDAY + DAY, MONDAY + DAY + 60);
+    reader.round(&mut vendor).expect("a round");
+    reader.cursor = cursor;
+    vendor.faults = [Fault::Replayed].into();
+    assert_eq!(reader.round(&mut vendor).expect("a round").changes, []);
+    reader.assert_shows(&vendor);
+}
+
+#[test]
+fn a_place_in_the_feed_that_was_forgotten_costs_a_listing_and_no_event() {
+    let (mut vendor, mut reader) = (Google::default(), Reader::new());
+    vendor.put("one", MONDAY, MONDAY + 3_600);
+    vendor.put("two", MONDAY + DAY, MONDAY + DAY + 60);
+    reader.round(&mut vendor).expect("a round");
+    vendor.delete("two");
+    vendor.faults = [Fault::Expired].into();
+    let outcome = reader.round(&mut vendor).expect("a round");
+    assert_eq!((ids(&outcome, Job::CancellationSync), outcome.changes.len()), (vec!["two"], 1));
+    assert!(outcome.complete);
+}
+
+#[test]
+fn each_setback_asks_for_what_it_can_be_helped_by() {
+    let changes = Ask::Changes { cursor: "1|".to_owned(), page: None };
+    let listing = Ask::Listing { page: None };
+    let one = Ask::One { id: "e1".to_owned() };
+    let read =
+        |ask: &Ask, status, wait: Option<&str>, body: &str| google::read(ask, status, wait, at(0), body.as_bytes());
+    let reason = |reason: &str| json!({"error": {"errors": [{"reason": reason}]}}).to_string();
+    let later = |wait| Answer::Setback(Setback::Later(wait));
+    assert_eq!(read(&changes, 410, None, "{}"), Answer::Expired);
+    assert_eq!(read(&changes, 400, None, "{}"), Answer::Expired);
+    assert_eq!(read(&listing, 410, None, "{}"), later(None));
+    assert_eq!(read(&one, 404, None, "{}"), Answer::Gone);
+    assert_eq!(read(&one, 404, None, "<html>"), later(None));
+    assert_eq!(read(&listing, 404, None, "{}"), Answer::Setback(Setback::Refused));
+    assert_eq!(read(&listing, 401, None, "{}"), Answer::Setback(Setback::Denied));
+    assert_eq!(read(&listing, 403, None, &reason("forbidden")), Answer::Setback(Setback::Refused));
+    for quota in ["rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded"] {
+        assert_eq!(read(&listing, 403, None, &reason(quota)), later(None));
+    }
+    assert_eq!(read(&listing, 403, None, "<html>"), later(None));
+    assert_eq!(read(&listing, 429, Some("7"), "{}"), later(Some(Duration::from_secs(7))));
+    assert_eq!(read(&listing, 503, None, ""), later(None));
+    assert_eq!(read(&listing, 302, None, ""), later(None));
+    // A 200 is read, not believed.
+    for body in ["", "[]", "{}", r#"{"error": {}}"#, r#"{"kind": "calendar#events", "items": {}}"#] {
+        assert_eq!(read(&listing, 200, None, body), later(None), "{body}");
+    }
+    let nameless = r#"{"kind": "calendar#events", "items": [{"status": "confirmed"}]}"#;
+    assert_eq!(read(&listing, 200, None, nameless), later(None));
+    assert_eq!(read(&changes, 200, None, r#"{"kind": "calendar#events", "items": []}"#), later(None));
+    assert_eq!(read(&one, 200, None, r#"{"kind": "calendar#event", "id": "e2"}"#), later(None));
+}
+
+#[test]
+fn only_what_is_used_is_kept_of_an_event() {
+    let event = json!({"kind": "calendar#event", "id": "e1", "status": "confirmed", "summary": "Her knee", "location": "Ward 3",
+        "start": {"dateTime": "2026-03-04T09:00:00Z"}, "end": {"dateTime": "2026-03-04T10:00:00Z"},
+        "attendees": [{"email": "jane@example.com", "displayName": "Jane", "responseStatus": "accepted"}],
+        "extendedProperties": {"private": {"daybook_booking_id": "x", "other": "y"}, "shared": {"z": "w"}}});
+    let one = Ask::One { id: "e1".to_owned() };
+    let Answer::Page(page) = google::read(&one, 200, None, at(0), event.to_string().as_bytes()) else {
+        panic!("a page")
+    };
+    assert_eq!(
+        page.items[0].body,
+        json!({"id": "e1", "status": "confirmed", "start": {"dateTime": "2026-03-04T09:00:00Z"},
+            "end": {"dateTime": "2026-03-04T10:00:00Z"}, "attendees": [{"email": "jane@example.com", "responseStatus": "accepted"}],
+            "extendedProperties": {"private": {"daybook_booking_id": "x"}}})
+    );
+}
+
+#[test]
+fn a_calendar_that_moves_to_another_zone_has_other_days() {
+    let day = |zone: &str| {
+        let event = json!({"kind": "calendar#event", "id": "e1", "start": {"date": "2026-03-04"}, "end": {"date": "2026-03-05"}});
+        let page = json!({"kind": "calendar#events", "timeZone": zone, "items": [event]}).to_string();
+        google::read(&Ask::Listing { page: None }, 200, None, at(0), page.as_bytes())
+    };
+    let mark = || Answer::Page(Page { cursor: Some("1|".to_owned()), ..Page::default() });
+    let mut reader = Reader::new();
+    for (zone, changes) in [("Europe/Berlin", 1), ("Europe/Berlin", 0), ("Asia/Tokyo", 1)] {
+        let window = Window { from: at(MONDAY - 10 * DAY), to: at(MONDAY + 20 * DAY) };
+        let mut round = Round::new(reader.known.clone(), None, window, at(reader.now), BELIEVE_AFTER);
+        round.answer(mark()).expect("taken");
+        round.answer(day(zone)).expect("taken");
+        let outcome = round.finish();
+        assert_eq!(outcome.changes.len(), changes, "{zone}");
+        reader
+            .known
+            .extend(outcome.changes.into_iter().filter_map(|change| change.known.map(|known| (change.id, known))));
+    }
+}
+
+#[test]
+fn a_page_that_leads_to_itself_ends_the_round() {
+    let mut round = Round::new(BTreeMap::new(), None, Window { from: at(0), to: at(DAY) }, at(0), BELIEVE_AFTER);
+    let page = || Answer::Page(Page { next: Some("again".to_owned()), ..Page::default() });
+    assert_eq!(round.answer(page()), Ok(()));
+    assert_eq!(round.answer(page()), Err(Setback::Later(None)));
+}
+
+#[test]
+fn waits_grow_from_the_interval_and_never_undercut_the_vendor() {
+    let (interval, most) = (Duration::from_secs(60), Duration::from_secs(3_600));
+    assert_eq!(backoff(1, interval, most, None, 1.0), Duration::from_secs(120));
+    assert_eq!(backoff(3, interval, most, None, 0.5), Duration::from_secs(240));
+    assert_eq!(backoff(60, interval, most, None, 1.0), most);
+    assert_eq!(backoff(1, interval, most, Some(Duration::from_secs(7)), 0.0), Duration::from_secs(7));
+}
+
+#[test]
+fn records_are_named_by_their_round_and_keyed_by_their_calendar() {
+    let source: SourceName = "google".parse().expect("a name");
+    let change = |number: usize| Change {
+        job: Job::CancellationSync,
+        id: format!("e{number}"),
+        body: json!({"id": format!("e{number}"), "status": "cancelled"}),
+        known: None,
+    };
+    let changes: Vec<Change> = (0..120).map(change).collect();
+    let made = records(&source, "anna@example.com", &changes, Some("Europe/Berlin"), at(MONDAY));
+    assert_eq!(made.len(), 3);
+    let (record, body) = &made[0];
+    assert_eq!((record.key.as_str(), record.event.subject.as_deref()), ("anna@example.com", Some("anna@example.com")));
+    assert_eq!((record.event.source.as_str(), record.event.kind.as_str()), ("/polled/google", POLLED));
+    let body: Value = serde_json::from_slice(body).expect("JSON");
+    assert_eq!(
+        (body["items"].as_array().expect("items").len(), body["timeZone"].as_str()),
+        (50, Some("Europe/Berlin"))
+    );
+    assert_eq!(made, records(&source, "anna@example.com", &changes, Some("Europe/Berlin"), at(MONDAY)));
+    let later = records(&source, "anna@example.com", &changes, Some("Europe/Berlin"), at(MONDAY + 1));
+    let names = |records: &[(RawRecord, Vec<u8>)]| {
+        records.iter().map(|(record, _)| record.event.id.clone()).collect::<BTreeSet<_>>()
+    };
+    assert!(names(&made).is_disjoint(&names(&later)) && names(&made).len() == 3);
+}
+
+/// What happens at the vendor.
+#[derive(Debug, Clone)]
+enum Edit {
+    Put(u8, i64),
+    Series(u8, i64, i64),
+    Except(u8, i64, Option<i64>),
+    Free(u8, bool),
+    Delete(u8),
+    Many(bool),
+}
+
+impl Edit {
+    fn at(&self, vendor: &mut Google) {
+        let name = |number: &u8| format!("e{number}");
+        match self {
+            Self::Put(number, hour) => {
+                vendor.put(&name(number), MONDAY + hour * 3_600, MONDAY + hour * 3_600 + 1_800);
+            }
+            Self::Series(number, hour, count) => {
+                vendor.series(&name(number), MONDAY + hour * 3_600, MONDAY + hour * 3_600 + 1_800, *count);
+            }
+            Self::Except(number, day, later) => vendor.except(&name(number), *day, *later),
+            Self::Free(number, free) => vendor.free(&name(number), *free),
+            Self::Delete(number) => vendor.delete(&name(number)),
+            Self::Many(there) => {
+                for number in 100..125 {
+                    let hour = i64::from(number) - 100;
+                    if *there {
+                        vendor.put(&name(&number), MONDAY + hour * 3_600, MONDAY + hour * 3_600 + 900);
+                    } else {
+                        vendor.delete(&name(&number));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    let number = 0..8_u8;
+    prop_oneof![
+        4 => (number.clone(), 0..200_i64).prop_map(|(number, hour)| Edit::Put(number, hour)),
+        2 => (number.clone(), 0..100_i64, 1..9_i64).prop_map(|(number, hour, count)| Edit::Series(number, hour, count)),
+        3 => (number.clone(), 0..9_i64, prop::option::of(-7_200..7_200_i64)).prop_map(|(number, day, later)| Edit::Except(number, day, later)),
+        1 => (number.clone(), any::<bool>()).prop_map(|(number, free)| Edit::Free(number, free)),
+        3 => number.prop_map(Edit::Delete),
+        1 => any::<bool>().prop_map(Edit::Many),
+    ]
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    prop::sample::select(vec![
+        Fault::TooMany(None),
+        Fault::TooMany(Some(3)),
+        Fault::Quota,
+        Fault::Away,
+        Fault::Page,
+        Fault::Expired,
+        Fault::Empty,
+        Fault::Error,
+        Fault::Halved,
+        Fault::Half,
+        Fault::Nothing,
+        Fault::Replayed,
+    ])
+}
+
+/// A round: edits before it, faults at some of its answers, edits between them, and whether it is full.
+type Turn = (Vec<Edit>, Vec<Option<Fault>>, Vec<(usize, Edit)>, bool);
+
+fn turn() -> impl Strategy<Value = Turn> {
+    (
+        prop::collection::vec(edit(), 0..4),
+        prop::collection::vec(prop::option::weighted(0.25, fault()), 0..8),
+        prop::collection::vec((1..12_usize, edit()), 0..3),
+        prop::bool::weighted(0.2),
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    /// Whatever happens at the vendor, and however it answers: once it is quiet, what was sent on is what is there.
+    #[test]
+    fn once_it_is_quiet_what_was_sent_on_is_what_is_there(turns in prop::collection::vec(turn(), 1..12)) {
+        let (mut vendor, mut reader) = (Google::default(), Reader::new());
+        for (before, faults, during, full) in turns {
+            before.iter().for_each(|edit| edit.at(&mut vendor));
+            // A round without faults has none queued for it.
+            let mut faults = faults.into_iter();
+            vendor.faults = faults.next().flatten().into_iter().collect();
+            reader.full_due |= full;
+            let mut during = during;
+            let _ = reader.round_with(&mut vendor, |answers, vendor| {
+                during.retain(|(after, edit)| {
+                    let due = *after == answers;
+                    if due {
+                        edit.at(vendor);
+                    }
+                    !due
+                });
+                vendor.faults = faults.next().flatten().into_iter().collect();
+            });
+        }
+        reader.settle(&mut vendor);
+        reader.assert_shows(&vendor);
+    }
+}

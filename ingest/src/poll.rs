@@ -1,0 +1,341 @@
+//! Calendars that are read again and again, and what has changed in them put on the topic of their source.
+//!
+//! Which calendars there are is in the store: the aliases of the source. Each is read by one process at a time, which has it
+//! on a lease, a round at a time (`daybook_ingest_core::poll`); with the process, its lease ends, and another one goes on.
+//! Invariant: what is known of a calendar, and where its feed was left, moves in one transaction after Kafka has every change.
+//! A process that thinks that it has a calendar still, and has not, sends what is older than what its successor sends.
+//!
+//! How often a source is asked is one budget for all processes, in the store as well; so is how long it is left alone, when
+//! it asks for that, turns our credentials away, or has not answered for a while. A calendar that is not shared with us
+//! holds up no other, and a source holds up no source.
+//! Nothing here ends the process: the door needs no calendar.
+//! Absent on purpose: calendar ids in logs and metrics; they are addresses.
+
+mod config;
+mod store;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use daybook_domain::{SourceName, Timestamp};
+use daybook_ingest_core::poll::{
+    Answer, Ask, Change, Job, Outcome, Round, Setback, Window, backoff, farewell, google, records,
+};
+use daybook_runtime::clock;
+use daybook_runtime::kafka::{Outgoing, Producer, ProducerError};
+use daybook_runtime::postgres::StoreError;
+use daybook_runtime::retry::Advice;
+use daybook_runtime::service::Service;
+use sqlx::PgPool;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub use self::config::{PollConfig, Polled};
+use self::store::{Calendar, Store};
+use crate::error::StartError;
+use crate::metrics::IngestMetrics;
+use crate::source::Sources;
+use crate::vendor::Vendor;
+
+/// The most of an answer that is read: a page has 250 events at most, of which some fields are asked for.
+const BODY_MAX: usize = 4 * 1_024 * 1_024;
+/// How often calendars are looked for that are due, at most.
+const TICK: Duration = Duration::from_secs(1);
+/// How often it is looked which calendars there are, and how they are.
+const LOOK: Duration = Duration::from_secs(10);
+/// A turn at the vendor that is farther off is not waited for; the round begins anew then.
+const TURN_MAX: Duration = Duration::from_secs(10);
+/// What a call may take beyond its turn and its answer: a token that has to be asked for, a store that is slow.
+const MARGIN: Duration = Duration::from_secs(15);
+/// The longest time between two tries of a calendar.
+const BACKOFF_MAX: Duration = Duration::from_secs(30 * 60);
+/// How long a source is left alone that turns our credentials away.
+const DENIED_FOR: Duration = Duration::from_secs(30);
+/// Rounds in a row, of all its calendars, after which a source is left alone for a while.
+const BREAKER: i32 = 5;
+/// And for how long at most.
+const BREAKER_MAX: Duration = Duration::from_secs(5 * 60);
+
+/// The calendars of one source.
+#[derive(Debug)]
+struct Poller {
+    source: SourceName,
+    topic: String,
+    polled: Polled,
+    vendor: Vendor,
+    store: Store,
+    producer: Producer,
+    metrics: IngestMetrics,
+    /// The time between two calls, of all processes.
+    every: Duration,
+}
+
+/// Why a round came to nothing.
+enum Failed {
+    /// The vendor.
+    Vendor(Setback),
+    /// Kafka has not taken all of it.
+    Kafka(ProducerError),
+    /// The store is away.
+    Store(StoreError),
+    /// The calendar is another process's.
+    Lost,
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Reads the calendars of every source that has some, until shutdown.
+pub fn start(
+    sources: &Sources,
+    pool: &PgPool,
+    producer: &Producer,
+    metrics: &IngestMetrics,
+    service: &Service,
+) -> Result<(), StartError> {
+    let owner = Uuid::from_u128(rand::random());
+    for source in sources.all() {
+        let Some(polled) = &source.polled else { continue };
+        // A call, its turn, and a token before that.
+        let lease = polled.api.timeout + TURN_MAX + MARGIN;
+        let poller = Arc::new(Poller {
+            source: source.name.clone(),
+            topic: source.topic.clone(),
+            vendor: Vendor::new(&polled.api)?,
+            store: Store::new(pool.clone(), source.name.clone(), owner, lease),
+            producer: producer.clone(),
+            metrics: metrics.clone(),
+            every: Duration::from_secs(1) / polled.api.requests_per_second.get(),
+            polled: polled.clone(),
+        });
+        metrics.poll_denied.with_label_values(&[source.name.as_str()]).set(0);
+        service.life.spawn("reading of calendars", poll(poller, service.life.shutdown().clone()));
+    }
+    Ok(())
+}
+
+/// Reads what is due, some calendars at once.
+async fn poll(poller: Arc<Poller>, shutdown: CancellationToken) -> Result<(), Infallible> {
+    let mut rounds = JoinSet::new();
+    let mut looked: Option<Instant> = None;
+    let tick = TICK.min(poller.polled.config.interval);
+    while !shutdown.is_cancelled() {
+        while rounds.try_join_next().is_some() {}
+        if looked.is_none_or(|looked| looked.elapsed() >= LOOK.min(poller.polled.config.interval)) {
+            looked = Some(Instant::now());
+            if let Err(error) = poller.look().await {
+                poller.store_away(&error);
+            }
+        }
+        let room = usize::from(poller.polled.config.at_once).saturating_sub(rounds.len());
+        if room > 0 {
+            match poller.store.claim(room).await {
+                Ok(calendars) => {
+                    for calendar in calendars {
+                        let (poller, shutdown) = (Arc::clone(&poller), shutdown.clone());
+                        rounds.spawn(async move { poller.read(calendar, &shutdown).await });
+                    }
+                }
+                Err(error) => poller.store_away(&error),
+            }
+        }
+        tokio::select! {
+            () = sleep(tick) => {}
+            _ = rounds.join_next(), if !rounds.is_empty() && room == 0 => {}
+            () = shutdown.cancelled() => {}
+        }
+    }
+    while rounds.join_next().await.is_some() {}
+    Ok(())
+}
+
+impl Poller {
+    async fn look(&self) -> Result<(), StoreError> {
+        self.store.discover().await?;
+        let overview = self.store.overview().await?;
+        let source = &[self.source.as_str()];
+        self.metrics.poll_calendars.with_label_values(source).set(overview.calendars);
+        self.metrics.poll_calendars_failing.with_label_values(source).set(overview.failing);
+        self.metrics.poll_events_missing.with_label_values(source).set(overview.missing);
+        self.metrics.poll_oldest_seconds.with_label_values(source).set(overview.oldest_seconds as i64);
+        Ok(())
+    }
+
+    fn store_away(&self, error: &StoreError) {
+        match error.advice() {
+            Advice::Retry => tracing::warn!(%error, source = self.source.as_str(), "calendars wait for postgresql"),
+            Advice::Stop => {
+                tracing::error!(%error, source = self.source.as_str(), "postgresql refuses what is known of calendars");
+            }
+        }
+    }
+
+    /// One round of one calendar, and what is remembered of it.
+    async fn read(&self, calendar: Calendar, shutdown: &CancellationToken) {
+        let began = Instant::now();
+        let result = tokio::select! {
+            result = self.round(&calendar) => result,
+            () = shutdown.cancelled() => Err(Failed::Lost),
+        };
+        let (word, noted) = match result {
+            Ok(()) => ("good", Ok(())),
+            Err(Failed::Lost) => ("lost", self.store.release(&calendar.calendar).await),
+            Err(Failed::Store(error)) => {
+                self.store_away(&error);
+                ("store", self.store.release(&calendar.calendar).await)
+            }
+            Err(Failed::Kafka(error)) => {
+                tracing::warn!(%error, source = self.source.as_str(), "what has changed in a calendar was not acknowledged");
+                ("kafka", self.store.release(&calendar.calendar).await)
+            }
+            Err(Failed::Vendor(setback)) => (word(setback), self.set_back(&calendar, setback).await),
+        };
+        self.metrics.polls_total.with_label_values(&[self.source.as_str(), word]).inc();
+        if word == "good" {
+            self.metrics.poll_seconds.with_label_values(&[self.source.as_str()]).observe(began.elapsed().as_secs_f64());
+        }
+        if let Err(error) = noted {
+            self.store_away(&error);
+        }
+    }
+
+    async fn round(&self, calendar: &Calendar) -> Result<(), Failed> {
+        let config = &self.polled.config;
+        let last = Timestamp::try_from(calendar.began_at).unwrap_or(Timestamp::EPOCH);
+        // What is read later is newer, whatever the clock says.
+        let began = clock::now().max(last.plus(Duration::from_micros(1)));
+        let known = self.store.known(&calendar.calendar).await?;
+        if calendar.resource_now.as_deref() != Some(calendar.resource_id.as_str()) {
+            let changes = farewell(&known);
+            self.send(&calendar.calendar, &changes, None, began).await?;
+            self.store.forget(&calendar.calendar).await?;
+            tracing::info!(
+                source = self.source.as_str(),
+                events = changes.len(),
+                "a calendar is not its resource's any more"
+            );
+            return Ok(());
+        }
+        let listed_at = Timestamp::try_from(calendar.full_at).unwrap_or(Timestamp::EPOCH);
+        let full = began.since(listed_at) >= config.full_interval;
+        let cursor = calendar.cursor.clone().filter(|_| !full);
+        let window = Window::around(began, config.window_past, config.window_future);
+        let mut round = Round::new(known, cursor, window, began, config.believe_after);
+        while let Some(ask) = round.next() {
+            let answer = self.ask(&calendar.calendar, ask, window).await?;
+            round.answer(answer).map_err(Failed::Vendor)?;
+        }
+        let outcome = round.finish();
+        self.send(&calendar.calendar, &outcome.changes, outcome.zone.as_deref(), began).await?;
+        let next_in = config.interval.mul_f64(0.9 + 0.2 * rand::random::<f64>());
+        if !self.store.keep(&calendar.calendar, &outcome, began, next_in).await? {
+            return Err(Failed::Lost);
+        }
+        self.note(&outcome);
+        Ok(())
+    }
+
+    async fn ask(&self, calendar: &str, ask: &Ask, window: Window) -> Result<Answer, Failed> {
+        let wait = self.store.turn(calendar, self.every).await?.ok_or(Failed::Lost)?;
+        if wait > TURN_MAX {
+            return Err(Failed::Vendor(Setback::Later(Some(wait))));
+        }
+        sleep(wait).await;
+        let address = format!("{}{}", self.polled.base, google::address(calendar, ask, window));
+        let answer = match self.vendor.get(&address, BODY_MAX).await {
+            Some(reply) => google::read(ask, reply.status, reply.retry_after.as_deref(), clock::now(), &reply.body),
+            None => Answer::Setback(Setback::Later(None)),
+        };
+        if !matches!(answer, Answer::Setback(Setback::Later(_))) {
+            let denied = answer == Answer::Setback(Setback::Denied);
+            self.metrics.poll_denied.with_label_values(&[self.source.as_str()]).set(i64::from(denied));
+        }
+        Ok(answer)
+    }
+
+    /// Kafka has all of it, or the round comes to nothing.
+    async fn send(
+        &self,
+        calendar: &str,
+        changes: &[Change],
+        zone: Option<&str>,
+        began: Timestamp,
+    ) -> Result<(), Failed> {
+        let mut receipts = Vec::new();
+        for (record, body) in records(&self.source, calendar, changes, zone, began) {
+            let headers = record.event.headers();
+            let (key, value) = (Some(record.key.as_bytes()), Some(body.as_slice()));
+            let outgoing = Outgoing { topic: &self.topic, partition: None, key, value, headers: &headers };
+            receipts.push(self.producer.send_when_room(outgoing).await.map_err(Failed::Kafka)?);
+            tracing::info!(source = self.source.as_str(), event.id = record.event.id, "a calendar has changed");
+        }
+        for receipt in receipts {
+            receipt.acknowledged().await.map_err(Failed::Kafka)?;
+        }
+        Ok(())
+    }
+
+    fn note(&self, outcome: &Outcome) {
+        for job in Job::ALL {
+            let count = outcome.changes.iter().filter(|change| change.job == job).count();
+            let labels = &[self.source.as_str(), job.as_str()];
+            self.metrics.poll_changes_total.with_label_values(labels).inc_by(count as u64);
+        }
+        if !outcome.missing.is_empty() {
+            tracing::error!(
+                source = self.source.as_str(),
+                events = outcome.missing.len(),
+                "more events of a calendar are missing at once than people cancel; they stay until a later reading misses them too"
+            );
+        }
+    }
+
+    async fn set_back(&self, calendar: &Calendar, setback: Setback) -> Result<(), StoreError> {
+        let failures = u32::try_from(calendar.failures).unwrap_or(0) + 1;
+        let interval = self.polled.config.interval;
+        let (told, pause) = match setback {
+            Setback::Later(told) => (told, Some(told.unwrap_or_default())),
+            Setback::Denied => (None, Some(DENIED_FOR)),
+            // It has answered.
+            Setback::Refused => (None, None),
+        };
+        let next_in = backoff(failures, interval, BACKOFF_MAX, told, rand::random());
+        let in_a_row = self.store.set_back(&calendar.calendar, word(setback), next_in, pause).await?;
+        match setback {
+            Setback::Later(_) => {
+                tracing::warn!(source = self.source.as_str(), failures, "a calendar could not be read; trying again");
+                // None of its calendars is answered for: the next ones need not find out one by one.
+                if in_a_row >= BREAKER {
+                    let rest = u32::try_from(in_a_row - BREAKER).unwrap_or(0);
+                    let pause = backoff(rest, Duration::from_secs(2), BREAKER_MAX, None, rand::random());
+                    self.store.leave_alone(pause).await?;
+                }
+            }
+            Setback::Denied => tracing::error!(
+                source = self.source.as_str(),
+                "the vendor turns our credentials away; mend them in the settings of the source"
+            ),
+            Setback::Refused => tracing::error!(
+                source = self.source.as_str(),
+                resource = calendar.resource_id,
+                "the vendor does not show us a calendar; share it with the account that the settings name, or mend the alias"
+            ),
+        }
+        Ok(())
+    }
+}
+
+/// The word for it in the store and in metrics.
+const fn word(setback: Setback) -> &'static str {
+    match setback {
+        Setback::Later(_) => "later",
+        Setback::Denied => "denied",
+        Setback::Refused => "refused",
+    }
+}

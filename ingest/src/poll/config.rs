@@ -1,0 +1,111 @@
+//! How calendars are read.
+
+use std::fmt;
+use std::time::Duration;
+
+use daybook_format::Format;
+use daybook_ingest_core::poll::google;
+use serde::Deserialize;
+
+use crate::vendor::{Api, SourceApiConfig};
+
+/// What a service account of Google's asks for: to read events.
+const SCOPE: &str = "https://www.googleapis.com/auth/calendar.events.readonly";
+
+/// How often the calendars of a source are read, and how far.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PollConfig {
+    /// How often each is asked what has changed.
+    #[serde(with = "humantime_serde")]
+    pub interval: Duration,
+    /// How often everything in the window is listed, whatever has changed: what the vendor's feed of changes has lost is found
+    /// then, and what the window has come to.
+    #[serde(with = "humantime_serde")]
+    pub full_interval: Duration,
+    /// How far back is read.
+    #[serde(with = "humantime_serde")]
+    pub window_past: Duration,
+    /// How far ahead.
+    #[serde(with = "humantime_serde")]
+    pub window_future: Duration,
+    /// How long more than 20 events of a calendar must be missing before they are believed to be gone.
+    #[serde(with = "humantime_serde")]
+    pub believe_after: Duration,
+    /// Calendars that one process reads at once.
+    pub at_once: u8,
+}
+
+const HOUR: u64 = 60 * 60;
+const DAY: u64 = 24 * HOUR;
+
+impl Default for PollConfig {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(60),
+            full_interval: Duration::from_secs(12 * HOUR),
+            window_past: Duration::from_secs(30 * DAY),
+            window_future: Duration::from_secs(180 * DAY),
+            believe_after: Duration::from_secs(15 * 60),
+            at_once: 4,
+        }
+    }
+}
+
+/// A source with calendars, as it is read.
+#[derive(Debug, Clone)]
+pub struct Polled {
+    /// How its API is asked.
+    pub api: Api,
+    /// Where that is.
+    pub base: String,
+    /// How often, and how far.
+    pub config: PollConfig,
+}
+
+impl Polled {
+    /// From the settings of a source. `fault` hears of everything that is wrong.
+    pub fn read(
+        format: &Format,
+        api: Option<&SourceApiConfig>,
+        poll: Option<&PollConfig>,
+        mut fault: impl FnMut(&str, &dyn fmt::Display),
+    ) -> Option<Self> {
+        if !matches!(format, Format::GoogleCalendar) {
+            if poll.is_some() {
+                fault("poll", &"is of no use: this source has no calendars that are read");
+            }
+            return None;
+        }
+        let config = poll.cloned().unwrap_or_default();
+        let mut require = |sound: bool, setting: &str, problem: &str| {
+            if !sound {
+                fault(&format!("poll.{setting}"), &problem);
+            }
+        };
+        let within = |span: Duration, least: u64, most: u64| {
+            (least * 1_000..=most * 1_000).contains(&u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+        };
+        require(
+            config.interval >= Duration::from_millis(100) && config.interval.as_secs() <= DAY,
+            "interval",
+            "must be 100ms to 1day",
+        );
+        require(
+            config.full_interval >= config.interval && config.full_interval.as_secs() <= 7 * DAY,
+            "full_interval",
+            "must be from the interval to 7days",
+        );
+        require(within(config.window_past, 2 * DAY, 366 * DAY), "window_past", "must be 2days to 366days");
+        require(within(config.window_future, 2 * DAY, 2 * 366 * DAY), "window_future", "must be 2days to 732days");
+        require(config.believe_after.as_secs() <= 7 * DAY, "believe_after", "must be at most 7days");
+        require((1..=64).contains(&config.at_once), "at_once", "must be 1 to 64");
+        let Some(api) = api else {
+            fault("api", &"is missing; its calendars are read through its API");
+            return None;
+        };
+        let api = api.read(Some(SCOPE), |setting, problem| fault(&format!("api.{setting}"), problem))?;
+        let base = api.base.as_deref().unwrap_or(google::BASE).trim_end_matches('/').to_owned();
+        Some(Self { api, base, config })
+    }
+}

@@ -1,0 +1,337 @@
+//! What is known of calendars, and who reads them: leases, budgets, and the outcome of a round in one transaction.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use daybook_domain::{SourceName, Timestamp};
+use daybook_ingest_core::poll::{Known, Outcome};
+use daybook_runtime::postgres::StoreError;
+use sqlx::postgres::types::PgInterval;
+use sqlx::{PgPool, Postgres, Transaction};
+use uuid::Uuid;
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// The store, as far as one source's calendars go.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: PgPool,
+    source: SourceName,
+    /// This process.
+    owner: Uuid,
+    /// How long a calendar is a process's without another call for it.
+    lease: Duration,
+}
+
+/// A calendar that is due, and is ours.
+#[derive(Debug, sqlx::FromRow)]
+pub struct Calendar {
+    /// By its alias.
+    pub calendar: String,
+    /// Whose it was when it was read first.
+    pub resource_id: String,
+    /// Whose it is now; nobody's, if its alias is gone.
+    pub resource_now: Option<String>,
+    /// Where the feed of changes was left.
+    pub cursor: Option<String>,
+    /// When the last round began that counts.
+    pub began_at: DateTime<Utc>,
+    /// When everything was listed last.
+    pub full_at: DateTime<Utc>,
+    /// Rounds in a row that came to nothing.
+    pub failures: i32,
+}
+
+/// How the calendars of a source are, all together.
+#[derive(Debug, sqlx::FromRow)]
+pub struct Overview {
+    /// How many there are.
+    pub calendars: i64,
+    /// How many could not be read when they were read last.
+    pub failing: i64,
+    /// Seconds since the calendar that has waited longest was read.
+    pub oldest_seconds: f64,
+    /// Events that are missing and held.
+    pub missing: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct EventRow {
+    event: String,
+    series: Option<String>,
+    from_time: DateTime<Utc>,
+    until_time: DateTime<Utc>,
+    stamp: Option<DateTime<Utc>>,
+    hash: Vec<u8>,
+    missing_since: Option<DateTime<Utc>>,
+}
+
+impl Store {
+    /// The calendars of a source.
+    pub const fn new(pool: PgPool, source: SourceName, owner: Uuid, lease: Duration) -> Self {
+        Self { pool, source, owner, lease }
+    }
+
+    /// Every alias of the source is a calendar.
+    pub async fn discover(&self) -> Result<()> {
+        sqlx::query("INSERT INTO polled_account (source) VALUES ($1) ON CONFLICT DO NOTHING")
+            .bind(self.source.as_str())
+            .execute(&self.pool)
+            .await?;
+        sqlx::query(
+            "INSERT INTO polled_calendar (source, calendar, resource_id)
+             SELECT source, alias, resource_id FROM resource_alias WHERE source = $1
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(self.source.as_str())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Takes calendars that are due, at most so many; none while the source is to be left alone.
+    pub async fn claim(&self, most: usize) -> Result<Vec<Calendar>> {
+        let rows = sqlx::query_as(
+            "WITH due AS (
+                SELECT calendar FROM polled_calendar
+                WHERE source = $1 AND next_at <= now() AND leased_until < now()
+                    AND NOT EXISTS (SELECT FROM polled_account a
+                                    WHERE a.source = $1 AND a.free_at > now() + interval '2 seconds')
+                ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED
+             )
+             UPDATE polled_calendar p SET owner = $3, leased_until = now() + $4
+             FROM due LEFT JOIN resource_alias a ON a.source = $1 AND a.alias = due.calendar
+             WHERE p.source = $1 AND p.calendar = due.calendar
+             RETURNING p.calendar, p.resource_id, a.resource_id AS resource_now, p.cursor, p.began_at, p.full_at,
+                p.failures",
+        )
+        .bind(self.source.as_str())
+        .bind(i64::try_from(most).unwrap_or(i64::MAX))
+        .bind(self.owner)
+        .bind(interval(self.lease))
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows)
+    }
+
+    /// Takes a turn at the vendor, and keeps the calendar: how long to wait for the turn. None if the calendar is another's.
+    pub async fn turn(&self, calendar: &str, every: Duration) -> Result<Option<Duration>> {
+        let wait: Option<f64> = sqlx::query_scalar(
+            "WITH mine AS (
+                UPDATE polled_calendar SET leased_until = now() + $4
+                WHERE source = $1 AND calendar = $2 AND owner = $3 AND leased_until > now()
+                RETURNING source
+             )
+             UPDATE polled_account a SET free_at = greatest(a.free_at, now()) + $5 FROM mine
+             WHERE a.source = mine.source
+             RETURNING extract(epoch FROM a.free_at - now() - $5)::float8",
+        )
+        .bind(self.source.as_str())
+        .bind(calendar)
+        .bind(self.owner)
+        .bind(interval(self.lease))
+        .bind(interval(every))
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(wait.map(|wait| Duration::from_secs_f64(wait.max(0.0))))
+    }
+
+    /// What is known of a calendar's events.
+    pub async fn known(&self, calendar: &str) -> Result<BTreeMap<String, Known>> {
+        let rows: Vec<EventRow> = sqlx::query_as(
+            "SELECT event, series, from_time, until_time, stamp, hash, missing_since FROM polled_event
+             WHERE source = $1 AND calendar = $2",
+        )
+        .bind(self.source.as_str())
+        .bind(calendar)
+        .fetch_all(&self.pool)
+        .await?;
+        let known = |row: EventRow| {
+            let known = Known {
+                series: row.series,
+                from: time(row.from_time)?,
+                until: time(row.until_time)?,
+                stamp: row.stamp.map(time).transpose()?,
+                hash: row
+                    .hash
+                    .try_into()
+                    .map_err(|_| StoreError::Corrupt("a fingerprint of another length".to_owned()))?,
+                missing_since: row.missing_since.map(time).transpose()?,
+            };
+            Ok((row.event, known))
+        };
+        rows.into_iter().map(known).collect()
+    }
+
+    /// A round counts: what is known from now on. False if the calendar has become another's meanwhile, and nothing is written.
+    pub async fn keep(&self, calendar: &str, outcome: &Outcome, began: Timestamp, next_in: Duration) -> Result<bool> {
+        let mut transaction = self.pool.begin().await?;
+        // What is held is looked for again by listing everything.
+        let held = !outcome.missing.is_empty();
+        let done = sqlx::query(
+            "UPDATE polled_calendar SET cursor = $4, began_at = $5, failures = 0, setback = NULL, next_at = now() + $6,
+                full_at = CASE WHEN $7 THEN $5 WHEN $8 THEN 'epoch' ELSE full_at END, owner = NULL, leased_until = 'epoch'
+             WHERE source = $1 AND calendar = $2 AND owner = $3 AND leased_until > now()",
+        )
+        .bind(self.source.as_str())
+        .bind(calendar)
+        .bind(self.owner)
+        .bind(outcome.cursor.as_deref())
+        .bind(DateTime::<Utc>::from(began))
+        .bind(interval(next_in))
+        .bind(outcome.complete)
+        .bind(held)
+        .execute(&mut *transaction)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        self.put(&mut transaction, calendar, outcome).await?;
+        let gone = outcome.changes.iter().filter(|change| change.known.is_none()).map(|change| change.id.as_str());
+        let gone: Vec<&str> = gone.chain(outcome.past.iter().map(String::as_str)).collect();
+        sqlx::query("DELETE FROM polled_event WHERE source = $1 AND calendar = $2 AND event = ANY($3)")
+            .bind(self.source.as_str())
+            .bind(calendar)
+            .bind(&gone)
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query(
+            "UPDATE polled_event SET missing_since = CASE WHEN event = ANY($3) THEN coalesce(missing_since, $5) END
+             WHERE source = $1 AND calendar = $2 AND event = ANY($3 || $4)",
+        )
+        .bind(self.source.as_str())
+        .bind(calendar)
+        .bind(&outcome.missing)
+        .bind(&outcome.found)
+        .bind(DateTime::<Utc>::from(began))
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query("UPDATE polled_account SET failures = 0 WHERE source = $1 AND failures > 0")
+            .bind(self.source.as_str())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    async fn put(&self, transaction: &mut Transaction<'_, Postgres>, calendar: &str, outcome: &Outcome) -> Result<()> {
+        let rows: Vec<(&str, &Known)> =
+            outcome.changes.iter().filter_map(|change| Some((change.id.as_str(), change.known.as_ref()?))).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let each = |of: fn(&Known) -> DateTime<Utc>| rows.iter().map(|(_, known)| of(known)).collect::<Vec<_>>();
+        sqlx::query(
+            "INSERT INTO polled_event AS e (source, calendar, event, series, from_time, until_time, stamp, hash)
+             SELECT $1, $2, * FROM unnest($3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[],
+                $7::timestamptz[], $8::bytea[])
+             ON CONFLICT (source, calendar, event) DO UPDATE SET series = excluded.series,
+                from_time = excluded.from_time, until_time = excluded.until_time, stamp = excluded.stamp,
+                hash = excluded.hash, missing_since = NULL",
+        )
+        .bind(self.source.as_str())
+        .bind(calendar)
+        .bind(rows.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, known)| known.series.as_deref()).collect::<Vec<_>>())
+        .bind(each(|known| known.from.into()))
+        .bind(each(|known| known.until.into()))
+        .bind(rows.iter().map(|(_, known)| known.stamp.map(DateTime::<Utc>::from)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, known)| known.hash.to_vec()).collect::<Vec<_>>())
+        .execute(&mut **transaction)
+        .await?;
+        Ok(())
+    }
+
+    /// A round came to nothing. `pause` is for all calendars of the source; none where the vendor is not to blame. How many
+    /// in a row came to nothing by its doing, of all of them.
+    pub async fn set_back(
+        &self,
+        calendar: &str,
+        word: &str,
+        next_in: Duration,
+        pause: Option<Duration>,
+    ) -> Result<i32> {
+        sqlx::query(
+            "UPDATE polled_calendar SET failures = failures + 1, setback = $4, next_at = now() + $5, owner = NULL,
+                leased_until = 'epoch'
+             WHERE source = $1 AND calendar = $2 AND owner = $3",
+        )
+        .bind(self.source.as_str())
+        .bind(calendar)
+        .bind(self.owner)
+        .bind(word)
+        .bind(interval(next_in))
+        .execute(&self.pool)
+        .await?;
+        let failures = sqlx::query_scalar(
+            "UPDATE polled_account SET failures = CASE WHEN $2 IS NULL THEN 0 ELSE failures + 1 END,
+                free_at = greatest(free_at, now() + $2)
+             WHERE source = $1 RETURNING failures",
+        )
+        .bind(self.source.as_str())
+        .bind(pause.map(interval))
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(failures)
+    }
+
+    /// No calendar of the source is read for so long.
+    pub async fn leave_alone(&self, pause: Duration) -> Result<()> {
+        sqlx::query("UPDATE polled_account SET free_at = greatest(free_at, now() + $2) WHERE source = $1")
+            .bind(self.source.as_str())
+            .bind(interval(pause))
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// A calendar that is nobody's any more, or somebody else's, is forgotten; what it is now is discovered anew.
+    pub async fn forget(&self, calendar: &str) -> Result<()> {
+        sqlx::query("DELETE FROM polled_calendar WHERE source = $1 AND calendar = $2 AND owner = $3")
+            .bind(self.source.as_str())
+            .bind(calendar)
+            .bind(self.owner)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Lets go of a calendar that nothing was done with.
+    pub async fn release(&self, calendar: &str) -> Result<()> {
+        sqlx::query(
+            "UPDATE polled_calendar SET owner = NULL, leased_until = 'epoch'
+             WHERE source = $1 AND calendar = $2 AND owner = $3",
+        )
+        .bind(self.source.as_str())
+        .bind(calendar)
+        .bind(self.owner)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// How the calendars are.
+    pub async fn overview(&self) -> Result<Overview> {
+        let row = sqlx::query_as(
+            "SELECT count(*) AS calendars, count(*) FILTER (WHERE failures > 0) AS failing,
+                coalesce(max(extract(epoch FROM now() - began_at)) FILTER (WHERE began_at > 'epoch'), 0)::float8
+                    AS oldest_seconds,
+                (SELECT count(*) FROM polled_event e WHERE e.source = $1 AND e.missing_since IS NOT NULL) AS missing
+             FROM polled_calendar WHERE source = $1",
+        )
+        .bind(self.source.as_str())
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(row)
+    }
+}
+
+fn time(time: DateTime<Utc>) -> Result<Timestamp> {
+    Timestamp::try_from(time).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+/// To the microsecond, which is all that PostgreSQL has.
+fn interval(span: Duration) -> PgInterval {
+    PgInterval { months: 0, days: 0, microseconds: i64::try_from(span.as_micros()).unwrap_or(i64::MAX) }
+}
