@@ -33,7 +33,7 @@ pub struct Explain {
     /// The payload; `-` for standard input.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Which vendor's payload it is: calendly, generic, google-calendar, acuity, cal.com, hubspot or zendesk. Without this, as the settings
+    /// Which vendor's payload it is: calendly, generic, google-calendar, outlook, acuity, cal.com, hubspot or zendesk. Without this, as the settings
     /// say for the source.
     #[arg(long, value_name = "KIND")]
     kind: Option<String>,
@@ -43,7 +43,7 @@ pub struct Explain {
     /// It is no delivery, but a state as the vendor's API answers with it.
     #[arg(long)]
     fetched: bool,
-    /// The calendar that it is of, where calendars are read (google-calendar). Without this, whoever is marked as self in it.
+    /// The calendar that it is of, where calendars are read (google-calendar, outlook). Without this, whoever is marked as self in it.
     #[arg(long, value_name = "CALENDAR")]
     calendar: Option<String>,
     /// An alias of this source, and the resource it means; may be repeated.
@@ -73,7 +73,7 @@ pub fn run(args: &Explain, config: &Config, out: &Out) -> Result<(), Failure> {
         id: args.event_id.clone(),
         source: match format {
             Format::Api => CALLS.to_owned(),
-            Format::GoogleCalendar => format!("/polled/{}", args.source),
+            Format::GoogleCalendar | Format::Outlook => format!("/polled/{}", args.source),
             Format::Calendly | Format::Generic | Format::Described(_) => format!("/webhooks/{}", args.source),
         },
         kind: if args.fetched { FETCHED.to_owned() } else { String::new() },

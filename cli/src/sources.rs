@@ -34,7 +34,9 @@ pub async fn status(args: &Status, config: &Config, out: &Out) -> Result<(), Fai
         return rows.iter().try_for_each(|row| out.line(object(row)));
     }
     if rows.is_empty() {
-        return out.line("no calendars are read; give a google-calendar source an alias, and ingest its settings");
+        return out.line(
+            "no calendars are read; give a source of kind google-calendar or outlook an alias, and ingest its settings",
+        );
     }
     out.text(page(&rows, clock::now()))
 }

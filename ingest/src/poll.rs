@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use daybook_domain::{SourceName, Timestamp};
 use daybook_ingest_core::poll::{
-    Answer, Ask, Change, Job, Outcome, Round, Setback, Window, backoff, farewell, google, records,
+    Answer, Ask, Change, Job, Outcome, Round, Setback, Window, backoff, farewell, records,
 };
 use daybook_runtime::clock;
 use daybook_runtime::kafka::{Outgoing, Producer, ProducerError};
@@ -212,7 +212,7 @@ impl Poller {
         let began = clock::now().max(last.plus(Duration::from_micros(1)));
         let known = self.store.known(&calendar.calendar).await?;
         if calendar.resource_now.as_deref() != Some(calendar.resource_id.as_str()) {
-            let changes = farewell(&known);
+            let changes = farewell(self.polled.vendor, &known);
             self.send(&calendar.calendar, &changes, None, began).await?;
             self.store.forget(&calendar.calendar).await?;
             tracing::info!(
@@ -226,7 +226,7 @@ impl Poller {
         let full = began.since(listed_at) >= config.full_interval;
         let cursor = calendar.cursor.clone().filter(|_| !full);
         let window = Window::around(began, config.window_past, config.window_future);
-        let mut round = Round::new(known, cursor, window, began, config.believe_after);
+        let mut round = Round::new(self.polled.vendor, known, cursor, window, began, config.believe_after);
         while let Some(ask) = round.next() {
             let answer = self.ask(&calendar.calendar, ask, window).await?;
             round.answer(answer).map_err(Failed::Vendor)?;
@@ -247,9 +247,10 @@ impl Poller {
             return Err(Failed::Vendor(Setback::Later(Some(wait))));
         }
         sleep(wait).await;
-        let address = format!("{}{}", self.polled.base, google::address(calendar, ask, window));
-        let answer = match self.vendor.get(&address, BODY_MAX).await {
-            Some(reply) => google::read(ask, reply.status, reply.retry_after.as_deref(), clock::now(), &reply.body),
+        let vendor = self.polled.vendor;
+        let address = format!("{}{}", self.polled.base, vendor.address(calendar, ask, window));
+        let answer = match self.vendor.get(&address, vendor.headers(), BODY_MAX).await {
+            Some(reply) => vendor.read(ask, reply.status, reply.retry_after.as_deref(), clock::now(), &reply.body),
             None => Answer::Setback(Setback::Later(None)),
         };
         if !matches!(answer, Answer::Setback(Setback::Later(_))) {
@@ -268,7 +269,7 @@ impl Poller {
         began: Timestamp,
     ) -> Result<(), Failed> {
         let mut receipts = Vec::new();
-        for (record, body) in records(&self.source, calendar, changes, zone, began) {
+        for (record, body) in records(self.polled.vendor, &self.source, calendar, changes, zone, began) {
             let headers = record.event.headers();
             let (key, value) = (Some(record.key.as_bytes()), Some(body.as_slice()));
             let outgoing = Outgoing { topic: &self.topic, partition: None, key, value, headers: &headers };

@@ -101,7 +101,7 @@ impl Source {
         }
         let parsed: Option<SourceName> = name.parse().map_err(|error| fault(format!("sources.{name}"), &error)).ok();
         let setting = format!("sources.{name}.secrets");
-        let opens = config.kind != Format::GoogleCalendar.to_string();
+        let opens = ![Format::GoogleCalendar, Format::Outlook].iter().any(|format| config.kind == format.to_string());
         if config.secrets.is_empty() && opens {
             fault(setting.clone(), &"are missing; give at least one, or anybody could write bookings");
         }
@@ -138,7 +138,7 @@ impl Source {
                 }
                 (Scheme::Described(Arc::clone(description), Shared { secrets, url }), Window::DESCRIBED)
             }
-            Format::GoogleCalendar => {
+            Format::GoogleCalendar | Format::Outlook => {
                 if !config.secrets.is_empty() {
                     fault(setting, &"are of no use: this source sends nothing, its calendars are read");
                 }
@@ -151,7 +151,7 @@ impl Source {
             fault(format!("sources.{name}.{setting}"), problem);
         });
         let fetched = match (&format, &config.api) {
-            (Format::GoogleCalendar, _) => None,
+            (Format::GoogleCalendar | Format::Outlook, _) => None,
             (Format::Described(description), Some(api)) if description.fetch.is_some() => {
                 let named = |setting: &str, problem: &dyn fmt::Display| {
                     fault(format!("sources.{name}.api.{setting}"), problem);

@@ -13,7 +13,7 @@ use reqwest::redirect::Policy;
 use secrecy::ExposeSecret;
 
 use self::config::Credential;
-pub use self::config::{Api, SourceApiConfig};
+pub use self::config::{Api, Grant, SourceApiConfig};
 use self::token::{NoToken, Token};
 
 /// A vendor's API.
@@ -56,16 +56,17 @@ impl Vendor {
     /// Asks when the rate of this process allows it.
     pub async fn get_in_turn(&self, address: &str, body_max: usize) -> Option<Reply> {
         self.limiter.until_ready().await;
-        self.get(address, body_max).await
+        self.get(address, &[], body_max).await
     }
 
     /// Asks now. A connection that fails, and an answer that is too long or breaks off, is none.
-    pub async fn get(&self, address: &str, body_max: usize) -> Option<Reply> {
+    pub async fn get(&self, address: &str, headers: &[(&str, &str)], body_max: usize) -> Option<Reply> {
         let request = self.client.get(address).header("accept", "application/json");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let request = match &self.credential {
             Credential::Basic(username, password) => request.basic_auth(username, Some(password.expose_secret())),
             Credential::Bearer(token) => request.bearer_auth(token.expose_secret()),
-            Credential::ServiceAccount(account) => match self.token.of(&self.client, account).await {
+            Credential::Granted(account) => match self.token.of(&self.client, account).await {
                 Ok(token) => request.bearer_auth(token.expose_secret()),
                 Err(NoToken::Away) => return None,
                 // The vendor turns us away, only elsewhere.

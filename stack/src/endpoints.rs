@@ -194,8 +194,9 @@ impl Endpoints {
             ("DAYBOOK__SOURCES__CALENDLY__KIND", "calendly".to_owned()),
             ("DAYBOOK__SOURCES__GENERIC__KIND", "generic".to_owned()),
             ("DAYBOOK__SOURCES__SITE__KIND", "cal.com".to_owned()),
-            // It has a topic, and is read only where ingest's settings say how: there is no Google here.
+            // They have topics, and are read only where ingest's settings say how: neither vendor is here.
             ("DAYBOOK__SOURCES__GOOGLE__KIND", "google-calendar".to_owned()),
+            ("DAYBOOK__SOURCES__OUTLOOK__KIND", "outlook".to_owned()),
         ]
     }
 

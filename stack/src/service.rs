@@ -108,6 +108,9 @@ kind = "cal.com"
 
 [sources.google]
 kind = "google-calendar"
+
+[sources.outlook]
+kind = "outlook"
 "#
         .to_owned(),
         Service::Propagator => format!(

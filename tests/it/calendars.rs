@@ -6,8 +6,8 @@ use anyhow::{Context, Result, ensure};
 use daybook_domain::Timestamp;
 use daybook_runtime::clock;
 use daybook_stack::Service;
+use daybook_tests::calendar::{Calendar, Fault};
 use daybook_tests::calendly::Invitee;
-use daybook_tests::google::{Fault, GoogleCalendar};
 use daybook_tests::people::Person;
 use daybook_tests::resources::Resource;
 use daybook_tests::seed::{generator, seed};
@@ -16,7 +16,7 @@ use daybook_tests::wait::{not_yet, wait_until};
 use rand::RngExt as _;
 
 use crate::arbiters::blocking;
-use crate::instance::{GOOGLE, Instance, Rough, SOON, rough, shared};
+use crate::instance::{Instance, Rough, SOON, rough, shared, vendor};
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
@@ -30,11 +30,15 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(seconds * 1_000).expect("a time")
 }
 
-fn calendar(resource: &Resource) -> &str {
-    resource.google.as_deref().expect("its calendar is read")
+/// What happens in the calendar of a resource.
+fn calendar<T>(resource: &Resource, change: impl FnOnce(&mut Calendar) -> T) -> T {
+    let (source, name) = resource.read.as_ref().expect("its calendar is read");
+    vendor(source).calendar(name, change)
 }
 
-/// The time of a resource that is taken, by what Google calls it.
+const SOURCES: [&str; 2] = ["google", "outlook"];
+
+/// The time of a resource that is taken, by what its vendor calls it.
 async fn taken(it: &Instance, resource: &str) -> Result<BTreeMap<String, (i64, i64)>> {
     let rows = it.world.store.bookings_of(resource).await?;
     let busy = rows.into_iter().filter(|row| row.kind == "busy" && row.is_live()).map(|row| {
@@ -47,9 +51,8 @@ async fn taken(it: &Instance, resource: &str) -> Result<BTreeMap<String, (i64, i
 
 /// Waits until the time that is taken is what the calendar shows.
 async fn same(it: &Instance, resource: &Resource) -> Result<()> {
-    let name = calendar(resource);
     wait_until("the calendar to be what is decided", SOON, async || {
-        let (taken, shown) = (taken(it, &resource.id).await?, GOOGLE.calendar(name, |calendar| calendar.busy()));
+        let (taken, shown) = (taken(it, &resource.id).await?, calendar(resource, |calendar| calendar.busy()));
         not_yet(taken == shown, || format!("{taken:?} is taken, {shown:?} is shown"))
     })
     .await
@@ -63,96 +66,106 @@ async fn outcomes(it: &Instance, resource: &str) -> Result<Vec<String>> {
 #[test]
 fn what_is_in_a_calendar_is_taken_and_a_series_is_its_instances() -> Result<()> {
     shared(async |it| {
-        let resource = Resource::observed(it.name("calendar"));
-        let edit = |change: &dyn Fn(&mut GoogleCalendar)| GOOGLE.calendar(calendar(&resource), change);
-        edit(&|calendar| {
-            calendar.put("before", midnight(2), midnight(2) + HOUR);
-            calendar.series("daily", midnight(3), midnight(3) + HOUR, 5);
-        });
-        it.world.load(std::slice::from_ref(&resource)).await?;
-        same(it, &resource).await?;
-        edit(&|calendar| {
-            calendar.put("before", midnight(2) + 2 * HOUR, midnight(2) + 3 * HOUR);
-            calendar.put("after", midnight(9), midnight(9) + HOUR);
-            calendar.except("daily", 1, None);
-            calendar.except("daily", 2, Some(2 * HOUR));
-        });
-        same(it, &resource).await?;
-        edit(&|calendar| {
-            calendar.free("after", true);
-            calendar.delete("before");
-            calendar.series("daily", midnight(3) + HOUR, midnight(3) + 2 * HOUR, 2);
-        });
-        same(it, &resource).await?;
-        edit(&|calendar| calendar.delete("daily"));
-        same(it, &resource).await?;
-        ensure!(taken(it, &resource.id).await?.is_empty(), "something is still taken");
+        for source in SOURCES {
+            let resource = Resource::observed(it.name("calendar"), source);
+            taken_and_freed(it, &resource).await.context(source)?;
+        }
         Ok(())
     })
+}
+
+async fn taken_and_freed(it: &Instance, resource: &Resource) -> Result<()> {
+    let edit = |change: &dyn Fn(&mut Calendar)| calendar(resource, |calendar| change(calendar));
+    edit(&|calendar| {
+        calendar.put("before", midnight(2), midnight(2) + HOUR);
+        calendar.series("daily", midnight(3), midnight(3) + HOUR, 5);
+    });
+    it.world.load(std::slice::from_ref(resource)).await?;
+    same(it, resource).await?;
+    edit(&|calendar| {
+        calendar.put("before", midnight(2) + 2 * HOUR, midnight(2) + 3 * HOUR);
+        calendar.put("after", midnight(9), midnight(9) + HOUR);
+        calendar.except("daily", 1, None);
+        calendar.except("daily", 2, Some(2 * HOUR));
+    });
+    same(it, resource).await?;
+    edit(&|calendar| {
+        calendar.free("after", true);
+        calendar.delete("before");
+        calendar.series("daily", midnight(3) + HOUR, midnight(3) + 2 * HOUR, 2);
+    });
+    same(it, resource).await?;
+    edit(&|calendar| calendar.delete("daily"));
+    same(it, resource).await?;
+    ensure!(taken(it, &resource.id).await?.is_empty(), "something is still taken");
+    Ok(())
 }
 
 #[test]
 fn whatever_happens_in_a_calendar_and_however_it_is_answered_what_is_decided_is_what_is_there() -> Result<()> {
     shared(async |it| {
-        let seed = seed("edits of a calendar");
-        let mut random = generator(seed, 1);
-        let resource = Resource::observed(it.name("edited"));
-        let name = calendar(&resource).to_owned();
-        GOOGLE.calendar(&name, |calendar| calendar.put("e0", midnight(2), midnight(2) + HOUR));
-        it.world.load(std::slice::from_ref(&resource)).await?;
-        same(it, &resource).await?;
-        for _ in 0..25 {
-            let (number, hour, day) =
-                (random.random_range(0..8), random.random_range(0..200), random.random_range(0..6));
-            let (id, start) = (format!("e{number}"), midnight(3) + hour * HOUR);
-            let choice = random.random_range(0..8);
-            let asked = GOOGLE.calendar(&name, |calendar| {
-                match choice {
-                    0..=2 => calendar.put(&id, start, start + HOUR / 2),
-                    3 => calendar.series(&id, start, start + HOUR / 2, day + 1),
-                    4 => calendar.except(&id, day, (hour % 2 == 0).then_some(hour * 60)),
-                    5 => calendar.free(&id, hour % 2 == 0),
-                    _ => calendar.delete(&id),
-                }
-                // No more than it gets over soon: it waits longer after each.
-                calendar.faults.clear();
-                for _ in 0..random.random_range(0..3) {
-                    let faults = [
-                        Fault::TooMany(None),
-                        Fault::TooMany(Some(1)),
-                        Fault::Quota,
-                        Fault::Away,
-                        Fault::Page,
-                        Fault::Expired,
-                        Fault::Empty,
-                        Fault::Error,
-                        Fault::Halved,
-                        Fault::Half,
-                        Fault::Nothing,
-                        Fault::Replayed,
-                    ];
-                    calendar.faults.push_back(faults[random.random_range(0..faults.len())]);
-                }
-                calendar.asked
-            });
-            // The next edit comes while it is being read.
-            wait_until("the calendar to be asked for", SOON, async || {
-                not_yet(GOOGLE.calendar(&name, |calendar| calendar.asked) > asked, || "nobody has asked".to_owned())
-            })
-            .await?;
-        }
-        GOOGLE.calendar(&name, |calendar| calendar.faults.clear());
-        same(it, &resource).await.with_context(|| format!("SEED={seed}"))
+        let seed = seed("edits of calendars");
+        let edited = SOURCES.map(|source| edited(it, source, seed));
+        futures::future::try_join_all(edited).await.with_context(|| format!("SEED={seed}"))?;
+        Ok(())
     })
+}
+
+async fn edited(it: &Instance, source: &'static str, seed: u64) -> Result<()> {
+    let mut random = generator(seed, source.len() as u64);
+    let resource = Resource::observed(it.name("edited"), source);
+    calendar(&resource, |calendar| calendar.put("e0", midnight(2), midnight(2) + HOUR));
+    it.world.load(std::slice::from_ref(&resource)).await?;
+    same(it, &resource).await?;
+    for _ in 0..25 {
+        let (number, hour, day) = (random.random_range(0..8), random.random_range(0..200), random.random_range(0..6));
+        let (id, start) = (format!("e{number}"), midnight(3) + hour * HOUR);
+        let choice = random.random_range(0..8);
+        let asked = calendar(&resource, |calendar| {
+            match choice {
+                0..=2 => calendar.put(&id, start, start + HOUR / 2),
+                3 => calendar.series(&id, start, start + HOUR / 2, day + 1),
+                4 => calendar.except(&id, day, (hour % 2 == 0).then_some(hour * 60)),
+                5 => calendar.free(&id, hour % 2 == 0),
+                _ => calendar.delete(&id),
+            }
+            // No more than it gets over soon: it waits longer after each.
+            calendar.faults.clear();
+            for _ in 0..random.random_range(0..3) {
+                let faults = [
+                    Fault::TooMany(None),
+                    Fault::TooMany(Some(1)),
+                    Fault::Quota,
+                    Fault::Away,
+                    Fault::Page,
+                    Fault::Expired,
+                    Fault::Empty,
+                    Fault::Error,
+                    Fault::Halved,
+                    Fault::Half,
+                    Fault::Nothing,
+                    Fault::Replayed,
+                ];
+                calendar.faults.push_back(faults[random.random_range(0..faults.len())]);
+            }
+            calendar.asked
+        });
+        // The next edit comes while it is being read.
+        wait_until("the calendar to be asked for", SOON, async || {
+            not_yet(calendar(&resource, |calendar| calendar.asked) > asked, || "nobody has asked".to_owned())
+        })
+        .await?;
+    }
+    calendar(&resource, |calendar| calendar.faults.clear());
+    same(it, &resource).await
 }
 
 #[test]
 fn an_appointment_of_calendly_that_is_also_in_the_hosts_calendar_is_one_booking_in_either_order() -> Result<()> {
     shared(async |it| {
         for calendar_first in [false, true] {
-            let resource = Resource::observed(it.name("shadowed"));
-            let name = calendar(&resource).to_owned();
-            GOOGLE.calendar(&name, |_| {});
+            let resource = Resource::observed(it.name("shadowed"), SOURCES[usize::from(calendar_first)]);
+            calendar(&resource, |_| {});
             it.world.load(std::slice::from_ref(&resource)).await?;
             let person = Person::invent();
             let send = async |payload: &serde_json::Value| {
@@ -161,7 +174,7 @@ fn an_appointment_of_calendly_that_is_also_in_the_hosts_calendar_is_one_booking_
                 it.decided(&[webhook.request_id(0)]).await
             };
             let show = |id: &str, start: i64| {
-                GOOGLE.calendar(&name, |calendar| {
+                calendar(&resource, |calendar| {
                     calendar.put(id, start, start + HOUR);
                     calendar.attend(id, &person.email);
                 });
@@ -187,7 +200,7 @@ fn an_appointment_of_calendly_that_is_also_in_the_hosts_calendar_is_one_booking_
             // Calendly's new event has a new entry, and the old one goes.
             let moved = midnight(5);
             let (half, second) = first.moved(at(moved), at(moved + HOUR), clock::now());
-            GOOGLE.calendar(&name, |calendar| calendar.delete("one"));
+            calendar(&resource, |calendar| calendar.delete("one"));
             if calendar_first {
                 show("two", moved);
                 decided(4).await?;
@@ -199,7 +212,7 @@ fn an_appointment_of_calendly_that_is_also_in_the_hosts_calendar_is_one_booking_
                 show("two", moved);
                 decided(6).await?;
             }
-            GOOGLE.calendar(&name, |calendar| calendar.delete("two"));
+            calendar(&resource, |calendar| calendar.delete("two"));
             send(&second.canceled(clock::now())).await?;
             decided(if calendar_first { 7 } else { 8 }).await?;
 
@@ -221,45 +234,51 @@ fn an_appointment_of_calendly_that_is_also_in_the_hosts_calendar_is_one_booking_
 #[test]
 fn a_calendar_that_is_not_shared_holds_up_no_other_and_one_that_becomes_somebody_elses_is_theirs() -> Result<()> {
     shared(async |it| {
-        let mut anna = Resource::observed(it.name("anna"));
-        let hidden = Resource::observed(it.name("hidden"));
-        let mut bert = Resource::unseen(it.name("bert"));
-        let name = calendar(&anna).to_owned();
-        GOOGLE.calendar(&name, |calendar| calendar.put("one", midnight(2), midnight(2) + HOUR));
-        it.world.load(&[anna.clone(), hidden.clone(), bert.clone()]).await?;
-        same(it, &anna).await?;
-        wait_until("the hidden calendar to be refused twice", SOON, async || {
-            not_yet(GOOGLE.refused(calendar(&hidden)) > 1, || "nobody has asked for it".to_owned())
-        })
-        .await?;
-
-        // The calendar is Bert's now: what was taken of Anna's time is free.
-        bert.google = anna.google.take();
-        it.world.load(&[anna.clone(), bert.clone()]).await?;
-        same(it, &bert).await?;
-        wait_until("Anna to be free", SOON, async || {
-            let taken = taken(it, &anna.id).await?;
-            not_yet(taken.is_empty(), || format!("{taken:?}"))
-        })
-        .await?;
-
-        // And then nobody's.
-        bert.google = None;
-        it.world.load(std::slice::from_ref(&bert)).await?;
-        wait_until("Bert to be free", SOON, async || {
-            let taken = taken(it, &bert.id).await?;
-            not_yet(taken.is_empty(), || format!("{taken:?}"))
-        })
-        .await
+        for source in SOURCES {
+            given_away(it, source).await.context(source)?;
+        }
+        Ok(())
     })
+}
+
+async fn given_away(it: &Instance, source: &'static str) -> Result<()> {
+    let mut anna = Resource::observed(it.name("anna"), source);
+    let hidden = Resource::observed(it.name("hidden"), source);
+    let mut bert = Resource::unseen(it.name("bert"));
+    calendar(&anna, |calendar| calendar.put("one", midnight(2), midnight(2) + HOUR));
+    it.world.load(&[anna.clone(), hidden.clone(), bert.clone()]).await?;
+    same(it, &anna).await?;
+    wait_until("the hidden calendar to be refused twice", SOON, async || {
+        let (source, name) = hidden.read.as_ref().context("it is read")?;
+        not_yet(vendor(source).refused(name) > 1, || "nobody has asked for it".to_owned())
+    })
+    .await?;
+
+    // The calendar is Bert's now: what was taken of Anna's time is free.
+    bert.read = anna.read.take();
+    it.world.load(&[anna.clone(), bert.clone()]).await?;
+    same(it, &bert).await?;
+    wait_until("Anna to be free", SOON, async || {
+        let taken = taken(it, &anna.id).await?;
+        not_yet(taken.is_empty(), || format!("{taken:?}"))
+    })
+    .await?;
+
+    // And then nobody's.
+    bert.read = None;
+    it.world.load(std::slice::from_ref(&bert)).await?;
+    wait_until("Bert to be free", SOON, async || {
+        let taken = taken(it, &bert.id).await?;
+        not_yet(taken.is_empty(), || format!("{taken:?}"))
+    })
+    .await
 }
 
 #[test]
 fn a_calendar_that_is_cleared_is_believed_after_a_while_and_not_at_once() -> Result<()> {
     shared(async |it| {
-        let resource = Resource::observed(it.name("cleared"));
-        let name = calendar(&resource).to_owned();
-        GOOGLE.calendar(&name, |calendar| {
+        let resource = Resource::observed(it.name("cleared"), "google");
+        calendar(&resource, |calendar| {
             for number in 0..30 {
                 calendar.put(
                     &format!("e{number}"),
@@ -270,12 +289,13 @@ fn a_calendar_that_is_cleared_is_believed_after_a_while_and_not_at_once() -> Res
         });
         it.world.load(std::slice::from_ref(&resource)).await?;
         same(it, &resource).await?;
-        GOOGLE.calendar(&name, |calendar| (0..30).for_each(|number| calendar.delete(&format!("e{number}"))));
+        calendar(&resource, |calendar| (0..30).for_each(|number| calendar.delete(&format!("e{number}"))));
+        let (_, name) = resource.read.as_ref().context("it is read")?;
         wait_until("them to be held", SOON, async || {
             let held: i64 = sqlx::query_scalar(
                 "SELECT count(*) FROM polled_event WHERE calendar = $1 AND missing_since IS NOT NULL",
             )
-            .bind(&name)
+            .bind(name)
             .fetch_one(it.world.store.pool())
             .await?;
             not_yet(held == 30, || format!("{held} are held"))
@@ -289,9 +309,11 @@ fn a_calendar_that_is_cleared_is_believed_after_a_while_and_not_at_once() -> Res
 #[test]
 fn a_reader_of_calendars_that_is_killed_is_followed_by_the_next_and_nothing_is_lost() -> Result<()> {
     rough(Rough::Services, async |it| {
-        let resources: Vec<_> = (0..6).map(|number| Resource::observed(it.name(&format!("killed-{number}")))).collect();
+        let resources: Vec<_> = (0..6)
+            .map(|number| Resource::observed(it.name(&format!("killed-{number}")), SOURCES[number % 2]))
+            .collect();
         for resource in &resources {
-            GOOGLE.calendar(calendar(resource), |calendar| {
+            calendar(resource, |calendar| {
                 for number in 0..60 {
                     let start = midnight(2) + number * HOUR;
                     calendar.put(&format!("e{number}"), start, start + HOUR / 2);
@@ -300,12 +322,12 @@ fn a_reader_of_calendars_that_is_killed_is_followed_by_the_next_and_nothing_is_l
         }
         it.world.load(&resources).await?;
         let ingest = it.stack.service(Service::Ingest);
-        let asked = || GOOGLE.calendar(calendar(&resources[0]), |calendar| calendar.asked);
+        let asked = || calendar(&resources[0], |calendar| calendar.asked);
         let before = asked();
         wait_until("it to be reading", SOON, async || not_yet(asked() > before, || "nobody asks".to_owned())).await?;
         blocking(&ingest, |unit| unit.kill9()).await?;
         for resource in &resources {
-            GOOGLE.calendar(calendar(resource), |calendar| {
+            calendar(resource, |calendar| {
                 calendar.put("e0", midnight(10), midnight(10) + HOUR);
                 calendar.delete("e20");
             });

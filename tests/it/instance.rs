@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use daybook_domain::RequestId;
 use daybook_stack::{Engine, Service, Stack};
-use daybook_tests::google::{Google, TOKEN};
+use daybook_tests::calendar::Dialect;
 use daybook_tests::privacy::{forbidden, search, search_logs};
 use daybook_tests::seed::unique_word;
 use daybook_tests::store::DecisionRow;
+use daybook_tests::vendor::{TOKEN, Vendor};
 use daybook_tests::wait::{not_yet, wait_until};
 use daybook_tests::world::World;
 use tokio::runtime::Runtime;
@@ -33,23 +34,35 @@ const IMPATIENT: [(Service, &str, &str); 6] = [
     (Service::Propagator, "DAYBOOK__TARGETS__PARTNER__LANE__REQUESTS_PER_SECOND", "500"),
 ];
 
-/// Google's calendars, for all tests: they live as long as the runtime.
-pub static GOOGLE: LazyLock<Google> =
-    LazyLock::new(|| RUNTIME.block_on(Google::start()).expect("a port for Google's calendars"));
+/// The vendors whose calendars are read, for all tests: they live as long as the runtime.
+static VENDORS: LazyLock<[(&str, &str, Vendor); 2]> = LazyLock::new(|| {
+    let start = |dialect| RUNTIME.block_on(Vendor::start(dialect)).expect("a port for a vendor");
+    [("google", "google-calendar", start(Dialect::Google)), ("outlook", "outlook", start(Dialect::Graph))]
+});
 
-/// How the stacks read them: often, and with little patience.
-fn google() -> Vec<(Service, &'static str, String)> {
-    let settings = [
-        ("DAYBOOK__SOURCES__GOOGLE__KIND", "google-calendar".to_owned()),
-        ("DAYBOOK__SOURCES__GOOGLE__API__BASE", GOOGLE.base()),
-        ("DAYBOOK__SOURCES__GOOGLE__API__TOKEN", TOKEN.to_owned()),
-        ("DAYBOOK__SOURCES__GOOGLE__API__TIMEOUT", "2s".to_owned()),
-        ("DAYBOOK__SOURCES__GOOGLE__API__REQUESTS_PER_SECOND", "200".to_owned()),
-        ("DAYBOOK__SOURCES__GOOGLE__POLL__INTERVAL", "300ms".to_owned()),
-        ("DAYBOOK__SOURCES__GOOGLE__POLL__FULL_INTERVAL", "3s".to_owned()),
-        ("DAYBOOK__SOURCES__GOOGLE__POLL__BELIEVE_AFTER", "2s".to_owned()),
-    ];
-    settings.into_iter().map(|(key, value)| (Service::Ingest, key, value)).collect()
+/// The vendor behind a source.
+pub fn vendor(source: &str) -> &'static Vendor {
+    let found = VENDORS.iter().find(|(name, _, _)| *name == source);
+    &found.expect("a source whose calendars are read").2
+}
+
+/// How the stacks read calendars: often, and with little patience.
+fn calendars() -> Vec<(Service, String, String)> {
+    let settings = |(source, kind, vendor): &(&str, &str, Vendor)| {
+        let settings = [
+            ("KIND", (*kind).to_owned()),
+            ("API__BASE", vendor.base()),
+            ("API__TOKEN", TOKEN.to_owned()),
+            ("API__TIMEOUT", "2s".to_owned()),
+            ("API__REQUESTS_PER_SECOND", "200".to_owned()),
+            ("POLL__INTERVAL", "300ms".to_owned()),
+            ("POLL__FULL_INTERVAL", "3s".to_owned()),
+            ("POLL__BELIEVE_AFTER", "2s".to_owned()),
+        ];
+        let source = source.to_uppercase();
+        settings.map(|(key, value)| (Service::Ingest, format!("DAYBOOK__SOURCES__{source}__{key}"), value))
+    };
+    VENDORS.iter().flat_map(settings).collect()
 }
 
 /// One runtime for all tests: their clients outlive each of them.
@@ -66,7 +79,8 @@ pub struct Instance {
 impl Instance {
     fn start(name: &str, settings: &[(Service, &str, &str)]) -> Result<Self> {
         let builder = Stack::builder().instance(name).engine(Engine::Native).ephemeral().quiet(true);
-        let builder = google().into_iter().fold(builder, |builder, (part, key, value)| builder.env(part, key, value));
+        let builder =
+            calendars().into_iter().fold(builder, |builder, (part, key, value)| builder.env(part, key, value));
         let builder = settings.iter().fold(builder, |builder, (part, key, value)| builder.env(*part, *key, *value));
         let stack = builder.up().with_context(|| format!("the stack {name} did not come up"))?;
         // Pools start tasks of their own.

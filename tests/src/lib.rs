@@ -8,9 +8,9 @@
 pub mod api;
 pub mod calcom;
 pub mod caldav;
+pub mod calendar;
 pub mod calendly;
 pub mod generic;
-pub mod google;
 pub mod judge;
 pub mod kafka;
 pub mod load;
@@ -24,5 +24,6 @@ pub mod resources;
 pub mod seed;
 pub mod sender;
 pub mod store;
+pub mod vendor;
 pub mod wait;
 pub mod world;

@@ -21,8 +21,8 @@ pub struct Resource {
     pub host: Host,
     /// What the generic source calls it.
     pub alias: String,
-    /// What Google calls its calendar, if that is read.
-    pub google: Option<String>,
+    /// Its calendar, if that is read: the source, and what it is called there.
+    pub read: Option<(&'static str, String)>,
     /// The path of its calendar, if it is mirrored in one.
     pub calendar: Option<String>,
     /// Whether the partner hears of it.
@@ -40,7 +40,7 @@ impl Resource {
             replacement_wait: None,
             host: Host::invent(),
             alias: format!("{id} {}", mark()),
-            google: None,
+            read: None,
             calendar: Some(format!("/daybook/{}-{id}/", calendar_mark())),
             partner: true,
             open: true,
@@ -53,10 +53,10 @@ impl Resource {
         Self { calendar: None, partner: false, ..Self::new(id) }
     }
 
-    /// The same, with a calendar at Google that is read.
-    pub fn observed(id: impl Into<String>) -> Self {
+    /// The same, with a calendar at `source` that is read.
+    pub fn observed(id: impl Into<String>, source: &'static str) -> Self {
         let id = id.into();
-        Self { google: Some(format!("{id}.{}@office.example", mark())), ..Self::unseen(id) }
+        Self { read: Some((source, format!("{id}.{}@office.example", mark()))), ..Self::unseen(id) }
     }
 
     fn yaml(&self, text: &mut String) {
@@ -75,8 +75,8 @@ impl Resource {
         line(format!("      calendly: [{}, {}]", quoted(&self.host.uri), quoted(&self.host.email)));
         line(format!("      generic: [{}]", quoted(&self.alias)));
         line(format!("      site: [{}]", quoted(&self.host.email)));
-        if let Some(calendar) = &self.google {
-            line(format!("      google: [{}]", quoted(calendar)));
+        if let Some((source, calendar)) = &self.read {
+            line(format!("      {source}: [{}]", quoted(calendar)));
         }
         if self.calendar.is_none() && !self.partner {
             return;

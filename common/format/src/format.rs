@@ -15,6 +15,8 @@ pub enum Format {
     Calendly,
     /// Google Calendar: calendars are read through its API.
     GoogleCalendar,
+    /// Outlook's calendars, which are read through Microsoft Graph.
+    Outlook,
     /// Our own documented JSON, signed by Standard Webhooks.
     Generic,
     /// Calls of our own API. There is one such source, and nobody configures it.
@@ -37,12 +39,13 @@ pub struct FormatFault {
 }
 
 impl Format {
-    /// The format of this word: `calendly`, `generic`, `google-calendar`, a name of [`SHIPPED`], or `described` with a description.
+    /// The format of this word: `calendly`, `generic`, `google-calendar`, `outlook`, a name of [`SHIPPED`], or `described` with a description.
     pub fn new(kind: &str, description: Option<&Written>) -> Result<Self, Vec<FormatFault>> {
         let fault = |key: &str, problem: String| Err(vec![FormatFault { key: key.to_owned(), problem }]);
         let format = match (kind, shipped(kind)) {
             ("calendly", _) => Self::Calendly,
             ("google-calendar", _) => Self::GoogleCalendar,
+            ("outlook", _) => Self::Outlook,
             ("generic", _) => Self::Generic,
             (DESCRIBED, _) => {
                 let Some(written) = description else {
@@ -62,7 +65,7 @@ impl Format {
                 let known = shipped.join(", ");
                 return fault(
                     "kind",
-                    format!("is no format; use calendly, generic, google-calendar, {known}, or described"),
+                    format!("is no format; use calendly, generic, google-calendar, outlook, {known}, or described"),
                 );
             }
         };
@@ -77,7 +80,7 @@ impl Format {
     /// How its bodies are written.
     pub fn media(&self) -> Media {
         match self {
-            Self::Calendly | Self::GoogleCalendar | Self::Generic | Self::Api => Media::Json,
+            Self::Calendly | Self::GoogleCalendar | Self::Outlook | Self::Generic | Self::Api => Media::Json,
             Self::Described(description) => description.delivery.media,
         }
     }
@@ -88,6 +91,7 @@ impl fmt::Display for Format {
         f.write_str(match self {
             Self::Calendly => "calendly",
             Self::GoogleCalendar => "google-calendar",
+            Self::Outlook => "outlook",
             Self::Generic => "generic",
             Self::Api => "api",
             Self::Described(_) => DESCRIBED,
@@ -107,14 +111,17 @@ mod tests {
 
     #[test]
     fn every_word_of_the_settings_is_a_format_and_no_other_is() {
-        for kind in ["calendly", "generic", "google-calendar"].into_iter().chain(SHIPPED.iter().map(|(name, _)| *name))
+        for kind in ["calendly", "generic", "google-calendar", "outlook"]
+            .into_iter()
+            .chain(SHIPPED.iter().map(|(name, _)| *name))
         {
             assert!(Format::new(kind, None).is_ok(), "{kind}");
         }
         for kind in ["", "Calendly", "api"] {
             assert!(
-                fault(kind, None)
-                    .starts_with("kind is no format; use calendly, generic, google-calendar, acuity, cal.com, "),
+                fault(kind, None).starts_with(
+                    "kind is no format; use calendly, generic, google-calendar, outlook, acuity, cal.com, "
+                ),
                 "{kind}"
             );
         }

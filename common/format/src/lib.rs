@@ -19,6 +19,7 @@ mod form;
 mod format;
 pub mod google;
 mod judge;
+pub mod outlook;
 mod query;
 mod shipped;
 mod signed;

@@ -93,7 +93,7 @@ impl Names {
             Format::Calendly => (text("/event"), text("/created_at"), text("/payload/uri")),
             Format::Generic => (text("/events/0/type"), text("/events/0/updated_at"), text("/events/0/id")),
             // Not delivered by a webhook; see `call.rs` and `poll.rs`.
-            Format::Api | Format::GoogleCalendar => (None, None, None),
+            Format::Api | Format::GoogleCalendar | Format::Outlook => (None, None, None),
             Format::Described(description) => described(&description.delivery, &body),
         };
         Self {

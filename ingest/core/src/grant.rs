@@ -1,4 +1,5 @@
-//! How an access token is asked for: by an assertion that a service account signs (RFC 7523 §2.1), as Google wants it.
+//! How an access token is asked for: by an assertion that a service account signs (RFC 7523 §2.1), as Google wants it, or by
+//! the secret of an app (RFC 6749 §4.4), as Microsoft does.
 
 use std::fmt;
 use std::time::Duration;
@@ -83,10 +84,20 @@ impl Signer {
 }
 
 /// The form that takes an assertion to its audience.
-pub fn form(assertion: &str) -> String {
+pub fn assertion_form(assertion: &str) -> String {
     form_urlencoded::Serializer::new(String::new())
         .append_pair("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer")
         .append_pair("assertion", assertion)
+        .finish()
+}
+
+/// The form in which an app asks for `scope` by its secret.
+pub fn secret_form(id: &str, secret: &str, scope: &str) -> String {
+    form_urlencoded::Serializer::new(String::new())
+        .append_pair("grant_type", "client_credentials")
+        .append_pair("client_id", id)
+        .append_pair("client_secret", secret)
+        .append_pair("scope", scope)
         .finish()
 }
 
@@ -134,8 +145,13 @@ mod tests {
         let own = signer.assertion("calendar.readonly", None, now).expect("signed");
         let own = decode::<Value>(&own, &key, &validation).expect("signed by it");
         assert!(own.claims.get("sub").is_none());
+        let asked = secret_form("app", "s&cret", "https://graph.example/.default");
+        assert_eq!(
+            asked,
+            "grant_type=client_credentials&client_id=app&client_secret=s%26cret&scope=https%3A%2F%2Fgraph.example%2F.default"
+        );
         assert!(
-            form(&assertion)
+            assertion_form(&assertion)
                 .starts_with("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=ey")
         );
     }

@@ -16,9 +16,13 @@
 //!   vendor's bad quarter of an hour.
 //! - What is older than what we know (an old page, played again) is asked for by name.
 //!
-//! Absent on purpose: calls, clocks, storage. `google.rs` knows how Google is asked and what it answers.
+//! Absent on purpose: calls, clocks, storage. `google.rs` and `graph.rs` know how Google and Microsoft are asked and what they
+//! answer ([`Vendor`]).
 
+mod fields;
 pub mod google;
+pub mod graph;
+mod vendor;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -26,9 +30,10 @@ use std::time::Duration;
 use daybook_domain::{SourceName, Timestamp};
 use daybook_format::POLLED;
 use daybook_wire::{Call, SourceEvent};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+pub use self::vendor::Vendor;
 use crate::event::RawRecord;
 use crate::media::JSON;
 
@@ -272,6 +277,7 @@ enum Stage {
 /// One reading of one calendar.
 #[derive(Debug)]
 pub struct Round {
+    vendor: Vendor,
     known: BTreeMap<String, Known>,
     window: Window,
     began: Timestamp,
@@ -299,6 +305,7 @@ impl Round {
     /// A round that begins now. A full one without a cursor. What a full round misses is believed gone if it was missing
     /// `believe_after` ago.
     pub fn new(
+        vendor: Vendor,
         known: BTreeMap<String, Known>,
         cursor: Option<String>,
         window: Window,
@@ -310,6 +317,7 @@ impl Round {
             None => Ask::Mark { page: None },
         };
         Self {
+            vendor,
             known,
             window,
             began,
@@ -350,9 +358,9 @@ impl Round {
         match answer {
             Answer::Setback(setback) => return Err(setback),
             Answer::Expired => {
-                let Self { known, window, began, believe_after, asked, .. } = self;
+                let Self { vendor, known, window, began, believe_after, asked, .. } = self;
                 let known = std::mem::take(known);
-                *self = Self { asked: *asked, ..Self::new(known, None, *window, *began, *believe_after) };
+                *self = Self { asked: *asked, ..Self::new(*vendor, known, None, *window, *began, *believe_after) };
                 return Ok(());
             }
             Answer::Gone => self.gone(&ask)?,
@@ -581,7 +589,7 @@ impl Round {
             }
         }
         for id in &self.gone {
-            let body = json!({ "id": id, "status": "cancelled" });
+            let body = self.vendor.gone(id);
             outcome.changes.push(Change { job: Job::CancellationSync, id: id.clone(), body, known: None });
         }
         let over = |known: &Known| known.until <= self.window.from;
@@ -615,16 +623,15 @@ impl Round {
 }
 
 /// What a calendar is given up with: everything that is known of it is gone.
-pub fn farewell(known: &BTreeMap<String, Known>) -> Vec<Change> {
-    let change = |id: &String| {
-        let body = json!({ "id": id, "status": "cancelled" });
-        Change { job: Job::CancellationSync, id: id.clone(), body, known: None }
-    };
+pub fn farewell(vendor: Vendor, known: &BTreeMap<String, Known>) -> Vec<Change> {
+    let change =
+        |id: &String| Change { job: Job::CancellationSync, id: id.clone(), body: vendor.gone(id), known: None };
     known.keys().map(change).collect()
 }
 
 /// The records of changes, each of some of them, in their order. All are as of when the round began.
 pub fn records(
+    vendor: Vendor,
     source: &SourceName,
     calendar: &str,
     changes: &[Change],
@@ -632,12 +639,8 @@ pub fn records(
     began: Timestamp,
 ) -> Vec<(RawRecord, Vec<u8>)> {
     let record = |(number, part): (usize, &[Change])| {
-        let items: Vec<&Value> = part.iter().map(|change| &change.body).collect();
-        let body = match zone {
-            Some(zone) => json!({ "timeZone": zone, "items": items }),
-            None => json!({ "items": items }),
-        };
-        let body = body.to_string().into_bytes();
+        let items: Vec<Value> = part.iter().map(|change| change.body.clone()).collect();
+        let body = vendor.page(&items, zone).to_string().into_bytes();
         let mut digest = Sha256::new();
         let (began_at, number) = (began.micros().to_be_bytes(), (number as u64).to_be_bytes());
         for part in [source.as_str().as_bytes(), calendar.as_bytes(), &began_at, &number, body.as_slice()] {

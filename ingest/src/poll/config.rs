@@ -4,13 +4,15 @@ use std::fmt;
 use std::time::Duration;
 
 use daybook_format::Format;
-use daybook_ingest_core::poll::google;
+use daybook_ingest_core::poll::Vendor;
 use serde::Deserialize;
 
-use crate::vendor::{Api, SourceApiConfig};
+use crate::vendor::{Api, Grant, SourceApiConfig};
 
 /// What a service account of Google's asks for: to read events.
-const SCOPE: &str = "https://www.googleapis.com/auth/calendar.events.readonly";
+const GOOGLE: Grant = Grant::Service("https://www.googleapis.com/auth/calendar.events.readonly");
+/// What an app of Microsoft's asks for: all that it was granted, which should be `Calendars.Read` and no more.
+const MICROSOFT: Grant = Grant::Client("https://graph.microsoft.com/.default");
 
 /// How often the calendars of a source are read, and how far.
 #[derive(Debug, Clone, Deserialize)]
@@ -55,6 +57,8 @@ impl Default for PollConfig {
 /// A source with calendars, as it is read.
 #[derive(Debug, Clone)]
 pub struct Polled {
+    /// Whose calendars they are.
+    pub vendor: Vendor,
     /// How its API is asked.
     pub api: Api,
     /// Where that is.
@@ -71,12 +75,12 @@ impl Polled {
         poll: Option<&PollConfig>,
         mut fault: impl FnMut(&str, &dyn fmt::Display),
     ) -> Option<Self> {
-        if !matches!(format, Format::GoogleCalendar) {
+        let Some(vendor) = Vendor::of(format) else {
             if poll.is_some() {
                 fault("poll", &"is of no use: this source has no calendars that are read");
             }
             return None;
-        }
+        };
         let config = poll.cloned().unwrap_or_default();
         let mut require = |sound: bool, setting: &str, problem: &str| {
             if !sound {
@@ -104,8 +108,12 @@ impl Polled {
             fault("api", &"is missing; its calendars are read through its API");
             return None;
         };
-        let api = api.read(Some(SCOPE), |setting, problem| fault(&format!("api.{setting}"), problem))?;
-        let base = api.base.as_deref().unwrap_or(google::BASE).trim_end_matches('/').to_owned();
-        Some(Self { api, base, config })
+        let grant = match vendor {
+            Vendor::Google => GOOGLE,
+            Vendor::Graph => MICROSOFT,
+        };
+        let api = api.read(Some(grant), |setting, problem| fault(&format!("api.{setting}"), problem))?;
+        let base = api.base.as_deref().unwrap_or(vendor.base()).trim_end_matches('/').to_owned();
+        Some(Self { vendor, api, base, config })
     }
 }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use daybook_domain::Timestamp;
-use daybook_ingest_core::grant::Signer;
-use secrecy::SecretString;
+use daybook_ingest_core::grant::{self, Signer};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::{Host, Url};
 
@@ -30,6 +30,15 @@ pub struct SourceApiConfig {
     /// The key file of a service account, instead of all three.
     #[serde(default)]
     pub service_account_file: Option<PathBuf>,
+    /// The id of an app that asks for tokens by its secret, instead of all those; with `client_secret` and `token_url`.
+    #[serde(default)]
+    pub client_id: Option<String>,
+    /// With `client_id`.
+    #[serde(default)]
+    pub client_secret: Option<SecretString>,
+    /// With `client_id`: where tokens are asked for.
+    #[serde(default)]
+    pub token_url: Option<String>,
     /// In whose name the service account asks, where it may: somebody who sees every calendar.
     #[serde(default)]
     pub impersonate: Option<String>,
@@ -89,34 +98,52 @@ pub enum Credential {
     Basic(String, SecretString),
     /// RFC 6750.
     Bearer(SecretString),
-    /// RFC 7523.
-    ServiceAccount(ServiceAccount),
+    /// Tokens that the account asks for.
+    Granted(Account),
 }
 
-/// An account that signs for itself.
+/// An account that asks for its own tokens.
 #[derive(Debug, Clone)]
-pub struct ServiceAccount {
-    signer: Signer,
-    scope: &'static str,
-    subject: Option<String>,
+pub enum Account {
+    /// By an assertion that it signs (RFC 7523): its key, what it asks for, and in whose name.
+    Service(Signer, &'static str, Option<String>),
+    /// By its secret (RFC 6749 §4.4): where, who, the secret, and what it asks for.
+    Client(String, String, SecretString, &'static str),
 }
 
-impl ServiceAccount {
+impl Account {
     /// Where it asks for tokens.
-    pub fn audience(&self) -> &str {
-        &self.signer.audience
+    pub fn token_url(&self) -> &str {
+        match self {
+            Self::Service(signer, _, _) => &signer.audience,
+            Self::Client(url, _, _, _) => url,
+        }
     }
 
     /// What it asks with.
-    pub fn assertion(&self, now: Timestamp) -> Option<String> {
-        self.signer.assertion(self.scope, self.subject.as_deref(), now)
+    pub fn form(&self, now: Timestamp) -> Option<String> {
+        match self {
+            Self::Service(signer, scope, subject) => {
+                signer.assertion(scope, subject.as_deref(), now).map(|assertion| grant::assertion_form(&assertion))
+            }
+            Self::Client(_, id, secret, scope) => Some(grant::secret_form(id, secret.expose_secret(), scope)),
+        }
     }
 }
 
+/// How accounts ask for tokens that may ask at all.
+#[derive(Debug, Clone, Copy)]
+pub enum Grant {
+    /// By a key file, for this.
+    Service(&'static str),
+    /// By a secret, for this.
+    Client(&'static str),
+}
+
 impl SourceApiConfig {
-    /// Reads it, and the key file that it names. `scope` is what a service account asks for, if it may ask at all. `fault` hears of everything that
+    /// Reads it, and the key file that it names. `grant` is how tokens are asked for, if the vendor has any. `fault` hears of everything that
     /// is wrong, by the setting's name.
-    pub fn read(&self, scope: Option<&'static str>, mut fault: impl FnMut(&str, &dyn fmt::Display)) -> Option<Api> {
+    pub fn read(&self, grant: Option<Grant>, mut fault: impl FnMut(&str, &dyn fmt::Display)) -> Option<Api> {
         if self.base.as_ref().is_some_and(|base| !is_ours(base)) {
             fault("base", &"is no https:// address; http:// is for this machine only");
         }
@@ -129,31 +156,45 @@ impl SourceApiConfig {
         if self.impersonate.is_some() && self.service_account_file.is_none() {
             fault("impersonate", &"is for a service account only; give service_account_file too, or take it away");
         }
-        let credential = match (&self.username, &self.password, &self.token, &self.service_account_file) {
-            (Some(username), Some(password), None, None) => Credential::Basic(username.clone(), password.clone()),
-            (None, None, Some(token), None) => Credential::Bearer(token.clone()),
-            (None, None, None, Some(file)) => {
-                let Some(scope) = scope else {
-                    fault("service_account_file", &"is for google-calendar only; give token, or username and password");
-                    return None;
-                };
-                let signer = std::fs::read(file).map_err(|error| fault("service_account_file", &error)).ok()?;
-                let signer = Signer::new(&signer).map_err(|error| fault("service_account_file", &error)).ok()?;
+        let credential = self.credential(grant, &mut fault)?;
+        let Self { base, requests_per_second, timeout, attempts_max, gone_in_a_row_max, .. } = self.clone();
+        Some(Api { base, credential, requests_per_second, timeout, attempts_max, gone_in_a_row_max })
+    }
+
+    fn credential(&self, grant: Option<Grant>, fault: &mut impl FnMut(&str, &dyn fmt::Display)) -> Option<Credential> {
+        let own = (&self.username, &self.password, &self.token);
+        let asked = (&self.service_account_file, &self.client_id, &self.client_secret, &self.token_url);
+        match (own, asked, grant) {
+            ((Some(username), Some(password), None), (None, None, None, None), _) => {
+                Some(Credential::Basic(username.clone(), password.clone()))
+            }
+            ((None, None, Some(token)), (None, None, None, None), _) => Some(Credential::Bearer(token.clone())),
+            ((None, None, None), (Some(file), None, None, None), Some(Grant::Service(scope))) => {
+                let file = std::fs::read(file).map_err(|error| fault("service_account_file", &error)).ok()?;
+                let signer = Signer::new(&file).map_err(|error| fault("service_account_file", &error)).ok()?;
                 if !is_ours(&signer.audience) {
                     fault("service_account_file", &"has a token_uri that is no https:// address");
                 }
-                Credential::ServiceAccount(ServiceAccount { signer, scope, subject: self.impersonate.clone() })
+                Some(Credential::Granted(Account::Service(signer, scope, self.impersonate.clone())))
             }
-            (_, _, _, _) => {
-                fault(
-                    "token",
-                    &"or username and password, or service_account_file must say who asks; give one of the three",
-                );
-                return None;
+            ((None, None, None), (None, Some(id), Some(secret), Some(url)), Some(Grant::Client(scope))) => {
+                if !is_ours(url) {
+                    fault("token_url", &"is no https:// address; http:// is for this machine only");
+                }
+                Some(Credential::Granted(Account::Client(url.clone(), id.clone(), secret.clone(), scope)))
             }
-        };
-        let Self { base, requests_per_second, timeout, attempts_max, gone_in_a_row_max, .. } = self.clone();
-        Some(Api { base, credential, requests_per_second, timeout, attempts_max, gone_in_a_row_max })
+            (_, _, grant) => {
+                let problem = match grant {
+                    None => "or username and password must say who asks; give one of the two",
+                    Some(Grant::Service(_)) => "or service_account_file must say who asks; give one of the two",
+                    Some(Grant::Client(_)) => {
+                        "or client_id, client_secret and token_url must say who asks; give one of the two"
+                    }
+                };
+                fault("token", &problem);
+                None
+            }
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Access tokens of a service account: asked for with a signed assertion (RFC 7523), kept until shortly before they end.
+//! Access tokens of an account: asked for with a signed assertion (RFC 7523) or its own secret (RFC 6749 §4.4), kept until
+//! shortly before they end.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use reqwest::Client;
 use secrecy::SecretString;
 use tokio::sync::Mutex;
 
-use super::config::ServiceAccount;
+use super::config::Account;
 
 /// An answer with a token is some kilobytes.
 const BODY_MAX: usize = 64 * 1_024;
@@ -32,7 +33,7 @@ pub(super) struct Token(Mutex<Option<(SecretString, Timestamp)>>);
 
 impl Token {
     /// The token of an account.
-    pub async fn of(&self, client: &Client, account: &ServiceAccount) -> Result<SecretString, NoToken> {
+    pub async fn of(&self, client: &Client, account: &Account) -> Result<SecretString, NoToken> {
         let mut held = self.0.lock().await;
         let now = clock::now();
         if let Some((token, until)) = held.as_ref()
@@ -52,10 +53,10 @@ impl Token {
     }
 }
 
-async fn ask(client: &Client, account: &ServiceAccount, now: Timestamp) -> Result<(SecretString, Timestamp), NoToken> {
-    let assertion = account.assertion(now).ok_or(NoToken::Refused)?;
-    let request = client.post(account.audience()).header("content-type", "application/x-www-form-urlencoded");
-    let response = request.body(grant::form(&assertion)).send().await.map_err(|_| NoToken::Away)?;
+async fn ask(client: &Client, account: &Account, now: Timestamp) -> Result<(SecretString, Timestamp), NoToken> {
+    let form = account.form(now).ok_or(NoToken::Refused)?;
+    let request = client.post(account.token_url()).header("content-type", "application/x-www-form-urlencoded");
+    let response = request.body(form).send().await.map_err(|_| NoToken::Away)?;
     match response.status().as_u16() {
         200..=299 => {}
         400..=403 => return Err(NoToken::Refused),

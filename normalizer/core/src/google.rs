@@ -19,14 +19,12 @@
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use daybook_ask::zone;
-use daybook_domain::{
-    Basis, BookingId, CancelKind, Expected, Interval, SourceVersion, Tag, Timestamp, TimestampError, normal_alias,
-};
+use daybook_domain::{BookingId, Interval, Tag, Timestamp, TimestampError};
 use daybook_format::google::{MARK, is_series, takes_time};
 
-use crate::contact;
-use crate::draft::{Address, Ask, Draft, Entry, ICAL, Person, Place, Scope, Wish, interval};
+use crate::draft::{Entry, ICAL, Person, Wish, interval};
 use crate::json::{self, Node, Object};
+use crate::observed::{Sighting, attendee, subject};
 use crate::path::{Drift, Path};
 use crate::place::IgnoredReason;
 use crate::reject::{Fault, RejectReason};
@@ -122,12 +120,23 @@ pub(crate) fn read(raw: RawEvent<'_>, drift: &mut Drift) -> Result<Vec<Entry>, F
         return Ok(vec![reader.entry(0, &root, drift)]);
     }
     let page = root.object(PAGE, drift)?;
+    is_kind(&page, "calendar#events")?;
     let reader = Reader { zone: page.optional("timeZone"), ..reader };
     let items = page.required("items")?.items(ITEMS_MAX)?;
     if items.is_empty() {
         return Ok(vec![Entry::Ignored(IgnoredReason::Empty)]);
     }
     Ok(items.iter().enumerate().map(|(item, event)| reader.entry(item, event, drift)).collect())
+}
+
+/// Everything that Google answers says what it is; it may be left out.
+fn is_kind(object: &Object<'_>, wanted: &'static str) -> Result<(), Fault> {
+    match object.optional("kind") {
+        Some(kind) if kind.text()? != wanted => {
+            Err(kind.fault(RejectReason::InvalidValue, format_args!("is not {wanted}, and nothing else is read here")))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 struct Reader<'a> {
@@ -143,6 +152,7 @@ impl Reader<'_> {
 
     fn event(&self, item: usize, node: &Node<'_>, drift: &mut Drift) -> Result<Entry, Fault> {
         let event = node.object(EVENT, drift)?;
+        is_kind(&event, "calendar#event")?;
         let id = event.required("id")?.id()?;
         if let Some(status) = event.optional("status") {
             status.text()?;
@@ -150,33 +160,15 @@ impl Reader<'_> {
         if is_series(node.value()) {
             return Ok(Entry::Ignored(IgnoredReason::Series));
         }
-        let (calendar, path) = self.calendar(&event, drift)?;
-        let ask = if takes_time(node.value()) {
-            Ask::Observe(self.wish(id, &event, drift)?)
-        } else {
-            Ask::Cancel { interval: None, kind: CancelKind::Plain }
-        };
-        let asked = self.raw.event.received_at;
-        Ok(Entry::Draft(Box::new(Draft {
-            item,
-            path: node.path().clone(),
-            identity: format!("{calendar}/{id}"),
-            version: SourceVersion { sequence: 0, updated_at: asked },
-            sourced_at: Some(asked),
-            scope: if matches!(ask, Ask::Observe(_)) { Scope::Named } else { Scope::Everywhere },
-            places: vec![Place { item, path, resource: None, aliases: vec![normal_alias(&calendar)] }],
-            basis: Basis::Promised,
-            expected: Expected::default(),
-            digest: None,
-            booking_id: None,
-            ask,
-        })))
+        let calendar = self.calendar(&event, drift)?;
+        let wish = takes_time(node.value()).then(|| self.wish(id, &event, drift)).transpose()?;
+        Ok(Sighting { raw: self.raw, item, path: node.path(), calendar, id }.entry(wish))
     }
 
     /// Whose calendar it is, and where that is said.
     fn calendar(&self, event: &Object<'_>, drift: &mut Drift) -> Result<(String, Path), Fault> {
-        if let Some(subject) = &self.raw.event.subject {
-            return Ok((subject.clone(), Path::default().field("(ce_subject)")));
+        if let Some(calendar) = subject(self.raw) {
+            return Ok(calendar);
         }
         let mut people: Vec<Node<'_>> = event.optional("organizer").into_iter().collect();
         if let Some(attendees) = event.optional("attendees") {
@@ -240,16 +232,13 @@ impl Reader<'_> {
     }
 }
 
-/// Those who attend, by their addresses. One that does not read is nobody, and costs nobody their time.
+/// Those who attend, by their addresses.
 fn attending(event: &Object<'_>, drift: &mut Drift) -> Result<Vec<Person>, Fault> {
     let Some(attendees) = event.optional("attendees") else { return Ok(Vec::new()) };
     let mut people = Vec::new();
-    for attendee in attendees.items(ATTENDEES_MAX)? {
-        let Some(email) = attendee.object(PERSON, drift)?.optional("email") else { continue };
-        match contact::email(&email) {
-            Ok(email) => people.push(Person { name: None, address: Address::Email { email, phone: None } }),
-            Err(_) => drift.note(email.path()),
-        }
+    for node in attendees.items(ATTENDEES_MAX)? {
+        let email = node.object(PERSON, drift)?.optional("email");
+        people.extend(email.and_then(|email| attendee(&email, drift)));
     }
     Ok(people)
 }

@@ -81,7 +81,8 @@ impl Drift {
     /// Records an unknown field of the object at `path`. Only what looks like a name that a programmer gave is
     /// repeated: a key can be somebody's e-mail address.
     pub fn field(&mut self, path: &Path, name: &str) {
-        let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        // camelCase is some vendors' spelling.
+        let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         let letter = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
         let plain = letter && name.len() <= DRIFT_NAME_LENGTH_MAX && name.bytes().all(word);
         let name = if plain { name } else { "(other)" };
@@ -117,11 +118,14 @@ mod tests {
     fn drift_repeats_only_what_looks_like_a_field_name() {
         let mut drift = Drift::default();
         let long = "x".repeat(41);
-        for name in ["new_field", "jane@example.com", "4915112345678", "Jane", "", &long] {
+        for name in ["new_field", "newField", "jane@example.com", "4915112345678", "Jane", "", &long] {
             drift.field(&Path::default(), name);
         }
         drift.field(&Path::default().field("payload").item(3), "colour");
-        assert_eq!(drift.into_paths().into_iter().collect::<Vec<_>>(), ["(other)", "new_field", "payload[].colour"]);
+        assert_eq!(
+            drift.into_paths().into_iter().collect::<Vec<_>>(),
+            ["(other)", "newField", "new_field", "payload[].colour"]
+        );
     }
 
     #[test]

@@ -7,7 +7,6 @@
 //! - 410 on a sync token: it has been forgotten. 403 is a quota or a verdict, by the `reason` in its body.
 //! - A 200 that is not of the `kind` that was asked for is none: in between there are others who answer 200.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::NaiveDate;
@@ -16,8 +15,8 @@ use daybook_format::google::{MARK, is_series, takes_time};
 use daybook_wire::RetryAfter;
 use percent_encoding::utf8_percent_encode;
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
+use super::fields::{ID_LENGTH_MAX, hash, second};
 use super::{Answer, Ask, Item, Page, Setback, State, Window};
 use crate::fetch::ESCAPED;
 
@@ -27,8 +26,6 @@ pub const BASE: &str = "https://www.googleapis.com";
 const PAGE_SIZE: u16 = 250;
 /// The longest wait that Google can ask for.
 const WAIT_MAX: Duration = Duration::from_secs(60 * 60);
-/// The longest id that is taken; a longer one of a client's making is passed over, and the normalizer could not take it.
-const ID_LENGTH_MAX: usize = 1_024;
 
 const EVENT: &str = "kind,id,status,iCalUID,start,end,updated,sequence,transparency,eventType,recurringEventId,recurrence,\
                      attendees(email,self,responseStatus),extendedProperties/private";
@@ -77,11 +74,6 @@ pub fn address(calendar: &str, ask: &Ask, window: Window) -> String {
         }
         Ask::One { id } => format!("{events}/{}?fields={}", escape(id), escape(EVENT)),
     }
-}
-
-/// RFC 3339 in whole seconds.
-fn second(time: Timestamp) -> String {
-    Timestamp::from_millis(time.millis() / 1_000 * 1_000).unwrap_or(time).to_string()
 }
 
 /// What an answer says. `retry_after` is the header of that name.
@@ -144,7 +136,7 @@ fn item(mut event: Value) -> Option<Item> {
     keep(event.as_object_mut()?);
     let span = event.get("start").and_then(moment).zip(event.get("end").and_then(moment));
     let days = event.pointer("/start/date").is_some();
-    Some(Item { id, series, state, span, days, stamp, hash: hash(&event), body: event })
+    Some(Item { id, series, state, span, days, stamp, hash: hash(&event, &VOLATILE), body: event })
 }
 
 fn state(event: &Value) -> State {
@@ -179,11 +171,4 @@ fn moment(time: &Value) -> Option<Timestamp> {
     }
     let date: NaiveDate = time.get("date")?.as_str()?.parse().ok()?;
     Timestamp::try_from(date.and_hms_opt(0, 0, 0)?.and_utc()).ok()
-}
-
-fn hash(body: &Value) -> [u8; 32] {
-    let fields = body.as_object().into_iter().flatten();
-    // Whatever order they came in.
-    let steady: BTreeMap<_, _> = fields.filter(|(name, _)| !VOLATILE.contains(&name.as_str())).collect();
-    Sha256::digest(serde_json::to_vec(&steady).unwrap_or_default()).into()
 }

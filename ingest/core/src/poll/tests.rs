@@ -1,17 +1,17 @@
 //! Rounds against a calendar that changes, and a vendor that misbehaves.
 
 // The same as the pipeline's tests have, there behind HTTP.
-#[path = "../../../../tests/src/google/calendar.rs"]
-mod fake;
+#[path = "../../../../tests/src/calendar/mod.rs"]
+mod calendar;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use daybook_domain::{SourceName, Timestamp};
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use self::fake::{Fault, GoogleCalendar as Google};
+use self::calendar::{Calendar, Dialect, Fault};
 use super::*;
 
 const DAY: i64 = 24 * 3_600;
@@ -25,6 +25,7 @@ fn at(seconds: i64) -> Timestamp {
 
 /// What a process keeps of a calendar between rounds, and what came of all that it sent on.
 struct Reader {
+    vendor: Vendor,
     known: BTreeMap<String, Known>,
     cursor: Option<String>,
     now: i64,
@@ -35,25 +36,33 @@ struct Reader {
 
 impl Reader {
     fn new() -> Self {
+        Self::of(Dialect::Google)
+    }
+
+    fn of(dialect: Dialect) -> Self {
         let (known, canonical) = (BTreeMap::new(), BTreeMap::new());
-        Self { known, cursor: None, now: MONDAY, full_due: true, canonical, sent: 0 }
+        let vendor = match dialect {
+            Dialect::Google => Vendor::Google,
+            Dialect::Graph => Vendor::Graph,
+        };
+        Self { vendor, known, cursor: None, now: MONDAY, full_due: true, canonical, sent: 0 }
     }
 
     /// One round; `meanwhile` happens after so many answers.
     fn round_with(
         &mut self,
-        vendor: &mut Google,
-        mut meanwhile: impl FnMut(usize, &mut Google),
+        vendor: &mut Calendar,
+        mut meanwhile: impl FnMut(usize, &mut Calendar),
     ) -> Result<Outcome, Setback> {
         self.now += 300;
         let window = Window { from: at(MONDAY - 10 * DAY), to: at(MONDAY + 20 * DAY) };
         let cursor = self.cursor.clone().filter(|_| !self.full_due);
-        let mut round = Round::new(self.known.clone(), cursor, window, at(self.now), BELIEVE_AFTER);
+        let mut round = Round::new(self.vendor, self.known.clone(), cursor, window, at(self.now), BELIEVE_AFTER);
         let mut answers = 0;
         let mut always = vendor.busy();
         while let Some(ask) = round.next() {
-            let (status, wait, body) = vendor.answer(&google::address("anna@example.com", ask, round.window()));
-            round.answer(google::read(ask, status, wait.as_deref(), at(self.now), body.as_bytes()))?;
+            let (status, wait, body) = vendor.answer(&self.vendor.address("anna@example.com", ask, round.window()));
+            round.answer(self.vendor.read(ask, status, wait.as_deref(), at(self.now), body.as_bytes()))?;
             answers += 1;
             meanwhile(answers, vendor);
             let busy = vendor.busy();
@@ -67,14 +76,18 @@ impl Reader {
         Ok(outcome)
     }
 
-    fn round(&mut self, vendor: &mut Google) -> Result<Outcome, Setback> {
+    fn round(&mut self, vendor: &mut Calendar) -> Result<Outcome, Setback> {
         self.round_with(vendor, |_, _| {})
     }
 
     fn keep(&mut self, outcome: &Outcome) {
         for change in &outcome.changes {
             self.sent += 1;
-            match (&change.known, daybook_format::google::takes_time(&change.body)) {
+            let busy = match self.vendor {
+                Vendor::Google => daybook_format::google::takes_time(&change.body),
+                Vendor::Graph => daybook_format::outlook::takes_time(&change.body),
+            };
+            match (&change.known, busy) {
                 (Some(known), true) => {
                     self.canonical.insert(change.id.clone(), span(&change.body));
                     self.known.insert(change.id.clone(), known.clone());
@@ -101,7 +114,7 @@ impl Reader {
     }
 
     /// Rounds without misbehaviour, full ones among them, until nothing is held.
-    fn settle(&mut self, vendor: &mut Google) {
+    fn settle(&mut self, vendor: &mut Calendar) {
         vendor.faults.clear();
         for _ in 0..2 {
             self.round(vendor).expect("a good round");
@@ -113,7 +126,7 @@ impl Reader {
         assert!(!self.full_due, "something is still held");
     }
 
-    fn assert_shows(&self, vendor: &Google) {
+    fn assert_shows(&self, vendor: &Calendar) {
         let truth = vendor.busy().into_iter().map(|(id, (start, end))| (id, (at(start), at(end))));
         let truth: BTreeMap<_, _> = truth.collect();
         assert_eq!(self.canonical, truth);
@@ -121,7 +134,11 @@ impl Reader {
 }
 
 fn span(event: &Value) -> (Timestamp, Timestamp) {
-    let time = |name: &str| event[name]["dateTime"].as_str().expect("a time").parse().expect("a time");
+    // With an offset, or in UTC without one.
+    let time = |name: &str| {
+        let text = event[name]["dateTime"].as_str().expect("a time");
+        text.parse().or_else(|_| format!("{text}Z").parse()).expect("a time")
+    };
     (time("start"), time("end"))
 }
 
@@ -131,7 +148,7 @@ fn ids(outcome: &Outcome, job: Job) -> Vec<&str> {
 
 #[test]
 fn the_first_round_finds_everything_in_the_window_and_the_next_only_what_has_changed() {
-    let (mut vendor, mut reader) = (Google::default(), Reader::new());
+    let (mut vendor, mut reader) = (Calendar::new(Dialect::Google), Reader::new());
     vendor.put("one", MONDAY, MONDAY + 3_600);
     vendor.attend("one", "jane@example.com");
     vendor.put("far", MONDAY + 400 * DAY, MONDAY + 400 * DAY + 60);
@@ -152,7 +169,7 @@ fn the_first_round_finds_everything_in_the_window_and_the_next_only_what_has_cha
 
 #[test]
 fn of_a_series_only_the_instances_change_that_have_changed() {
-    let (mut vendor, mut reader) = (Google::default(), Reader::new());
+    let (mut vendor, mut reader) = (Calendar::new(Dialect::Google), Reader::new());
     vendor.series("daily", MONDAY, MONDAY + 1_800, 5);
     reader.round(&mut vendor).expect("a round");
     vendor.except("daily", 1, None);
@@ -172,7 +189,7 @@ fn of_a_series_only_the_instances_change_that_have_changed() {
 
 #[test]
 fn a_series_of_which_a_single_event_is_left_and_one_that_a_single_event_becomes_keep_no_ghosts() {
-    let (mut vendor, mut reader) = (Google::default(), Reader::new());
+    let (mut vendor, mut reader) = (Calendar::new(Dialect::Google), Reader::new());
     vendor.series("event", MONDAY, MONDAY + 1_800, 3);
     reader.round(&mut vendor).expect("a round");
     vendor.put("event", MONDAY, MONDAY + 1_800);
@@ -185,7 +202,7 @@ fn a_series_of_which_a_single_event_is_left_and_one_that_a_single_event_becomes_
 
 #[test]
 fn nothing_is_cancelled_by_an_answer_that_is_empty_halved_or_half() {
-    let (mut vendor, mut reader) = (Google::default(), Reader::new());
+    let (mut vendor, mut reader) = (Calendar::new(Dialect::Google), Reader::new());
     for number in 0..60 {
         vendor.put(&format!("e{number:02}"), MONDAY + number * 3_600, MONDAY + number * 3_600 + 1_800);
     }
@@ -205,7 +222,7 @@ fn nothing_is_cancelled_by_an_answer_that_is_empty_halved_or_half() {
 
 #[test]
 fn more_than_anybody_cancels_at_once_is_held_until_a_later_listing_misses_it_too() {
-    let (mut vendor, mut reader) = (Google::default(), Reader::new());
+    let (mut vendor, mut reader) = (Calendar::new(Dialect::Google), Reader::new());
     for number in 0..60 {
         vendor.put(&format!("e{number:02}"), MONDAY + number * 3_600, MONDAY + number * 3_600 + 1_800);
     }
@@ -225,7 +242,7 @@ fn more_than_anybody_cancels_at_once_is_held_until_a_later_listing_misses_it_too
 
 #[test]
 fn what_is_held_and_comes_back_is_never_cancelled() {
-    let (mut vendor, mut reader) = (Google::default(), Reader::new());
+    let (mut vendor, mut reader) = (Calendar::new(Dialect::Google), Reader::new());
     for number in 0..60 {
         vendor.put(&format!("e{number:02}"), MONDAY + number * 3_600, MONDAY + number * 3_600 + 1_800);
     }
@@ -243,7 +260,7 @@ fn what_is_held_and_comes_back_is_never_cancelled() {
 
 #[test]
 fn an_old_page_that_is_played_again_changes_nothing() {
-    let (mut vendor, mut reader) = (Google::default(), Reader::new());
+    let (mut vendor, mut reader) = (Calendar::new(Dialect::Google), Reader::new());
     vendor.put("one", MONDAY, MONDAY + 3_600);
     vendor.put("two", MONDAY + DAY, MONDAY + DAY + 60);
     reader.round(&mut vendor).expect("a round");
@@ -262,7 +279,7 @@ fn an_old_page_that_is_played_again_changes_nothing() {
 
 #[test]
 fn a_place_in_the_feed_that_was_forgotten_costs_a_listing_and_no_event() {
-    let (mut vendor, mut reader) = (Google::default(), Reader::new());
+    let (mut vendor, mut reader) = (Calendar::new(Dialect::Google), Reader::new());
     vendor.put("one", MONDAY, MONDAY + 3_600);
     vendor.put("two", MONDAY + DAY, MONDAY + DAY + 60);
     reader.round(&mut vendor).expect("a round");
@@ -274,7 +291,68 @@ fn a_place_in_the_feed_that_was_forgotten_costs_a_listing_and_no_event() {
 }
 
 #[test]
-fn each_setback_asks_for_what_it_can_be_helped_by() {
+fn what_microsoft_calls_removed_is_asked_for_by_its_id_before_it_is_believed() {
+    let (mut vendor, mut reader) = (Calendar::new(Dialect::Graph), Reader::of(Dialect::Graph));
+    vendor.put("one", MONDAY, MONDAY + 3_600);
+    vendor.put("two", MONDAY + DAY, MONDAY + DAY + 60);
+    vendor.series("daily", MONDAY, MONDAY + 1_800, 4);
+    assert_eq!(ids(&reader.round(&mut vendor).expect("a round"), Job::NewAppointmentSync).len(), 6);
+    // Out of the window, and really gone: the feed says the same of both.
+    vendor.put("one", MONDAY + 400 * DAY, MONDAY + 400 * DAY + 60);
+    vendor.delete("two");
+    vendor.except("daily", 2, None);
+    let outcome = reader.round(&mut vendor).expect("a round");
+    assert_eq!(ids(&outcome, Job::UpdateSync), ["one"]);
+    assert_eq!(ids(&outcome, Job::CancellationSync), [format!("daily_{}", MONDAY + 2 * DAY), "two".to_owned()]);
+    reader.assert_shows(&vendor);
+}
+
+#[test]
+fn links_lead_into_the_api_and_nowhere_else() {
+    let read = |link: &str| {
+        let page = json!({"value": [], "@odata.nextLink": link}).to_string();
+        graph::read(&Ask::Listing { page: None }, 200, None, at(0), page.as_bytes())
+    };
+    let Answer::Page(page) = read("https://graph.microsoft.com/v1.0/users/a/calendarView?$skip=10") else {
+        panic!("a page")
+    };
+    assert_eq!(page.next.as_deref(), Some("/v1.0/users/a/calendarView?$skip=10"));
+    for link in [
+        "https://graph.microsoft.com/beta/x",
+        "/v1.0/x",
+        "https://host",
+        "https://h/v1.0/../admin",
+        "https://h/v1.0/a b",
+    ] {
+        assert_eq!(read(link), Answer::Setback(Setback::Later(None)), "{link}");
+    }
+}
+
+#[test]
+fn each_setback_of_microsofts_asks_for_what_it_can_be_helped_by() {
+    let changes = Ask::Changes { cursor: "/v1.0/x".to_owned(), page: None };
+    let (listing, one) = (Ask::Listing { page: None }, Ask::One { id: "e1".to_owned() });
+    let read = |ask: &Ask, status, wait: Option<&str>, code: &str| {
+        let body = if code.is_empty() { String::new() } else { json!({"error": {"code": code}}).to_string() };
+        graph::read(ask, status, wait, at(0), body.as_bytes())
+    };
+    let (later, refused) = (|wait| Answer::Setback(Setback::Later(wait)), Answer::Setback(Setback::Refused));
+    assert_eq!(read(&changes, 410, None, ""), Answer::Expired);
+    assert_eq!(read(&changes, 404, None, "SyncStateNotFound"), Answer::Expired);
+    assert_eq!(read(&changes, 400, None, "ErrorInvalidParameter"), Answer::Expired);
+    assert_eq!(read(&one, 404, None, "ErrorItemNotFound"), Answer::Gone);
+    assert_eq!(read(&one, 404, None, ""), later(None));
+    assert_eq!(read(&one, 404, None, "ErrorInvalidUser"), refused);
+    assert_eq!(read(&listing, 404, None, "MailboxNotEnabledForRESTAPI"), refused);
+    assert_eq!(read(&listing, 403, None, "ErrorAccessDenied"), refused);
+    assert_eq!(read(&listing, 401, None, "InvalidAuthenticationToken"), Answer::Setback(Setback::Denied));
+    assert_eq!(read(&listing, 429, Some("9"), "ApplicationThrottled"), later(Some(Duration::from_secs(9))));
+    assert_eq!(read(&listing, 503, Some("2"), ""), later(Some(Duration::from_secs(2))));
+    assert_eq!(read(&listing, 200, None, "UnknownError"), later(None));
+}
+
+#[test]
+fn each_setback_of_googles_asks_for_what_it_can_be_helped_by() {
     let changes = Ask::Changes { cursor: "1|".to_owned(), page: None };
     let listing = Ask::Listing { page: None };
     let one = Ask::One { id: "e1".to_owned() };
@@ -336,7 +414,7 @@ fn a_calendar_that_moves_to_another_zone_has_other_days() {
     let mut reader = Reader::new();
     for (zone, changes) in [("Europe/Berlin", 1), ("Europe/Berlin", 0), ("Asia/Tokyo", 1)] {
         let window = Window { from: at(MONDAY - 10 * DAY), to: at(MONDAY + 20 * DAY) };
-        let mut round = Round::new(reader.known.clone(), None, window, at(reader.now), BELIEVE_AFTER);
+        let mut round = Round::new(Vendor::Google, reader.known.clone(), None, window, at(reader.now), BELIEVE_AFTER);
         round.answer(mark()).expect("taken");
         round.answer(day(zone)).expect("taken");
         let outcome = round.finish();
@@ -349,7 +427,8 @@ fn a_calendar_that_moves_to_another_zone_has_other_days() {
 
 #[test]
 fn a_page_that_leads_to_itself_ends_the_round() {
-    let mut round = Round::new(BTreeMap::new(), None, Window { from: at(0), to: at(DAY) }, at(0), BELIEVE_AFTER);
+    let mut round =
+        Round::new(Vendor::Google, BTreeMap::new(), None, Window { from: at(0), to: at(DAY) }, at(0), BELIEVE_AFTER);
     let page = || Answer::Page(Page { next: Some("again".to_owned()), ..Page::default() });
     assert_eq!(round.answer(page()), Ok(()));
     assert_eq!(round.answer(page()), Err(Setback::Later(None)));
@@ -374,7 +453,7 @@ fn records_are_named_by_their_round_and_keyed_by_their_calendar() {
         known: None,
     };
     let changes: Vec<Change> = (0..120).map(change).collect();
-    let made = records(&source, "anna@example.com", &changes, Some("Europe/Berlin"), at(MONDAY));
+    let made = records(Vendor::Google, &source, "anna@example.com", &changes, Some("Europe/Berlin"), at(MONDAY));
     assert_eq!(made.len(), 3);
     let (record, body) = &made[0];
     assert_eq!((record.key.as_str(), record.event.subject.as_deref()), ("anna@example.com", Some("anna@example.com")));
@@ -384,8 +463,8 @@ fn records_are_named_by_their_round_and_keyed_by_their_calendar() {
         (body["items"].as_array().expect("items").len(), body["timeZone"].as_str()),
         (50, Some("Europe/Berlin"))
     );
-    assert_eq!(made, records(&source, "anna@example.com", &changes, Some("Europe/Berlin"), at(MONDAY)));
-    let later = records(&source, "anna@example.com", &changes, Some("Europe/Berlin"), at(MONDAY + 1));
+    assert_eq!(made, records(Vendor::Google, &source, "anna@example.com", &changes, Some("Europe/Berlin"), at(MONDAY)));
+    let later = records(Vendor::Google, &source, "anna@example.com", &changes, Some("Europe/Berlin"), at(MONDAY + 1));
     let names = |records: &[(RawRecord, Vec<u8>)]| {
         records.iter().map(|(record, _)| record.event.id.clone()).collect::<BTreeSet<_>>()
     };
@@ -404,7 +483,7 @@ enum Edit {
 }
 
 impl Edit {
-    fn at(&self, vendor: &mut Google) {
+    fn at(&self, vendor: &mut Calendar) {
         let name = |number: &u8| format!("e{number}");
         match self {
             Self::Put(number, hour) => {
@@ -472,12 +551,15 @@ fn turn() -> impl Strategy<Value = Turn> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
 
     /// Whatever happens at the vendor, and however it answers: once it is quiet, what was sent on is what is there.
     #[test]
-    fn once_it_is_quiet_what_was_sent_on_is_what_is_there(turns in prop::collection::vec(turn(), 1..12)) {
-        let (mut vendor, mut reader) = (Google::default(), Reader::new());
+    fn once_it_is_quiet_what_was_sent_on_is_what_is_there(
+        dialect in prop::sample::select(vec![Dialect::Google, Dialect::Graph]),
+        turns in prop::collection::vec(turn(), 1..12),
+    ) {
+        let (mut vendor, mut reader) = (Calendar::new(dialect), Reader::of(dialect));
         for (before, faults, during, full) in turns {
             before.iter().for_each(|edit| edit.at(&mut vendor));
             // A round without faults has none queued for it.

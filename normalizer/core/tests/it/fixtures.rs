@@ -63,6 +63,22 @@ fn each_page_of_google_comes_to_what_stands_beside_it() {
 }
 
 #[test]
+fn each_page_of_outlook_comes_to_what_stands_beside_it() {
+    check(Kind::Outlook);
+}
+
+#[test]
+fn without_a_subject_nobody_knows_whose_event_of_outlook_it_is() {
+    let source = source(Kind::Outlook);
+    let told = SourceEvent { subject: None, ..event(Kind::Outlook) };
+    let body = br#"{"id": "e1", "start": {"dateTime": "2026-03-04T09:00:00", "timeZone": "UTC"}}"#;
+    let parsed =
+        daybook_normalizer_core::parse(Kind::Outlook.format(), RawEvent { source: &source, event: &told, body });
+    let found = render(Kind::Outlook, &daybook_normalizer_core::normalize(&parsed, &known(Kind::Outlook), &key()));
+    assert!(found.starts_with("reject missing_field item 0\n  ce_subject: "), "{found}");
+}
+
+#[test]
 fn without_a_subject_a_calendar_is_whoever_is_marked_as_self_in_it() {
     let source = source(Kind::Google);
     let told = SourceEvent { subject: None, ..event(Kind::Google) };

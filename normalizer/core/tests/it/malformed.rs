@@ -134,6 +134,7 @@ fn what_is_wrong_with_an_event_of_google_is_told_by_its_path() {
             ("/items/0/id", Value::Null, "wrong_type", "items[0].id"),
             ("/items/0/id", json!(7), "wrong_type", "items[0].id"),
             ("/items/0/id", json!("x".repeat(513)), "invalid_value", "items[0].id"),
+            ("/items/0/kind", json!("api#channel"), "invalid_value", "items[0].kind"),
             ("/items/0/status", json!(1), "wrong_type", "items[0].status"),
             ("/items/0/start", Value::Null, "wrong_type", "items[0].start"),
             ("/items/0/start", json!("2026-03-04"), "wrong_type", "items[0].start"),
@@ -145,6 +146,31 @@ fn what_is_wrong_with_an_event_of_google_is_told_by_its_path() {
             ("/items/0/end/dateTime", json!("2026-05-04T08:00:00+01:00"), "invalid_time", "items[0].end"),
             ("/items/0/iCalUID", json!(7), "wrong_type", "items[0].iCalUID"),
             ("/items/0/attendees", json!("jane"), "wrong_type", "items[0].attendees"),
+        ],
+    );
+}
+
+#[test]
+fn what_is_wrong_with_an_event_of_outlook_is_told_by_its_path() {
+    check(
+        Kind::Outlook,
+        &[
+            ("/value", json!({}), "wrong_type", "value"),
+            ("/value/0", json!(7), "wrong_type", "value[0]"),
+            ("/value/0/id", Value::Null, "wrong_type", "value[0].id"),
+            ("/value/0/id", json!(""), "invalid_value", "value[0].id"),
+            ("/value/0/isAllDay", json!("yes"), "wrong_type", "value[0].isAllDay"),
+            ("/value/0/isCancelled", json!(0), "wrong_type", "value[0].isCancelled"),
+            ("/value/0/start", Value::Null, "wrong_type", "value[0].start"),
+            ("/value/0/start", json!({"timeZone": "UTC"}), "missing_field", "value[0].start.dateTime"),
+            ("/value/0/start/dateTime", json!("March 4"), "invalid_time", "value[0].start.dateTime"),
+            ("/value/0/start/dateTime", json!("2026-03-04T08:00:00Z"), "invalid_time", "value[0].start.dateTime"),
+            ("/value/0/start/timeZone", Value::Null, "wrong_type", "value[0].start.timeZone"),
+            ("/value/0/start/timeZone", json!("Berlin"), "unknown_time_zone", "value[0].start.timeZone"),
+            ("/value/0/end/dateTime", json!("2026-03-04T07:00:00.0000000"), "empty_interval", "value[0].end"),
+            ("/value/0/end/dateTime", json!("2026-05-04T07:00:00.0000000"), "invalid_time", "value[0].end"),
+            ("/value/0/iCalUId", json!(7), "wrong_type", "value[0].iCalUId"),
+            ("/value/0/attendees", json!({}), "wrong_type", "value[0].attendees"),
         ],
     );
 }

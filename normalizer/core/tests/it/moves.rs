@@ -168,7 +168,8 @@ fn whatever_is_known_only_what_the_event_leaves_is_given_up_and_only_once() {
                 | Kind::Zendesk
                 | Kind::Acuity
                 | Kind::Hubspot
-                | Kind::Google => 0,
+                | Kind::Google
+                | Kind::Outlook => 0,
             };
             assert_eq!(left.len(), expected, "{known:?}");
             moves += left.len();

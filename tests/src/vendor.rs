@@ -1,6 +1,4 @@
-//! Google Calendar's API, behind HTTP: calendars that change, and answers that go wrong on command.
-
-mod calendar;
+//! Google's and Microsoft's APIs, behind HTTP: calendars that change, and answers that go wrong on command.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,31 +12,32 @@ use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
 use tokio::net::TcpListener;
 
-pub use self::calendar::{Fault, GoogleCalendar};
+use crate::calendar::{Calendar, Dialect};
 
 /// The token that counts.
-pub const TOKEN: &str = "a-token-of-google-0123456789";
+pub const TOKEN: &str = "a-token-of-a-vendor-0123456789";
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Truth {
-    calendars: BTreeMap<String, GoogleCalendar>,
+    dialect: Dialect,
+    calendars: BTreeMap<String, Calendar>,
     /// Asked for, and not there.
     refused: BTreeMap<String, usize>,
 }
 
 /// The vendor. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Google {
+pub struct Vendor {
     address: SocketAddr,
     truth: Arc<Mutex<Truth>>,
 }
 
-impl Google {
+impl Vendor {
     /// Listens on a free port, for as long as the runtime lasts.
-    pub async fn start() -> Result<Self> {
+    pub async fn start(dialect: Dialect) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("a port")?;
         let address = listener.local_addr()?;
-        let truth = Arc::new(Mutex::new(Truth::default()));
+        let truth = Arc::new(Mutex::new(Truth { dialect, calendars: BTreeMap::new(), refused: BTreeMap::new() }));
         let app = Router::new().fallback(answer).with_state(Arc::clone(&truth));
         tokio::spawn(async move { axum::serve(listener, app).await });
         Ok(Self { address, truth })
@@ -54,8 +53,10 @@ impl Google {
     }
 
     /// What happens in a calendar, which is made if it is not there.
-    pub fn calendar<T>(&self, id: &str, change: impl FnOnce(&mut GoogleCalendar) -> T) -> T {
-        change(self.truth().calendars.entry(id.to_owned()).or_default())
+    pub fn calendar<T>(&self, id: &str, change: impl FnOnce(&mut Calendar) -> T) -> T {
+        let mut truth = self.truth();
+        let dialect = truth.dialect;
+        change(truth.calendars.entry(id.to_owned()).or_insert_with(|| Calendar::new(dialect)))
     }
 
     /// How often a calendar was asked for that is not there.
@@ -70,12 +71,20 @@ async fn answer(State(truth): State<Arc<Mutex<Truth>>>, uri: Uri, headers: Heade
         return (StatusCode::UNAUTHORIZED, "{}").into_response();
     }
     let target = uri.path_and_query().map_or("", |target| target.as_str());
-    let name = uri.path().trim_start_matches("/calendar/v3/calendars/").split('/').next().unwrap_or_default();
-    let name = percent_decode_str(name).decode_utf8_lossy().into_owned();
     let mut truth = truth.lock().unwrap_or_else(PoisonError::into_inner);
+    let prefix = match truth.dialect {
+        Dialect::Google => "/calendar/v3/calendars/",
+        Dialect::Graph => "/v1.0/users/",
+    };
+    let name = uri.path().trim_start_matches(prefix).split('/').next().unwrap_or_default();
+    let name = percent_decode_str(name).decode_utf8_lossy().into_owned();
     let Some(calendar) = truth.calendars.get_mut(&name) else {
         *truth.refused.entry(name).or_default() += 1;
-        return (StatusCode::NOT_FOUND, r#"{"error": {"errors": [{"reason": "notFound"}]}}"#).into_response();
+        let body = match truth.dialect {
+            Dialect::Google => r#"{"error": {"errors": [{"reason": "notFound"}]}}"#,
+            Dialect::Graph => r#"{"error": {"code": "ErrorInvalidUser"}}"#,
+        };
+        return (StatusCode::NOT_FOUND, body).into_response();
     };
     let (status, retry_after, body) = calendar.answer(target);
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
