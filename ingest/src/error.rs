@@ -76,6 +76,8 @@ pub enum Failure {
     KafkaRefused,
     /// The client can send no more; the process ends.
     KafkaDead,
+    /// The store has not taken word of a change in a calendar.
+    StoreUnavailable,
 }
 
 /// RFC 9457. The type is `about:blank`: the status says it all.
@@ -106,6 +108,7 @@ impl Failure {
             Self::KafkaUnavailable => "kafka_unavailable",
             Self::KafkaRefused => "kafka_refused",
             Self::KafkaDead => "kafka_dead",
+            Self::StoreUnavailable => "store_unavailable",
         }
     }
 
@@ -118,7 +121,7 @@ impl Failure {
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::BrokenBody => StatusCode::BAD_REQUEST,
             Self::Refused(refusal) => StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::UNAUTHORIZED),
-            Self::Busy | Self::KafkaUnavailable | Self::KafkaRefused | Self::KafkaDead => {
+            Self::Busy | Self::KafkaUnavailable | Self::KafkaRefused | Self::KafkaDead | Self::StoreUnavailable => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
         }
@@ -141,7 +144,7 @@ impl Failure {
                 | Refusal::BadSignature
                 | Refusal::OutsideWindow,
             ) => "Sign the request, now, with a secret that is configured for this source.",
-            Self::Busy | Self::KafkaUnavailable | Self::KafkaRefused | Self::KafkaDead => {
+            Self::Busy | Self::KafkaUnavailable | Self::KafkaRefused | Self::KafkaDead | Self::StoreUnavailable => {
                 "The event was not accepted and is not kept; send it again."
             }
         }
@@ -172,7 +175,7 @@ impl IntoResponse for Failure {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         match self {
-            Self::Busy | Self::KafkaUnavailable | Self::KafkaRefused | Self::KafkaDead => {
+            Self::Busy | Self::KafkaUnavailable | Self::KafkaRefused | Self::KafkaDead | Self::StoreUnavailable => {
                 headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
             }
             Self::MethodNotAllowed => {

@@ -7,17 +7,19 @@ use axum::Json;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
-use axum::http::{HeaderMap, HeaderName};
+use axum::extract::{Path, RawQuery, State};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use daybook_ingest_core::{Delivery, RawRecord, TraceParent, check_content_type, raw_record};
+use daybook_ingest_core::poll::Vendor;
+use daybook_ingest_core::{Delivery, RawRecord, TraceParent, check_content_type, ping, raw_record};
 use daybook_runtime::clock;
 use daybook_runtime::kafka::{Outgoing, Producer, Receipt};
 use daybook_runtime::lifecycle::Lifecycle;
 use daybook_wire::header;
 use serde::Serialize;
+use sqlx::PgPool;
 use tokio::sync::Semaphore;
 
 use crate::body::{Memory, Unread};
@@ -26,6 +28,7 @@ use crate::error::Failure;
 use crate::kafka;
 use crate::line_budget::LineBudget;
 use crate::metrics::{IngestMetrics, Visit};
+use crate::poll::{self, Pings, Polled};
 use crate::source::{Source, Sources};
 
 /// What every request needs.
@@ -34,6 +37,7 @@ pub struct Door {
     config: IngestConfig,
     sources: Sources,
     producer: Producer,
+    store: PgPool,
     metrics: IngestMetrics,
     life: Lifecycle,
     room: Semaphore,
@@ -47,6 +51,7 @@ impl Door {
         config: IngestConfig,
         sources: Sources,
         producer: Producer,
+        store: PgPool,
         metrics: IngestMetrics,
         life: Lifecycle,
     ) -> Self {
@@ -55,7 +60,7 @@ impl Door {
         }
         let room = Semaphore::new(config.in_flight_max);
         let memory = Memory::for_bodies(config.in_flight_max, config.body_max_bytes);
-        Self { config, sources, producer, metrics, life, room, memory, lines: LineBudget::new(Instant::now()) }
+        Self { config, sources, producer, store, metrics, life, room, memory, lines: LineBudget::new(Instant::now()) }
     }
 }
 
@@ -71,9 +76,34 @@ struct Accepted {
     id: String,
 }
 
+/// What a webhook came to.
+enum Taken {
+    /// An event, which Kafka has.
+    Event(Accepted),
+    /// Word of changes in calendars, which are read next.
+    Prompted,
+    /// A question whether this address is ours, with what it wants to hear.
+    Handshake(String),
+}
+
+impl IntoResponse for Taken {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Event(accepted) => Json(accepted).into_response(),
+            Self::Prompted => StatusCode::ACCEPTED.into_response(),
+            // As plain text, and nothing that a browser could take for more.
+            Self::Handshake(token) => {
+                let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
+                (headers, token).into_response()
+            }
+        }
+    }
+}
+
 async fn webhook(
     State(door): State<Arc<Door>>,
     name: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
@@ -81,7 +111,12 @@ async fn webhook(
     let visit = Visit::new(&door.metrics, source.map(|source| source.name.as_str()));
     let mut body = Unread::new(body);
     let result = match source {
-        Some(source) => door.take_in(source, &headers, &mut body, &visit).await,
+        Some(source) => match &source.polled {
+            Some(Polled { pings: Some(pings), vendor, .. }) => {
+                door.prompt(source, *vendor, pings, query.as_deref(), &headers, &mut body, &visit).await
+            }
+            Some(_) | None => door.take_in(source, &headers, &mut body, &visit).await.map(Taken::Event),
+        },
         None => Err(Failure::UnknownSource),
     };
     if let Err(failure) = &result {
@@ -93,12 +128,47 @@ async fn webhook(
     }
     visit.answered(&result);
     match result {
-        Ok(accepted) => Json(accepted).into_response(),
+        Ok(taken) => taken.into_response(),
         Err(failure) => failure.into_response(),
     }
 }
 
 impl Door {
+    /// Word that a calendar has changed, which says no more than that: not an event, and nothing that has to be kept. The store
+    /// has it, or the vendor is told to come again.
+    #[allow(clippy::too_many_arguments, reason = "each is a part of one request")]
+    async fn prompt(
+        &self,
+        source: &Source,
+        vendor: Vendor,
+        pings: &Pings,
+        query: Option<&str>,
+        headers: &HeaderMap,
+        body: &mut Unread,
+        visit: &Visit,
+    ) -> Result<Taken, Failure> {
+        let pings = match vendor {
+            Vendor::Google => {
+                let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+                vec![ping::google(header, &pings.secrets).map_err(Failure::Refused)?]
+            }
+            Vendor::Graph => {
+                if let Some(token) = query.and_then(ping::handshake) {
+                    return Ok(Taken::Handshake(token));
+                }
+                let kept = body.read(self.config.body_max_bytes, self.config.body_timeout, &self.memory).await?;
+                visit.body(kept.bytes.len());
+                ping::graph(&kept.bytes, &pings.secrets).map_err(Failure::Refused)?
+            }
+        };
+        let Ok(_place) = self.room.try_acquire() else { return Err(Failure::Busy) };
+        poll::prompt(&self.store, &source.name, &pings).await.map_err(|error| {
+            tracing::warn!(%error, source = source.name.as_str(), "word of a change was not taken: the store");
+            Failure::StoreUnavailable
+        })?;
+        Ok(Taken::Prompted)
+    }
+
     async fn take_in(
         &self,
         source: &Source,

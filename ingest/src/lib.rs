@@ -82,7 +82,7 @@ pub async fn start(config: Config, service: &Service) -> Result<SocketAddr, Star
     service.life.spawn("watch on kafka", watch);
 
     let limits = server::Limits::of(&config.ingest);
-    let door = Arc::new(Door::new(config.ingest, sources, producer, metrics.clone(), service.life.clone()));
+    let door = Arc::new(Door::new(config.ingest, sources, producer, store, metrics.clone(), service.life.clone()));
     let app = http::router(door).merge(api::router(api));
     service.life.spawn("door", server::serve(listener, app, limits, metrics, shutdown));
     tracing::info!(address = %address, "door open");

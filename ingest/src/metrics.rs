@@ -54,6 +54,14 @@ daybook_runtime::metrics! {
         /// Events that are missing from calendars, too many at once to be believed gone. Alert on any: either somebody has
         /// cleared a calendar, which is believed after a while, or a vendor answers with less than there is.
         poll_events_missing: IntGaugeVec["source"],
+        /// Channels that were asked for, by source and whether they were opened or it failed. Alert when failures go on.
+        poll_channels_total: IntCounterVec["source", "result"],
+        /// Calendars whose vendor is to say when something has changed and cannot, because they have no channel that lives. They
+        /// are read at their interval. Alert above 0 for half an hour.
+        poll_calendars_without_channel: IntGaugeVec["source"],
+        /// Changes that a reading has found of which the vendor had said nothing, by source, although there was a channel. A
+        /// few are only late. Alert when it keeps rising: pings do not arrive.
+        missed_webhook_total: IntCounterVec["source"],
         /// 1 while a source's API turns our credentials away where calendars are read. Alert at once: nothing is read.
         poll_denied: IntGaugeVec["source"],
         /// 1 while Kafka takes this source's events, 0 from a failure to the next success. Alert at 0 for a minute.

@@ -19,8 +19,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_domain::{SourceName, Timestamp};
+use daybook_ingest_core::ping;
 use daybook_ingest_core::poll::{
-    Answer, Ask, Change, Job, Outcome, Round, Setback, Window, backoff, farewell, records,
+    Answer, Ask, Call, Change, Channel, Job, Opening, Outcome, Round, Setback, Window, backoff, farewell, is_due,
+    records,
 };
 use daybook_runtime::clock;
 use daybook_runtime::kafka::{Outgoing, Producer, ProducerError};
@@ -33,12 +35,13 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-pub use self::config::{PollConfig, Polled};
+pub use self::config::{Pings, PollConfig, Polled};
+pub use self::store::prompt;
 use self::store::{Calendar, Store};
 use crate::error::StartError;
 use crate::metrics::IngestMetrics;
 use crate::source::Sources;
-use crate::vendor::Vendor;
+use crate::vendor::{Reply, Vendor};
 
 /// The most of an answer that is read: a page has 250 events at most, of which some fields are asked for.
 const BODY_MAX: usize = 4 * 1_024 * 1_024;
@@ -48,6 +51,8 @@ const TICK: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_secs(10);
 /// A turn at the vendor that is farther off is not waited for; the round begins anew then.
 const TURN_MAX: Duration = Duration::from_secs(10);
+/// How long no other channel is asked for after one was, granted or not.
+const CHANNEL_AGAIN: Duration = Duration::from_secs(10 * 60);
 /// What a call may take beyond its turn and its answer: a token that has to be asked for, a store that is slow.
 const MARGIN: Duration = Duration::from_secs(15);
 /// The longest time between two tries of a calendar.
@@ -163,6 +168,8 @@ impl Poller {
         self.metrics.poll_calendars.with_label_values(source).set(overview.calendars);
         self.metrics.poll_calendars_failing.with_label_values(source).set(overview.failing);
         self.metrics.poll_events_missing.with_label_values(source).set(overview.missing);
+        let without = if self.polled.pings.is_some() { overview.without_channel } else { 0 };
+        self.metrics.poll_calendars_without_channel.with_label_values(source).set(without);
         self.metrics.poll_oldest_seconds.with_label_values(source).set(overview.oldest_seconds as i64);
         Ok(())
     }
@@ -212,6 +219,10 @@ impl Poller {
         let began = clock::now().max(last.plus(Duration::from_micros(1)));
         let known = self.store.known(&calendar.calendar).await?;
         if calendar.resource_now.as_deref() != Some(calendar.resource_id.as_str()) {
+            if let Some(id) = calendar.channel.clone() {
+                let channel = Channel { id, resource: calendar.channel_resource.clone(), until: began };
+                self.call(&calendar.calendar, &self.polled.vendor.close(&channel)).await?;
+            }
             let changes = farewell(self.polled.vendor, &known);
             self.send(&calendar.calendar, &changes, None, began).await?;
             self.store.forget(&calendar.calendar).await?;
@@ -234,19 +245,16 @@ impl Poller {
         let outcome = round.finish();
         self.send(&calendar.calendar, &outcome.changes, outcome.zone.as_deref(), began).await?;
         let next_in = config.interval.mul_f64(0.9 + 0.2 * rand::random::<f64>());
+        self.keep_channel(calendar, began).await?;
         if !self.store.keep(&calendar.calendar, &outcome, began, next_in).await? {
             return Err(Failed::Lost);
         }
-        self.note(&outcome);
+        self.note(calendar, full, &outcome);
         Ok(())
     }
 
     async fn ask(&self, calendar: &str, ask: &Ask, window: Window) -> Result<Answer, Failed> {
-        let wait = self.store.turn(calendar, self.every).await?.ok_or(Failed::Lost)?;
-        if wait > TURN_MAX {
-            return Err(Failed::Vendor(Setback::Later(Some(wait))));
-        }
-        sleep(wait).await;
+        self.wait_for_turn(calendar).await?;
         let vendor = self.polled.vendor;
         let address = format!("{}{}", self.polled.base, vendor.address(calendar, ask, window));
         let answer = match self.vendor.get(&address, vendor.headers(), BODY_MAX).await {
@@ -258,6 +266,16 @@ impl Poller {
             self.metrics.poll_denied.with_label_values(&[self.source.as_str()]).set(i64::from(denied));
         }
         Ok(answer)
+    }
+
+    /// The budget of the source is that of all processes.
+    async fn wait_for_turn(&self, calendar: &str) -> Result<(), Failed> {
+        let wait = self.store.turn(calendar, self.every).await?.ok_or(Failed::Lost)?;
+        if wait > TURN_MAX {
+            return Err(Failed::Vendor(Setback::Later(Some(wait))));
+        }
+        sleep(wait).await;
+        Ok(())
     }
 
     /// Kafka has all of it, or the round comes to nothing.
@@ -282,7 +300,14 @@ impl Poller {
         Ok(())
     }
 
-    fn note(&self, outcome: &Outcome) {
+    fn note(&self, calendar: &Calendar, full: bool, outcome: &Outcome) {
+        // A full round also finds what the window has come to.
+        let heard = calendar.prompted || full || self.polled.pings.is_none();
+        let lived = calendar.channel_from < calendar.began_at && calendar.channel_until > calendar.began_at;
+        if !heard && lived {
+            let count = outcome.changes.len() as u64;
+            self.metrics.missed_webhook_total.with_label_values(&[self.source.as_str()]).inc_by(count);
+        }
         for job in Job::ALL {
             let count = outcome.changes.iter().filter(|change| change.job == job).count();
             let labels = &[self.source.as_str(), job.as_str()];
@@ -295,6 +320,50 @@ impl Poller {
                 "more events of a calendar are missing at once than people cancel; they stay until a later reading misses them too"
             );
         }
+    }
+
+    /// A calendar whose vendor is to say when something has changed has a channel, and another one before that ends. One that
+    /// is not granted costs the round nothing.
+    async fn keep_channel(&self, calendar: &Calendar, now: Timestamp) -> Result<(), Failed> {
+        let Some(pings) = &self.polled.pings else { return Ok(()) };
+        let Some(secret) = pings.secrets.first() else { return Ok(()) };
+        let time = |time| Timestamp::try_from(time).unwrap_or(Timestamp::EPOCH);
+        let due = is_due(time(calendar.channel_from), time(calendar.channel_until), now);
+        if !due || time(calendar.channel_next_at) > now {
+            return Ok(());
+        }
+        let vendor = self.polled.vendor;
+        let channel = ping::channel(calendar.calendar_key, rand::random());
+        let opening = Opening {
+            calendar: &calendar.calendar,
+            channel: &channel,
+            secret,
+            address: &pings.address,
+            until: now.plus(vendor.channel_life()),
+        };
+        let reply = self.call(&calendar.calendar, &vendor.open(&opening)).await?;
+        let opened = reply.and_then(|reply| vendor.opened(&channel, reply.status, &reply.body));
+        self.store.put_channel(&calendar.calendar, opened.as_ref(), CHANNEL_AGAIN).await?;
+        let word = if opened.is_some() { "opened" } else { "failed" };
+        self.metrics.poll_channels_total.with_label_values(&[self.source.as_str(), word]).inc();
+        if opened.is_none() {
+            tracing::warn!(
+                source = self.source.as_str(),
+                resource = calendar.resource_id,
+                "the vendor grants no channel; the calendar is read at its interval"
+            );
+            return Ok(());
+        }
+        if let Some(id) = calendar.channel.clone() {
+            let old = Channel { id, resource: calendar.channel_resource.clone(), until: time(calendar.channel_until) };
+            self.call(&calendar.calendar, &vendor.close(&old)).await?;
+        }
+        Ok(())
+    }
+
+    async fn call(&self, calendar: &str, call: &Call) -> Result<Option<Reply>, Failed> {
+        self.wait_for_turn(calendar).await?;
+        Ok(self.vendor.call(&self.polled.base, call, BODY_MAX).await)
     }
 
     async fn set_back(&self, calendar: &Calendar, setback: Setback) -> Result<(), StoreError> {

@@ -63,8 +63,8 @@ enum Scheme {
     Calendly(Vec<SigningKey>),
     Standard(Vec<Secret>),
     Described(Arc<Description>, Shared),
-    /// Nothing comes in by this door.
-    Closed,
+    /// Nothing comes in by this door but word that a calendar has changed, if that.
+    Pings,
 }
 
 impl Sources {
@@ -138,16 +138,12 @@ impl Source {
                 }
                 (Scheme::Described(Arc::clone(description), Shared { secrets, url }), Window::DESCRIBED)
             }
-            Format::GoogleCalendar | Format::Outlook => {
-                if !config.secrets.is_empty() {
-                    fault(setting, &"are of no use: this source sends nothing, its calendars are read");
-                }
-                (Scheme::Closed, Window::DESCRIBED)
-            }
+            // See `Polled`.
+            Format::GoogleCalendar | Format::Outlook => (Scheme::Pings, Window::DESCRIBED),
             // No text reads as this format.
             Format::Api => return None,
         };
-        let polled = Polled::read(&format, config.api.as_ref(), config.poll.as_ref(), |setting, problem| {
+        let polled = Polled::read(&format, config, |setting, problem| {
             fault(format!("sources.{name}.{setting}"), problem);
         });
         let fetched = match (&format, &config.api) {
@@ -177,8 +173,8 @@ impl Source {
     }
 
     /// Whether it sends anything to this door.
-    pub const fn delivers(&self) -> bool {
-        !matches!(self.scheme, Scheme::Closed)
+    pub fn delivers(&self) -> bool {
+        self.polled.as_ref().is_none_or(|polled| polled.pings.is_some())
     }
 
     /// Judges a delivery by this source's scheme.
@@ -190,7 +186,7 @@ impl Source {
             Scheme::Described(description, shared) => {
                 described::verify(header, body, &description.delivery, shared, now, self.window)
             }
-            Scheme::Closed => Err(Refusal::BadSignature),
+            Scheme::Pings => Err(Refusal::BadSignature),
         }
     }
 }

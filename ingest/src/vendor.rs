@@ -1,19 +1,20 @@
-//! A vendor's API, which is only ever read: one GET, within its time and its rate, no more of the answer than is of use, no
+//! A vendor's API, which is only ever read, but for channels: one call, within its time and its rate, no more of the answer than is of use, no
 //! redirects, because our credentials go where the operator sent them. An error's text is not logged: it holds the address,
 //! and that an id.
 
 mod config;
 mod token;
 
+use daybook_ingest_core::poll::Call;
 use daybook_runtime::http::whole;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use reqwest::Client;
 use reqwest::header::RETRY_AFTER;
 use reqwest::redirect::Policy;
+use reqwest::{Client, Method, RequestBuilder};
 use secrecy::ExposeSecret;
 
 use self::config::Credential;
-pub use self::config::{Api, Grant, SourceApiConfig};
+pub use self::config::{Api, Grant, SourceApiConfig, is_ours};
 use self::token::{NoToken, Token};
 
 /// A vendor's API.
@@ -62,7 +63,21 @@ impl Vendor {
     /// Asks now. A connection that fails, and an answer that is too long or breaks off, is none.
     pub async fn get(&self, address: &str, headers: &[(&str, &str)], body_max: usize) -> Option<Reply> {
         let request = self.client.get(address).header("accept", "application/json");
-        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        self.send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)), body_max).await
+    }
+
+    /// Makes a call that changes a channel of ours, now.
+    pub async fn call(&self, base: &str, call: &Call, body_max: usize) -> Option<Reply> {
+        let method = Method::from_bytes(call.method.as_bytes()).ok()?;
+        let request = self.client.request(method, format!("{base}{}", call.path));
+        let request = match &call.body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        self.send(request, body_max).await
+    }
+
+    async fn send(&self, request: RequestBuilder, body_max: usize) -> Option<Reply> {
         let request = match &self.credential {
             Credential::Basic(username, password) => request.basic_auth(username, Some(password.expose_secret())),
             Credential::Bearer(token) => request.bearer_auth(token.expose_secret()),

@@ -5,6 +5,7 @@
 mod api;
 mod crowd;
 mod fetch;
+mod pings;
 mod support;
 
 use std::time::{Duration, Instant};

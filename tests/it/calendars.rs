@@ -307,6 +307,60 @@ fn a_calendar_that_is_cleared_is_believed_after_a_while_and_not_at_once() -> Res
 }
 
 #[test]
+fn a_vendor_that_says_that_something_has_changed_is_asked_at_once_and_nobody_else_is_believed() -> Result<()> {
+    shared(async |it| {
+        for source in SOURCES {
+            prompted(it, source).await.context(source)?;
+        }
+        Ok(())
+    })
+}
+
+async fn prompted(it: &Instance, source: &'static str) -> Result<()> {
+    let resource = Resource::observed(it.name("prompted"), source);
+    let (_, name) = resource.read.clone().context("it is read")?;
+    calendar(&resource, |calendar| calendar.put("one", midnight(2), midnight(2) + HOUR));
+    it.world.load(std::slice::from_ref(&resource)).await?;
+    same(it, &resource).await?;
+    wait_until("a channel", SOON, async || {
+        not_yet(!vendor(source).channels(&name).is_empty(), || "none is asked for".to_owned())
+    })
+    .await?;
+    // As if it had been read just now, and its interval were an hour.
+    let owner = sqlx::PgPool::connect(&it.world.endpoints.postgres.owner).await?;
+    let put_off = "UPDATE polled_calendar SET next_at = now() + interval '1 hour', full_at = now() + interval '1 hour' \
+                   WHERE calendar = $1 AND leased_until < now()";
+    wait_until("nobody to be reading it", SOON, async || {
+        let done = sqlx::query(put_off).bind(&name).execute(&owner).await?.rows_affected();
+        not_yet(done == 1, || "it is being read".to_owned())
+    })
+    .await?;
+    calendar(&resource, |calendar| calendar.put("two", midnight(3), midnight(3) + HOUR));
+
+    let forged = it.world.http.post(format!("{}/webhooks/{source}", it.world.endpoints.ingest_url));
+    let forged = forged.header("x-goog-channel-id", "c").header("x-goog-channel-token", "t");
+    let forged = forged.json(&serde_json::json!({"value": [{"clientState": "c.t"}]})).send().await?;
+    ensure!(forged.status() == 401, "a forged word of a change was answered {}", forged.status());
+
+    let answers = vendor(source).ping(&it.world.http, &name, None).await?;
+    ensure!(answers == [202], "answered {answers:?}");
+    same(it, &resource).await?;
+
+    // A channel that is taken away is asked for again.
+    if source == "outlook" {
+        let before = vendor(source).channels(&name)[0].id.clone();
+        vendor(source).ping(&it.world.http, &name, Some("subscriptionRemoved")).await?;
+        wait_until("another channel", SOON, async || {
+            let channels = vendor(source).channels(&name);
+            let another = channels.iter().any(|channel| channel.id != before);
+            not_yet(another && channels.len() == 1, || format!("{} channels", channels.len()))
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+#[test]
 fn a_reader_of_calendars_that_is_killed_is_followed_by_the_next_and_nothing_is_lost() -> Result<()> {
     rough(Rough::Services, async |it| {
         let resources: Vec<_> = (0..6)

@@ -47,7 +47,7 @@ pub fn vendor(source: &str) -> &'static Vendor {
 }
 
 /// How the stacks read calendars: often, and with little patience.
-fn calendars() -> Vec<(Service, String, String)> {
+fn calendars(installation: &str) -> Vec<(Service, String, String)> {
     let settings = |(source, kind, vendor): &(&str, &str, Vendor)| {
         let settings = [
             ("KIND", (*kind).to_owned()),
@@ -55,6 +55,8 @@ fn calendars() -> Vec<(Service, String, String)> {
             ("API__TOKEN", TOKEN.to_owned()),
             ("API__TIMEOUT", "2s".to_owned()),
             ("API__REQUESTS_PER_SECOND", "200".to_owned()),
+            ("SECRETS", "[\"a-secret-of-channels\"]".to_owned()),
+            ("PUBLIC_URL", format!("http://127.0.0.1:1/{installation}/webhooks/{source}")),
             ("POLL__INTERVAL", "300ms".to_owned()),
             ("POLL__FULL_INTERVAL", "3s".to_owned()),
             ("POLL__BELIEVE_AFTER", "2s".to_owned()),
@@ -80,12 +82,15 @@ impl Instance {
     fn start(name: &str, settings: &[(Service, &str, &str)]) -> Result<Self> {
         let builder = Stack::builder().instance(name).engine(Engine::Native).ephemeral().quiet(true);
         let builder =
-            calendars().into_iter().fold(builder, |builder, (part, key, value)| builder.env(part, key, value));
+            calendars(name).into_iter().fold(builder, |builder, (part, key, value)| builder.env(part, key, value));
         let builder = settings.iter().fold(builder, |builder, (part, key, value)| builder.env(*part, *key, *value));
         let stack = builder.up().with_context(|| format!("the stack {name} did not come up"))?;
         // Pools start tasks of their own.
         let _within = RUNTIME.enter();
         let world = World::new(stack.endpoints())?;
+        for (_, _, vendor) in VENDORS.iter() {
+            vendor.door(name, &world.endpoints.ingest_url);
+        }
         Ok(Self { stack, world })
     }
 

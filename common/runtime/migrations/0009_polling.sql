@@ -19,9 +19,19 @@ CREATE TABLE polled_calendar (
     setback      text,                                  -- why the last did: later, denied, refused
     owner        uuid,                                  -- the process that reads it
     leased_until timestamptz NOT NULL DEFAULT 'epoch',
+    claimed_at   timestamptz NOT NULL DEFAULT 'epoch',  -- when that process took it
+    prompted_at  timestamptz NOT NULL DEFAULT 'epoch',  -- when its vendor said last that something has changed
+    -- The channel by which it says so; its id names the calendar by this pseudonym.
+    calendar_key uuid        NOT NULL GENERATED ALWAYS AS (md5(source || '/' || calendar)::uuid) STORED,
+    channel      text,                                  -- what the vendor calls it
+    channel_resource text,                              -- what it wants to hear when it is closed
+    channel_from timestamptz NOT NULL DEFAULT 'epoch',
+    channel_until timestamptz NOT NULL DEFAULT 'epoch',
+    channel_next_at timestamptz NOT NULL DEFAULT 'epoch', -- not before then is another one asked for
     PRIMARY KEY (source, calendar)
 );
 CREATE INDEX polled_calendar_next ON polled_calendar (source, next_at);
+CREATE INDEX polled_calendar_key ON polled_calendar (calendar_key);
 
 -- What of a calendar takes time, as it was sent on last. No titles, no people.
 CREATE TABLE polled_event (

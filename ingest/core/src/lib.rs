@@ -5,7 +5,7 @@
 //! or an [`Authentic`] and, from it, the record for `raw.<source>`; a [`PlainKey`], and the [`Scopes`] of one.
 //! Owns: "only a delivery whose signature was checked over its raw bytes becomes an event" ([`Authentic`] cannot be
 //! made any other way), and "the same delivery is the same event" (its id comes from the sender or from the bytes).
-//! [`poll`]: what to ask of a calendar that is read again and again, and what has changed in it.
+//! [`ping`]: is this word of a change one that we asked for. [`poll`]: what to ask of a calendar that is read again and again, and what has changed in it.
 //! Absent on purpose: I/O, clocks, randomness, and any judgement of the body. Bytes that are authentic but make no
 //! sense pass; the normalizer turns them into dead letters, because a 400 makes a vendor switch its webhook off.
 
@@ -20,6 +20,7 @@ pub mod grant;
 mod key;
 mod look;
 mod media;
+pub mod ping;
 pub mod poll;
 mod scope;
 pub mod standard;

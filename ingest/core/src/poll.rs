@@ -19,6 +19,7 @@
 //! Absent on purpose: calls, clocks, storage. `google.rs` and `graph.rs` know how Google and Microsoft are asked and what they
 //! answer ([`Vendor`]).
 
+mod channel;
 mod fields;
 pub mod google;
 pub mod graph;
@@ -29,10 +30,11 @@ use std::time::Duration;
 
 use daybook_domain::{SourceName, Timestamp};
 use daybook_format::POLLED;
-use daybook_wire::{Call, SourceEvent};
+use daybook_wire::{Call as ApiCall, SourceEvent};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+pub use self::channel::{Call, Channel, Opening, is_due};
 pub use self::vendor::Vendor;
 use crate::event::RawRecord;
 use crate::media::JSON;
@@ -656,7 +658,7 @@ pub fn records(
             content_type: JSON.to_owned(),
             received_at: began,
             traceparent: None,
-            call: Call::default(),
+            call: ApiCall::default(),
         };
         (RawRecord { key: calendar.to_owned(), event }, body)
     };

@@ -4,10 +4,13 @@ use std::fmt;
 use std::time::Duration;
 
 use daybook_format::Format;
+use daybook_ingest_core::ping::{PingSecret, PingSecretError};
 use daybook_ingest_core::poll::Vendor;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::vendor::{Api, Grant, SourceApiConfig};
+use crate::config::SourceConfig;
+use crate::vendor::{Api, Grant, is_ours};
 
 /// What a service account of Google's asks for: to read events.
 const GOOGLE: Grant = Grant::Service("https://www.googleapis.com/auth/calendar.events.readonly");
@@ -54,6 +57,15 @@ impl Default for PollConfig {
     }
 }
 
+/// How a source says that a calendar of its has changed.
+#[derive(Debug, Clone)]
+pub struct Pings {
+    /// The secrets that prove channels; the first makes new ones.
+    pub secrets: Vec<PingSecret>,
+    /// Where pings go: this door, as the vendor reaches it.
+    pub address: String,
+}
+
 /// A source with calendars, as it is read.
 #[derive(Debug, Clone)]
 pub struct Polled {
@@ -65,23 +77,24 @@ pub struct Polled {
     pub base: String,
     /// How often, and how far.
     pub config: PollConfig,
+    /// How it says that something has changed, if it is to.
+    pub pings: Option<Pings>,
 }
 
 impl Polled {
     /// From the settings of a source. `fault` hears of everything that is wrong.
     pub fn read(
         format: &Format,
-        api: Option<&SourceApiConfig>,
-        poll: Option<&PollConfig>,
+        source: &SourceConfig,
         mut fault: impl FnMut(&str, &dyn fmt::Display),
     ) -> Option<Self> {
         let Some(vendor) = Vendor::of(format) else {
-            if poll.is_some() {
+            if source.poll.is_some() {
                 fault("poll", &"is of no use: this source has no calendars that are read");
             }
             return None;
         };
-        let config = poll.cloned().unwrap_or_default();
+        let config = source.poll.clone().unwrap_or_default();
         let mut require = |sound: bool, setting: &str, problem: &str| {
             if !sound {
                 fault(&format!("poll.{setting}"), &problem);
@@ -104,7 +117,8 @@ impl Polled {
         require(within(config.window_future, 2 * DAY, 2 * 366 * DAY), "window_future", "must be 2days to 732days");
         require(config.believe_after.as_secs() <= 7 * DAY, "believe_after", "must be at most 7days");
         require((1..=64).contains(&config.at_once), "at_once", "must be 1 to 64");
-        let Some(api) = api else {
+        let pings = pings(source, &mut fault);
+        let Some(api) = &source.api else {
             fault("api", &"is missing; its calendars are read through its API");
             return None;
         };
@@ -114,6 +128,32 @@ impl Polled {
         };
         let api = api.read(Some(grant), |setting, problem| fault(&format!("api.{setting}"), problem))?;
         let base = api.base.as_deref().unwrap_or(vendor.base()).trim_end_matches('/').to_owned();
-        Some(Self { vendor, api, base, config })
+        Some(Self { vendor, api, base, config, pings })
     }
+}
+
+fn pings(source: &SourceConfig, fault: &mut impl FnMut(&str, &dyn fmt::Display)) -> Option<Pings> {
+    let address = match &source.public_url {
+        None if source.secrets.is_empty() => return None,
+        None => {
+            fault(
+                "public_url",
+                &"is missing; with secrets, this source is to say when something has changed, and where to",
+            );
+            return None;
+        }
+        Some(address) => address.clone(),
+    };
+    if !is_ours(&address) {
+        fault("public_url", &"is no https:// address; http:// is for this machine only");
+    }
+    if source.secrets.is_empty() {
+        fault("secrets", &"are missing; with public_url, one has to prove that a word of a change was asked for");
+    }
+    let read = |(at, secret): (usize, &SecretString)| {
+        let secret = secret.expose_secret().parse();
+        secret.map_err(|error: PingSecretError| fault(&format!("secrets[{at}]"), &error)).ok()
+    };
+    let secrets = source.secrets.iter().enumerate().filter_map(read).collect();
+    Some(Pings { secrets, address })
 }

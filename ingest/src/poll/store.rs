@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use daybook_domain::{SourceName, Timestamp};
-use daybook_ingest_core::poll::{Known, Outcome};
+use daybook_ingest_core::ping::{News, Ping};
+use daybook_ingest_core::poll::{Channel, Known, Outcome};
 use daybook_runtime::postgres::StoreError;
 use sqlx::postgres::types::PgInterval;
 use sqlx::{PgPool, Postgres, Transaction};
@@ -41,6 +42,20 @@ pub struct Calendar {
     pub full_at: DateTime<Utc>,
     /// Rounds in a row that came to nothing.
     pub failures: i32,
+    /// Its pseudonym, by which its channels are known.
+    pub calendar_key: Uuid,
+    /// Whether its vendor said, since it was read last, that something has changed.
+    pub prompted: bool,
+    /// Its channel, as the vendor calls it.
+    pub channel: Option<String>,
+    /// What the vendor wants to hear when that is closed.
+    pub channel_resource: Option<String>,
+    /// When it was opened.
+    pub channel_from: DateTime<Utc>,
+    /// Until when it lives.
+    pub channel_until: DateTime<Utc>,
+    /// When another one may be asked for.
+    pub channel_next_at: DateTime<Utc>,
 }
 
 /// How the calendars of a source are, all together.
@@ -54,6 +69,8 @@ pub struct Overview {
     pub oldest_seconds: f64,
     /// Events that are missing and held.
     pub missing: i64,
+    /// Calendars without a channel that lives.
+    pub without_channel: i64,
 }
 
 #[derive(sqlx::FromRow)]
@@ -94,17 +111,18 @@ impl Store {
     pub async fn claim(&self, most: usize) -> Result<Vec<Calendar>> {
         let rows = sqlx::query_as(
             "WITH due AS (
-                SELECT calendar FROM polled_calendar
+                SELECT calendar, prompted_at >= claimed_at AS prompted FROM polled_calendar
                 WHERE source = $1 AND next_at <= now() AND leased_until < now()
                     AND NOT EXISTS (SELECT FROM polled_account a
                                     WHERE a.source = $1 AND a.free_at > now() + interval '2 seconds')
                 ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED
              )
-             UPDATE polled_calendar p SET owner = $3, leased_until = now() + $4
+             UPDATE polled_calendar p SET owner = $3, leased_until = now() + $4, claimed_at = now()
              FROM due LEFT JOIN resource_alias a ON a.source = $1 AND a.alias = due.calendar
              WHERE p.source = $1 AND p.calendar = due.calendar
              RETURNING p.calendar, p.resource_id, a.resource_id AS resource_now, p.cursor, p.began_at, p.full_at,
-                p.failures",
+                p.failures, p.calendar_key, due.prompted, p.channel, p.channel_resource, p.channel_from, p.channel_until,
+                p.channel_next_at",
         )
         .bind(self.source.as_str())
         .bind(i64::try_from(most).unwrap_or(i64::MAX))
@@ -170,7 +188,8 @@ impl Store {
         // What is held is looked for again by listing everything.
         let held = !outcome.missing.is_empty();
         let done = sqlx::query(
-            "UPDATE polled_calendar SET cursor = $4, began_at = $5, failures = 0, setback = NULL, next_at = now() + $6,
+            "UPDATE polled_calendar SET cursor = $4, began_at = $5, failures = 0, setback = NULL,
+                next_at = CASE WHEN prompted_at >= claimed_at THEN now() ELSE now() + $6 END,
                 full_at = CASE WHEN $7 THEN $5 WHEN $8 THEN 'epoch' ELSE full_at END, owner = NULL, leased_until = 'epoch'
              WHERE source = $1 AND calendar = $2 AND owner = $3 AND leased_until > now()",
         )
@@ -276,6 +295,27 @@ impl Store {
         Ok(failures)
     }
 
+    /// A calendar has a channel from now on; none, if it could not be opened, and is to be tried again after a while.
+    pub async fn put_channel(&self, calendar: &str, channel: Option<&Channel>, again_in: Duration) -> Result<()> {
+        sqlx::query(
+            "UPDATE polled_calendar SET channel = coalesce($4, channel),
+                channel_resource = CASE WHEN $4 IS NULL THEN channel_resource ELSE $5 END,
+                channel_from = CASE WHEN $4 IS NULL THEN channel_from ELSE now() END,
+                channel_until = coalesce($6, channel_until), channel_next_at = now() + $7
+             WHERE source = $1 AND calendar = $2 AND owner = $3",
+        )
+        .bind(self.source.as_str())
+        .bind(calendar)
+        .bind(self.owner)
+        .bind(channel.map(|channel| channel.id.as_str()))
+        .bind(channel.and_then(|channel| channel.resource.as_deref()))
+        .bind(channel.map(|channel| DateTime::<Utc>::from(channel.until)))
+        .bind(interval(again_in))
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
     /// No calendar of the source is read for so long.
     pub async fn leave_alone(&self, pause: Duration) -> Result<()> {
         sqlx::query("UPDATE polled_account SET free_at = greatest(free_at, now() + $2) WHERE source = $1")
@@ -317,7 +357,8 @@ impl Store {
             "SELECT count(*) AS calendars, count(*) FILTER (WHERE failures > 0) AS failing,
                 coalesce(max(extract(epoch FROM now() - began_at)) FILTER (WHERE began_at > 'epoch'), 0)::float8
                     AS oldest_seconds,
-                (SELECT count(*) FROM polled_event e WHERE e.source = $1 AND e.missing_since IS NOT NULL) AS missing
+                (SELECT count(*) FROM polled_event e WHERE e.source = $1 AND e.missing_since IS NOT NULL) AS missing,
+                count(*) FILTER (WHERE channel_until < now()) AS without_channel
              FROM polled_calendar WHERE source = $1",
         )
         .bind(self.source.as_str())
@@ -325,6 +366,28 @@ impl Store {
         .await?;
         Ok(row)
     }
+}
+
+/// Vendors say that something has changed in these calendars: they are read next. One that could not be read waits as it did.
+pub async fn prompt(pool: &PgPool, source: &SourceName, pings: &[Ping]) -> Result<()> {
+    let of = |news: &[News]| -> Vec<Uuid> {
+        pings.iter().filter(|ping| news.contains(&ping.news)).map(|ping| ping.calendar).collect()
+    };
+    sqlx::query(
+        "UPDATE polled_calendar SET prompted_at = now(),
+            next_at = CASE WHEN failures = 0 THEN least(next_at, now()) ELSE next_at END,
+            full_at = CASE WHEN calendar_key = ANY($3) THEN 'epoch' ELSE full_at END,
+            channel_until = CASE WHEN calendar_key = ANY($4) THEN 'epoch' ELSE channel_until END,
+            channel_next_at = CASE WHEN calendar_key = ANY($4) THEN 'epoch' ELSE channel_next_at END
+         WHERE source = $1 AND calendar_key = ANY($2)",
+    )
+    .bind(source.as_str())
+    .bind(of(&[News::Changed, News::Missed, News::Ended]))
+    .bind(of(&[News::Missed, News::Ended]))
+    .bind(of(&[News::Ended]))
+    .execute(pool)
+    .await?;
+    Ok(())
 }
 
 fn time(time: DateTime<Utc>) -> Result<Timestamp> {

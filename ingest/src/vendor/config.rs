@@ -198,8 +198,8 @@ impl SourceApiConfig {
     }
 }
 
-/// Whether our credentials may go there.
-fn is_ours(address: &str) -> bool {
+/// Whether our credentials, and what proves our channels, may go there.
+pub fn is_ours(address: &str) -> bool {
     let url = Url::parse(address).ok();
     url.is_some_and(|url| url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url))
 }

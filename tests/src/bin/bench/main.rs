@@ -18,6 +18,7 @@ mod kafka;
 mod latency;
 mod limit;
 mod load;
+mod normalize;
 mod report;
 mod rows;
 mod takeover;
@@ -50,6 +51,8 @@ struct Args {
 enum Part {
     /// Webhooks acknowledged, and the memory of each service after that.
     Webhooks,
+    /// Events normalized in this process, by vendor.
+    Normalize,
     /// From a caller's request to its 201, and the memory of those who wait.
     Api,
     /// Decisions over many resources.
@@ -72,6 +75,9 @@ fn main() -> Result<()> {
     let mut report = Report::default();
     if wanted(Part::Webhooks) {
         webhooks::measure(&mut report, turns)?;
+    }
+    if wanted(Part::Normalize) {
+        normalize::measure(&mut report, turns)?;
     }
     if wanted(Part::Api) {
         api::measure(&mut report, turns)?;
