@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{audit, booking, compensations, decisions, dlq, explain, keys, resources, sources, why};
+use crate::{audit, booking, compensations, decisions, dlq, explain, keys, resources, sources, whatif, why};
 
 /// Sets up, looks into and repairs a Daybook installation.
 ///
@@ -101,6 +101,17 @@ pub enum Command {
     ///   curl -s https://crm.example.com/event.json | daybook explain --source crm --kind generic - --alias room-7=small-room
     #[command(verbatim_doc_comment)]
     Explain(explain::Explain),
+    /// Try it on events that are at hand: what would have been booked twice, refused, or left over.
+    ///
+    /// Reads DIR/<source>/<payload>: what webhooks have delivered, or what an API answers for calendars (google-calendar,
+    /// outlook; the file is named after the calendar) and for bookings that are fetched (acuity, hubspot). Decides in this
+    /// process, by the rules of the file, in the order of the sources' own clocks; sends nothing, keeps nothing, and needs
+    /// neither Kafka nor PostgreSQL. Shows names that no resource has, which may be addresses.
+    ///
+    /// Example:
+    ///   daybook whatif exports --resources resources.yaml --kind shop=generic
+    #[command(verbatim_doc_comment)]
+    Whatif(whatif::WhatIf),
     /// Ask a service how it is: exit code 0 if it is ready.
     ///
     /// Example:

@@ -110,7 +110,12 @@ fn format(args: &Explain, config: &Config) -> Result<Format, Failure> {
         let written = Written::read(&text).map_err(named)?;
         return Format::new(DESCRIBED, Some(&written)).map_err(|faults| named(all(&faults)));
     }
-    if let Some(kind) = &args.kind {
+    format_of(source, args.kind.as_deref(), config)
+}
+
+/// What a source sends: as somebody says, else as the settings do, else as its name is called.
+pub fn format_of(source: &SourceName, told: Option<&str>, config: &Config) -> Result<Format, Failure> {
+    if let Some(kind) = told {
         return Format::new(kind, None).map_err(|faults| Failure::input(format!("--kind: {}", all(&faults))));
     }
     if *source == SourceName::api() {
@@ -123,7 +128,7 @@ fn format(args: &Explain, config: &Config) -> Result<Format, Failure> {
     }
     Format::new(source.as_str(), None).map_err(|_| {
         Failure::input(format!(
-            "the settings do not say what {source} sends; add --kind calendly, --kind generic or another, or set sources.{source}.kind"
+            "the settings do not say what {source} sends; say it by --kind, such as calendly or generic, or set sources.{source}.kind"
         ))
     })
 }
@@ -133,7 +138,7 @@ fn all(faults: &[FormatFault]) -> String {
 }
 
 /// The installation's key, or one that stands in for it.
-fn contact_key(config: &Config) -> Result<(ContactKey, bool), Failure> {
+pub fn contact_key(config: &Config) -> Result<(ContactKey, bool), Failure> {
     let told = config.normalizer.contact_key.as_ref();
     let bytes = told.map_or(&[0; 32][..], |key| key.expose_secret().as_bytes());
     let key = ContactKey::new(bytes).map_err(|error| Failure::input(format!("normalizer.contact_key {error}")))?;

@@ -33,6 +33,7 @@ mod store;
 mod table;
 mod text;
 mod topics;
+mod whatif;
 mod why;
 mod words;
 
@@ -76,6 +77,7 @@ async fn dispatch(command: Command, config: &Config, out: &Out) -> Result<(), Fa
         Command::Topics(Topics::Apply) => topics::apply(config, out).await,
         Command::Schemas(Schemas::Apply) => schemas::apply(config, out).await,
         Command::Resources(Resources::Apply(args)) => resources::run(&args, config, out).await,
+        Command::Whatif(args) => whatif::run(&args, config, out),
         Command::Sources(Sources::Status(args)) => sources::status(&args, config, out).await,
         Command::Keys(Keys::Create(args)) => keys::create(&args, config, out).await,
         Command::Keys(Keys::List(args)) => keys::list(&args, config, out).await,

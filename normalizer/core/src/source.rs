@@ -7,7 +7,7 @@ use daybook_domain::{SourceName, Timestamp};
 use daybook_format::Format;
 use daybook_wire::{ATTRIBUTE_LENGTH_MAX, SourceEvent, header, is_attribute};
 
-use crate::draft::{Entry, Person};
+use crate::draft::{Draft, Entry, Person};
 use crate::json::{self, Node};
 use crate::path::Drift;
 use crate::reject::{Fault, RejectReason};
@@ -121,5 +121,23 @@ impl Parsed {
             }
         }
         questions
+    }
+
+    /// When its source says that it happened: the earliest of what it says.
+    pub fn sourced_at(&self) -> Option<Timestamp> {
+        self.drafts().filter_map(|draft| draft.sourced_at).min()
+    }
+
+    /// Whose time it is about: of each, the names that it is called by, the most trustworthy first.
+    pub fn named(&self) -> impl Iterator<Item = &[String]> {
+        let places = self.drafts().flat_map(|draft| &draft.places);
+        places.filter(|place| place.resource.is_none()).map(|place| place.aliases.as_slice())
+    }
+
+    fn drafts(&self) -> impl Iterator<Item = &Draft> {
+        self.entries.iter().filter_map(|entry| match entry {
+            Entry::Draft(draft) => Some(&**draft),
+            Entry::Ignored(_) | Entry::Reject(_) => None,
+        })
     }
 }

@@ -207,6 +207,9 @@ fn options(kafka: &KafkaConfig, spec: &ConsumerSpec) -> ClientConfig {
     // So it gathers for a moment.
     options.set("fetch.wait.max.ms", "10");
     options.set("fetch.min.bytes", "65536");
+    // What one answer may hold of all partitions together; the default of 50 MB is held in memory several times over while a
+    // backlog is read.
+    options.set("fetch.max.bytes", "8388608");
     options
 }
 
