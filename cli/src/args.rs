@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{audit, booking, compensations, decisions, dlq, explain, keys, resources, sources, whatif, why};
+use crate::{aliases, audit, booking, compensations, decisions, dlq, explain, keys, resources, sources, whatif, why};
 
 /// Sets up, looks into and repairs a Daybook installation.
 ///
@@ -45,6 +45,9 @@ pub enum Command {
     /// Say who can be booked: agents, rooms, devices.
     #[command(subcommand)]
     Resources(Resources),
+    /// Find names that no resource has.
+    #[command(subcommand)]
+    Aliases(Aliases),
     /// Look at the calendars that are read.
     #[command(subcommand)]
     Sources(Sources),
@@ -267,6 +270,19 @@ pub struct Compensations {
     /// What else to do.
     #[command(subcommand)]
     pub command: Option<Compensation>,
+}
+
+/// Names that sources have for resources.
+#[derive(Debug, Subcommand)]
+pub enum Aliases {
+    /// List those in dead letters that no resource has, ready to be pasted into resources.yaml.
+    ///
+    /// The most frequent first. Names may be addresses. Connects as daybook_reader, and reads dlq.normalizer.
+    ///
+    /// Example:
+    ///   daybook aliases unmatched --source calendly
+    #[command(verbatim_doc_comment)]
+    Unmatched(aliases::Unmatched),
 }
 
 /// The calendars that are read.

@@ -17,13 +17,14 @@ use daybook_runtime::registry::Registry;
 use crate::config::Config;
 use crate::connect;
 use crate::failure::Failure;
-use letter::{Letter, LetterId, Queue};
+pub use letter::Queue;
+use letter::{Letter, LetterId};
 
 /// How long a broker may be silent.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Every letter of a queue, in the order of arrival. Bodies are kept only where somebody wants them.
-async fn letters(queue: Queue, bodies: bool, config: &Config) -> Result<Vec<Letter>, Failure> {
+pub async fn letters(queue: Queue, bodies: bool, config: &Config) -> Result<Vec<Letter>, Failure> {
     let kafka = config.kafka.clone();
     let reading = tokio::task::spawn_blocking(move || {
         let mut records: Vec<Record> = Vec::new();

@@ -7,6 +7,7 @@
 //! and targets, which no decision reads, are written directly, who may call the API, and how a compensation was settled. `audit replay` decides
 //! once more what was decided, to compare, and keeps nothing of it.
 
+mod aliases;
 mod args;
 mod audit;
 mod booking;
@@ -41,7 +42,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Args, Audit, Booking, Command, Compensation, Decisions, Dlq, Keys, Resources, Schemas, Sources, Topics};
+use args::{
+    Aliases, Args, Audit, Booking, Command, Compensation, Decisions, Dlq, Keys, Resources, Schemas, Sources, Topics,
+};
 use config::Config;
 use failure::Failure;
 use out::Out;
@@ -77,6 +80,7 @@ async fn dispatch(command: Command, config: &Config, out: &Out) -> Result<(), Fa
         Command::Topics(Topics::Apply) => topics::apply(config, out).await,
         Command::Schemas(Schemas::Apply) => schemas::apply(config, out).await,
         Command::Resources(Resources::Apply(args)) => resources::run(&args, config, out).await,
+        Command::Aliases(Aliases::Unmatched(args)) => aliases::unmatched(&args, config, out).await,
         Command::Whatif(args) => whatif::run(&args, config, out),
         Command::Sources(Sources::Status(args)) => sources::status(&args, config, out).await,
         Command::Keys(Keys::Create(args)) => keys::create(&args, config, out).await,

@@ -1,6 +1,7 @@
 //! Every statement that the command line sends to PostgreSQL. A command brings its own role; what a role may not do
 //! comes back as SQLSTATE 42501, and the command says which role it takes.
 
+mod aliases;
 mod audit;
 mod bookings;
 mod calendars;
@@ -14,6 +15,7 @@ use daybook_runtime::postgres::StoreError;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
+pub use aliases::known_aliases;
 pub use audit::{HeadRow, LinkRow, hashes, heads, links};
 pub use bookings::{booking, decisions_about, decisions_on, resource_zone};
 pub use calendars::{CalendarRow, calendars};

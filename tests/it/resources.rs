@@ -8,10 +8,11 @@ use daybook_tests::api::reply;
 use daybook_tests::generic::Appointment;
 use daybook_tests::people::Person;
 use daybook_tests::sender::Webhook;
+use daybook_tests::wait::{not_yet, wait_until};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::instance::{Instance, shared};
+use crate::instance::{Instance, SOON, shared};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -157,6 +158,38 @@ fn a_key_sees_the_resources_of_its_scopes_and_what_sources_call_them_only_as_a_r
         let open: Vec<usize> = (0..5).filter(|at| seen[*at].get("aliases").is_some()).collect();
         ensure!(open == [1], "{open:?}");
         caller.get(&format!("/v1/resources/{}", it.name("stranger"))).await?.expect(403)?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_name_that_no_resource_has_is_listed_until_one_has_it_and_its_letters_pass_then() -> Result<()> {
+    shared(async |it| {
+        let (api, id) = (it.world.administrator(), it.name("unmatched"));
+        let alias = format!("The {id} of {}", daybook_tests::people::mark());
+        let start = clock::now().plus(HOUR * 24);
+        let appointment = Appointment::new(&alias, Person::invent(), start, start.plus(HOUR));
+        let webhook = Webhook::generic(it.name("unmatched"), &[appointment.created()]);
+        ensure!(it.world.sender.send(&webhook).await?.acknowledged());
+        let list = async || it.world.daybook(&["aliases", "unmatched", "--source", "generic"], "").await;
+        wait_until("the name to be listed", SOON, async || {
+            let ran = list().await?;
+            not_yet(ran.out.contains(&format!("aliases: {{generic: [\"{alias}\"]}}")), || ran.everything())
+        })
+        .await?;
+
+        let body = json!({"time_zone": "Europe/Berlin", "aliases": {"generic": [alias]}});
+        api.put(&format!("/v1/resources/{id}"), &body).await?.expect(201)?;
+        let ran = list().await?;
+        ensure!(ran.success && !ran.out.contains(&alias) && ran.out.contains("would pass now"), "{}", ran.everything());
+        // Only its own letter: other tests have theirs.
+        let ran = it.world.daybook(&["dlq", "list", "--reason", "unknown_resource"], "").await?;
+        let line = ran.out.lines().find(|line| line.contains(webhook.event_id())).context("its letter")?;
+        let letter = line.split_whitespace().nth(1).context("its id")?.to_owned();
+        let ran = it.world.daybook(&["dlq", "replay", "normalizer", &letter], "").await?;
+        ensure!(ran.success, "{}", ran.everything());
+        let rows = it.decided(&[webhook.request_id(0)]).await?;
+        ensure!(rows[0].outcome == "confirmed", "{}", rows[0].outcome);
         Ok(())
     })
 }

@@ -109,7 +109,8 @@ impl Trial {
             }
         }
         if first {
-            let nobodys = parsed.named().filter(|names| !names.iter().any(|name| known.aliases.contains_key(name)));
+            let named = parsed.named().map(|(_, names)| names);
+            let nobodys = named.filter(|names| !names.iter().any(|name| known.aliases.contains_key(name)));
             for name in nobodys.filter_map(|names| names.first()) {
                 *self.unmapped.entry((export.source.clone(), name.clone())).or_default() += 1;
             }

@@ -128,10 +128,10 @@ impl Parsed {
         self.drafts().filter_map(|draft| draft.sourced_at).min()
     }
 
-    /// Whose time it is about: of each, the names that it is called by, the most trustworthy first.
-    pub fn named(&self) -> impl Iterator<Item = &[String]> {
+    /// Whose time it is about: which item of the event says so, and the names that it is called by, the most trustworthy first.
+    pub fn named(&self) -> impl Iterator<Item = (usize, &[String])> {
         let places = self.drafts().flat_map(|draft| &draft.places);
-        places.filter(|place| place.resource.is_none()).map(|place| place.aliases.as_slice())
+        places.filter(|place| place.resource.is_none()).map(|place| (place.item, place.aliases.as_slice()))
     }
 
     fn drafts(&self) -> impl Iterator<Item = &Draft> {
