@@ -31,6 +31,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use daybook_runtime::kafka::{Producer, ProducerSpec};
+use daybook_runtime::postgres::PostgresConfig;
 use daybook_runtime::registry::Registry;
 use daybook_runtime::service::Service;
 
@@ -44,6 +45,10 @@ use crate::api::Api;
 use crate::http::Door;
 use crate::metrics::IngestMetrics;
 use crate::source::Sources;
+
+/// Connections to the store that the reading of calendars may hold: its statements are short, and most of its time is a
+/// vendor's.
+const POLLING_CONNECTIONS: u32 = 4;
 
 /// Sets the service going: the door, and the watch on Kafka. Comes back, with the door's address, once it listens.
 pub async fn start(config: Config, service: &Service) -> Result<SocketAddr, StartError> {
@@ -74,7 +79,9 @@ pub async fn start(config: Config, service: &Service) -> Result<SocketAddr, Star
     trail::start(&config.kafka, raw_topics, &store, &api.metrics, service)?;
 
     fetch::start(&config.kafka, &sources, &producer, &metrics, service)?;
-    poll::start(&sources, &store, &producer, &metrics, service)?;
+    // Of its own: calendars that are read at once must not keep the API's callers waiting.
+    let calendars = PostgresConfig { connections: POLLING_CONNECTIONS, ..config.postgres.clone() };
+    poll::start(&sources, &calendars.pool("daybook-ingest")?, &producer, &metrics, service)?;
 
     let shutdown = service.life.shutdown().clone();
     let topic = sources.all().next().map(|source| source.topic.clone()).unwrap_or_default();

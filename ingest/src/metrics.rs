@@ -37,13 +37,16 @@ daybook_runtime::metrics! {
         /// 1 while a source's API turns our credentials away. Alert at once: everything it says waits.
         fetch_denied: IntGaugeVec["source"],
         /// Readings of calendars, by source and how they ended: good, later (away, busy, or an answer that is none), denied,
-        /// refused (a calendar that is not shared with us), kafka, store, lost (to another process, or at a stop). Alert when
+        /// refused (a calendar that is not shared with us), budget (others of the source were before it), kafka, store, panic, lost (to
+        /// another process, or at a stop). Alert when
         /// good ones stop for some minutes, and on any refused.
         polls_total: IntCounterVec["source", "result"],
         /// Time that a good reading took, its turns at the vendor included, in seconds.
         poll_seconds: HistogramVec["source"],
         /// Changes that readings have found and Kafka has, by source and job: new_appointment, update, cancellation.
         poll_changes_total: IntCounterVec["source", "job"],
+        /// Events whose id has more than 512 characters, each time that they are met: their time is not known here.
+        poll_skipped_total: IntCounterVec["source"],
         /// Calendars of the source.
         poll_calendars: IntGaugeVec["source"],
         /// Calendars whose last reading came to nothing. Alert when it does not fall for some minutes.

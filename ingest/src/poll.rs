@@ -2,8 +2,10 @@
 //!
 //! Which calendars there are is in the store: the aliases of the source. Each is read by one process at a time, which has it
 //! on a lease, a round at a time (`daybook_ingest_core::poll`); with the process, its lease ends, and another one goes on.
-//! Invariant: what is known of a calendar, and where its feed was left, moves in one transaction after Kafka has every change.
-//! A process that thinks that it has a calendar still, and has not, sends what is older than what its successor sends.
+//! Invariant: what is known of a calendar, and where its feed was left, moves in one transaction after Kafka has every change;
+//! and before anything is sent, it is written down that it may have been. So a round that ends between the two is followed by
+//! one that says again what is true. What a round says is as of when it began by the store's clock, which is the same for all
+//! processes: one that thinks that it has a calendar still, and has not, says what is older than what its successor says.
 //!
 //! How often a source is asked is one budget for all processes, in the store as well; so is how long it is left alone, when
 //! it asks for that, turns our credentials away, or has not answered for a while. A calendar that is not shared with us
@@ -30,21 +32,20 @@ use daybook_runtime::postgres::StoreError;
 use daybook_runtime::retry::Advice;
 use daybook_runtime::service::Service;
 use sqlx::PgPool;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 pub use self::config::{Pings, PollConfig, Polled};
 pub use self::store::prompt;
-use self::store::{Calendar, Store};
+use self::store::{Blame, Calendar, Store, Turn};
 use crate::error::StartError;
 use crate::metrics::IngestMetrics;
 use crate::source::Sources;
 use crate::vendor::{Reply, Vendor};
 
-/// The most of an answer that is read: a page has 250 events at most, of which some fields are asked for.
-const BODY_MAX: usize = 4 * 1_024 * 1_024;
+/// The most of an answer that is read: a page has 100 events at most, of which some fields are asked for.
+const BODY_MAX: usize = 8 * 1_024 * 1_024;
 /// How often calendars are looked for that are due, at most.
 const TICK: Duration = Duration::from_secs(1);
 /// How often it is looked which calendars there are, and how they are.
@@ -57,6 +58,9 @@ const CHANNEL_AGAIN: Duration = Duration::from_secs(10 * 60);
 const MARGIN: Duration = Duration::from_secs(15);
 /// The longest time between two tries of a calendar.
 const BACKOFF_MAX: Duration = Duration::from_secs(30 * 60);
+/// How often one thing is asked for in a round, and how long is waited between.
+const TRIES_MAX: u32 = 3;
+const PATIENCE: Duration = Duration::from_secs(3);
 /// How long a source is left alone that turns our credentials away.
 const DENIED_FOR: Duration = Duration::from_secs(30);
 /// Rounds in a row, of all its calendars, after which a source is left alone for a while.
@@ -86,7 +90,9 @@ enum Failed {
     Kafka(ProducerError),
     /// The store is away.
     Store(StoreError),
-    /// The calendar is another process's.
+    /// Others of the source have used up what may be asked for now.
+    Budget,
+    /// The calendar is another round's.
     Lost,
 }
 
@@ -104,16 +110,15 @@ pub fn start(
     metrics: &IngestMetrics,
     service: &Service,
 ) -> Result<(), StartError> {
-    let owner = Uuid::from_u128(rand::random());
     for source in sources.all() {
         let Some(polled) = &source.polled else { continue };
         // A call, its turn, and a token before that.
-        let lease = polled.api.timeout + TURN_MAX + MARGIN;
+        let lease = 2 * polled.api.timeout + TURN_MAX + MARGIN;
         let poller = Arc::new(Poller {
             source: source.name.clone(),
             topic: source.topic.clone(),
             vendor: Vendor::new(&polled.api)?,
-            store: Store::new(pool.clone(), source.name.clone(), owner, lease),
+            store: Store::new(pool.clone(), source.name.clone(), lease, TURN_MAX),
             producer: producer.clone(),
             metrics: metrics.clone(),
             every: Duration::from_secs(1) / polled.api.requests_per_second.get(),
@@ -131,7 +136,9 @@ async fn poll(poller: Arc<Poller>, shutdown: CancellationToken) -> Result<(), In
     let mut looked: Option<Instant> = None;
     let tick = TICK.min(poller.polled.config.interval);
     while !shutdown.is_cancelled() {
-        while rounds.try_join_next().is_some() {}
+        while let Some(ended) = rounds.try_join_next() {
+            poller.ended(&ended);
+        }
         if looked.is_none_or(|looked| looked.elapsed() >= LOOK.min(poller.polled.config.interval)) {
             looked = Some(Instant::now());
             if let Err(error) = poller.look().await {
@@ -152,11 +159,13 @@ async fn poll(poller: Arc<Poller>, shutdown: CancellationToken) -> Result<(), In
         }
         tokio::select! {
             () = sleep(tick) => {}
-            _ = rounds.join_next(), if !rounds.is_empty() && room == 0 => {}
+            Some(ended) = rounds.join_next(), if !rounds.is_empty() => poller.ended(&ended),
             () = shutdown.cancelled() => {}
         }
     }
-    while rounds.join_next().await.is_some() {}
+    while let Some(ended) = rounds.join_next().await {
+        poller.ended(&ended);
+    }
     Ok(())
 }
 
@@ -172,6 +181,14 @@ impl Poller {
         self.metrics.poll_calendars_without_channel.with_label_values(source).set(without);
         self.metrics.poll_oldest_seconds.with_label_values(source).set(overview.oldest_seconds as i64);
         Ok(())
+    }
+
+    /// A panic ends one round and nothing else; its calendar is free when its lease is over.
+    fn ended(&self, round: &Result<(), JoinError>) {
+        if round.as_ref().is_err_and(JoinError::is_panic) {
+            self.metrics.polls_total.with_label_values(&[self.source.as_str(), "panic"]).inc();
+            tracing::error!(source = self.source.as_str(), "reading a calendar panicked; it is tried again");
+        }
     }
 
     fn store_away(&self, error: &StoreError) {
@@ -192,14 +209,15 @@ impl Poller {
         };
         let (word, noted) = match result {
             Ok(()) => ("good", Ok(())),
-            Err(Failed::Lost) => ("lost", self.store.release(&calendar.calendar).await),
+            Err(Failed::Lost) => ("lost", self.store.release(&calendar, Duration::ZERO).await),
+            Err(Failed::Budget) => ("budget", self.store.release(&calendar, TURN_MAX).await),
             Err(Failed::Store(error)) => {
                 self.store_away(&error);
-                ("store", self.store.release(&calendar.calendar).await)
+                ("store", self.failed_here(&calendar, "store").await)
             }
             Err(Failed::Kafka(error)) => {
                 tracing::warn!(%error, source = self.source.as_str(), "what has changed in a calendar was not acknowledged");
-                ("kafka", self.store.release(&calendar.calendar).await)
+                ("kafka", self.failed_here(&calendar, "kafka").await)
             }
             Err(Failed::Vendor(setback)) => (word(setback), self.set_back(&calendar, setback).await),
         };
@@ -212,20 +230,25 @@ impl Poller {
         }
     }
 
+    /// Nobody there is to blame, and the calendar waits longer each time.
+    async fn failed_here(&self, calendar: &Calendar, word: &str) -> Result<(), StoreError> {
+        let failures = u32::try_from(calendar.failures).unwrap_or(0) + 1;
+        let next_in = backoff(failures, self.polled.config.interval, BACKOFF_MAX, Some(TICK), rand::random());
+        self.store.set_back(calendar, word, next_in, Blame::Here).await.map(drop)
+    }
+
     async fn round(&self, calendar: &Calendar) -> Result<(), Failed> {
         let config = &self.polled.config;
-        let last = Timestamp::try_from(calendar.began_at).unwrap_or(Timestamp::EPOCH);
-        // What is read later is newer, whatever the clock says.
-        let began = clock::now().max(last.plus(Duration::from_micros(1)));
+        let began = Timestamp::try_from(calendar.version_at).unwrap_or(Timestamp::EPOCH);
         let known = self.store.known(&calendar.calendar).await?;
         if calendar.resource_now.as_deref() != Some(calendar.resource_id.as_str()) {
             if let Some(id) = calendar.channel.clone() {
                 let channel = Channel { id, resource: calendar.channel_resource.clone(), until: began };
-                self.call(&calendar.calendar, &self.polled.vendor.close(&channel)).await?;
+                self.call(calendar, &self.polled.vendor.close(&channel)).await?;
             }
             let changes = farewell(self.polled.vendor, &known);
-            self.send(&calendar.calendar, &changes, None, began).await?;
-            self.store.forget(&calendar.calendar).await?;
+            self.send(calendar, &changes, None, began).await?;
+            self.store.forget(calendar).await?;
             tracing::info!(
                 source = self.source.as_str(),
                 events = changes.len(),
@@ -239,24 +262,47 @@ impl Poller {
         let window = Window::around(began, config.window_past, config.window_future);
         let mut round = Round::new(self.polled.vendor, known, cursor, window, began, config.believe_after);
         while let Some(ask) = round.next() {
-            let answer = self.ask(&calendar.calendar, ask, window).await?;
+            let answer = self.ask(calendar, ask, window).await?;
             round.answer(answer).map_err(Failed::Vendor)?;
         }
         let outcome = round.finish();
-        self.send(&calendar.calendar, &outcome.changes, outcome.zone.as_deref(), began).await?;
+        self.send(calendar, &outcome.changes, outcome.zone.as_deref(), began).await?;
+        let full_at = if outcome.complete {
+            began
+        } else if outcome.missing.is_empty() {
+            listed_at
+        } else {
+            // What is held is looked for again twice before it could be believed.
+            began.minus(config.full_interval).plus(config.believe_after / 2)
+        };
         let next_in = config.interval.mul_f64(0.9 + 0.2 * rand::random::<f64>());
         self.keep_channel(calendar, began).await?;
-        if !self.store.keep(&calendar.calendar, &outcome, began, next_in).await? {
+        if !self.store.keep(calendar, &outcome, full_at, next_in).await? {
             return Err(Failed::Lost);
         }
         self.note(calendar, full, &outcome);
         Ok(())
     }
 
-    async fn ask(&self, calendar: &str, ask: &Ask, window: Window) -> Result<Answer, Failed> {
+    /// Asks, and once or twice again where that helps: a round of hundreds of calls need not begin anew for one of them.
+    async fn ask(&self, calendar: &Calendar, ask: &Ask, window: Window) -> Result<Answer, Failed> {
+        let mut tries = 0;
+        loop {
+            let answer = self.ask_once(calendar, ask, window).await?;
+            let Answer::Setback(Setback::Later(told)) = answer else { return Ok(answer) };
+            let wait = backoff(tries, TICK, PATIENCE, told, rand::random());
+            tries += 1;
+            if tries >= TRIES_MAX || wait > PATIENCE {
+                return Ok(answer);
+            }
+            sleep(wait).await;
+        }
+    }
+
+    async fn ask_once(&self, calendar: &Calendar, ask: &Ask, window: Window) -> Result<Answer, Failed> {
         self.wait_for_turn(calendar).await?;
         let vendor = self.polled.vendor;
-        let address = format!("{}{}", self.polled.base, vendor.address(calendar, ask, window));
+        let address = format!("{}{}", self.polled.base, vendor.address(&calendar.calendar, ask, window));
         let answer = match self.vendor.get(&address, vendor.headers(), BODY_MAX).await {
             Some(reply) => vendor.read(ask, reply.status, reply.retry_after.as_deref(), clock::now(), &reply.body),
             None => Answer::Setback(Setback::Later(None)),
@@ -269,25 +315,28 @@ impl Poller {
     }
 
     /// The budget of the source is that of all processes.
-    async fn wait_for_turn(&self, calendar: &str) -> Result<(), Failed> {
-        let wait = self.store.turn(calendar, self.every).await?.ok_or(Failed::Lost)?;
-        if wait > TURN_MAX {
-            return Err(Failed::Vendor(Setback::Later(Some(wait))));
+    async fn wait_for_turn(&self, calendar: &Calendar) -> Result<(), Failed> {
+        match self.store.turn(calendar, self.every).await? {
+            Turn::In(wait) => sleep(wait).await,
+            Turn::Far => return Err(Failed::Budget),
+            Turn::Lost => return Err(Failed::Lost),
         }
-        sleep(wait).await;
         Ok(())
     }
 
     /// Kafka has all of it, or the round comes to nothing.
     async fn send(
         &self,
-        calendar: &str,
+        calendar: &Calendar,
         changes: &[Change],
         zone: Option<&str>,
         began: Timestamp,
     ) -> Result<(), Failed> {
+        if !self.store.intend(calendar, changes).await? {
+            return Err(Failed::Lost);
+        }
         let mut receipts = Vec::new();
-        for (record, body) in records(self.polled.vendor, &self.source, calendar, changes, zone, began) {
+        for (record, body) in records(self.polled.vendor, &self.source, &calendar.calendar, changes, zone, began) {
             let headers = record.event.headers();
             let (key, value) = (Some(record.key.as_bytes()), Some(body.as_slice()));
             let outgoing = Outgoing { topic: &self.topic, partition: None, key, value, headers: &headers };
@@ -312,6 +361,10 @@ impl Poller {
             let count = outcome.changes.iter().filter(|change| change.job == job).count();
             let labels = &[self.source.as_str(), job.as_str()];
             self.metrics.poll_changes_total.with_label_values(labels).inc_by(count as u64);
+        }
+        if outcome.skipped > 0 {
+            let count = outcome.skipped as u64;
+            self.metrics.poll_skipped_total.with_label_values(&[self.source.as_str()]).inc_by(count);
         }
         if !outcome.missing.is_empty() {
             tracing::error!(
@@ -341,27 +394,27 @@ impl Poller {
             address: &pings.address,
             until: now.plus(vendor.channel_life()),
         };
-        let reply = self.call(&calendar.calendar, &vendor.open(&opening)).await?;
+        let reply = self.call(calendar, &vendor.open(&opening)).await?;
         let opened = reply.and_then(|reply| vendor.opened(&channel, reply.status, &reply.body));
-        self.store.put_channel(&calendar.calendar, opened.as_ref(), CHANNEL_AGAIN).await?;
+        self.store.put_channel(calendar, opened.as_ref(), CHANNEL_AGAIN).await?;
         let word = if opened.is_some() { "opened" } else { "failed" };
         self.metrics.poll_channels_total.with_label_values(&[self.source.as_str(), word]).inc();
         if opened.is_none() {
             tracing::warn!(
                 source = self.source.as_str(),
-                resource = calendar.resource_id,
+                resource.id = calendar.resource_id,
                 "the vendor grants no channel; the calendar is read at its interval"
             );
             return Ok(());
         }
         if let Some(id) = calendar.channel.clone() {
             let old = Channel { id, resource: calendar.channel_resource.clone(), until: time(calendar.channel_until) };
-            self.call(&calendar.calendar, &vendor.close(&old)).await?;
+            self.call(calendar, &vendor.close(&old)).await?;
         }
         Ok(())
     }
 
-    async fn call(&self, calendar: &str, call: &Call) -> Result<Option<Reply>, Failed> {
+    async fn call(&self, calendar: &Calendar, call: &Call) -> Result<Option<Reply>, Failed> {
         self.wait_for_turn(calendar).await?;
         Ok(self.vendor.call(&self.polled.base, call, BODY_MAX).await)
     }
@@ -369,14 +422,13 @@ impl Poller {
     async fn set_back(&self, calendar: &Calendar, setback: Setback) -> Result<(), StoreError> {
         let failures = u32::try_from(calendar.failures).unwrap_or(0) + 1;
         let interval = self.polled.config.interval;
-        let (told, pause) = match setback {
-            Setback::Later(told) => (told, Some(told.unwrap_or_default())),
-            Setback::Denied => (None, Some(DENIED_FOR)),
-            // It has answered.
-            Setback::Refused => (None, None),
+        let (told, blame) = match setback {
+            Setback::Later(told) => (told, Blame::Vendor(told.unwrap_or_default())),
+            Setback::Denied => (None, Blame::Vendor(DENIED_FOR)),
+            Setback::Refused => (None, Blame::Calendar),
         };
         let next_in = backoff(failures, interval, BACKOFF_MAX, told, rand::random());
-        let in_a_row = self.store.set_back(&calendar.calendar, word(setback), next_in, pause).await?;
+        let in_a_row = self.store.set_back(calendar, word(setback), next_in, blame).await?;
         match setback {
             Setback::Later(_) => {
                 tracing::warn!(source = self.source.as_str(), failures, "a calendar could not be read; trying again");
@@ -393,8 +445,9 @@ impl Poller {
             ),
             Setback::Refused => tracing::error!(
                 source = self.source.as_str(),
-                resource = calendar.resource_id,
-                "the vendor does not show us a calendar; share it with the account that the settings name, or mend the alias"
+                resource.id = calendar.resource_id,
+                "the vendor does not show us a calendar; share it with the account that the settings name, with its API switched on and \
+                 the right to read calendars granted, or mend the alias"
             ),
         }
         Ok(())

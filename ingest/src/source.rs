@@ -139,7 +139,14 @@ impl Source {
                 (Scheme::Described(Arc::clone(description), Shared { secrets, url }), Window::DESCRIBED)
             }
             // See `Polled`.
-            Format::GoogleCalendar | Format::Outlook => (Scheme::Pings, Window::DESCRIBED),
+            Format::GoogleCalendar | Format::Outlook => {
+                if config.window_past.is_some() || config.window_future.is_some() {
+                    let problem = "and window_future are about signatures, and this source has none; how far calendars are read, \
+                                   its table poll says";
+                    fault(format!("sources.{name}.window_past"), &problem);
+                }
+                (Scheme::Pings, Window::DESCRIBED)
+            }
             // No text reads as this format.
             Format::Api => return None,
         };

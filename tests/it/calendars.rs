@@ -307,6 +307,39 @@ fn a_calendar_that_is_cleared_is_believed_after_a_while_and_not_at_once() -> Res
 }
 
 #[test]
+fn what_was_sent_and_could_not_be_written_down_is_freed_when_it_goes() -> Result<()> {
+    shared(async |it| {
+        let resource = Resource::observed(it.name("unkept"), "google");
+        let (_, name) = resource.read.clone().context("it is read")?;
+        calendar(&resource, |calendar| calendar.put("one", midnight(2), midnight(2) + HOUR));
+        it.world.load(std::slice::from_ref(&resource)).await?;
+        same(it, &resource).await?;
+        // From now on no round of this calendar can be kept: the store gives up between Kafka's word and ours.
+        let owner = sqlx::PgPool::connect(&it.world.endpoints.postgres.owner).await?;
+        let refuse = format!(
+            "CREATE FUNCTION refuse_unkept() RETURNS trigger LANGUAGE plpgsql AS $$
+                BEGIN RAISE EXCEPTION 'not now' USING ERRCODE = '53000'; END $$;
+             CREATE TRIGGER refuse_unkept BEFORE UPDATE ON polled_calendar FOR EACH ROW
+                WHEN (NEW.calendar = '{name}' AND NEW.began_at <> OLD.began_at) EXECUTE FUNCTION refuse_unkept()"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(refuse)).execute(&owner).await?;
+        calendar(&resource, |calendar| {
+            calendar.put("two", midnight(3), midnight(3) + HOUR);
+            calendar.put("one", midnight(4), midnight(4) + HOUR);
+        });
+        same(it, &resource).await?;
+        // One goes, and the other is again what was known of it.
+        calendar(&resource, |calendar| {
+            calendar.delete("two");
+            calendar.put("one", midnight(2), midnight(2) + HOUR);
+        });
+        let allow = "DROP TRIGGER refuse_unkept ON polled_calendar; DROP FUNCTION refuse_unkept()";
+        sqlx::raw_sql(allow).execute(&owner).await?;
+        same(it, &resource).await
+    })
+}
+
+#[test]
 fn a_vendor_that_says_that_something_has_changed_is_asked_at_once_and_nobody_else_is_believed() -> Result<()> {
     shared(async |it| {
         for source in SOURCES {

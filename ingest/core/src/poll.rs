@@ -10,11 +10,13 @@
 //! - Series are expanded by the vendor, which knows its own rules best: where anything of a series changes, its instances in
 //!   the window are listed.
 //! - **Absence is a suspicion, not news.** What a listing lacks, and what a feed calls cancelled, is asked for by its own
-//!   name before it is believed gone; instances that a series lacks are missing twice, or their series is gone. With more
-//!   than [`SUSPECTS_MAX`] suspects (a whole series is one) not even that is believed: they are *held*, until a full round,
-//!   some time later, misses every one of them again. So neither an empty answer nor half of one cancels anything, nor does a
-//!   vendor's bad quarter of an hour.
-//! - What is older than what we know (an old page, played again) is asked for by name.
+//!   name before it is believed gone; of a series the vendor may say in one word that all of it is cancelled, else each
+//!   instance is asked for. With more than [`SUSPECTS_MAX`] suspects (a whole series is one) not even that is believed: they
+//!   are *held*, until a full round, some time later, misses them again. So neither an empty answer nor half of one cancels
+//!   anything, nor does a vendor's bad quarter of an hour.
+//! - Instances are known by their own ids, whichever series they are said to be of: a series may be split, and somebody who is
+//!   invited to some instances of one may not see the series at all.
+//! - What is older than what we know of an event (an old page, played again) is asked for by name.
 //!
 //! Absent on purpose: calls, clocks, storage. `google.rs` and `graph.rs` know how Google and Microsoft are asked and what they
 //! answer ([`Vendor`]).
@@ -26,6 +28,7 @@ pub mod graph;
 mod vendor;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::time::Duration;
 
 use daybook_domain::{SourceName, Timestamp};
@@ -41,13 +44,13 @@ use crate::media::JSON;
 
 /// What may be gone at once, and be believed when asked for by name.
 pub const SUSPECTS_MAX: usize = 20;
-/// What is asked for by name in one round; the others go on being held.
+/// Events that are asked for by name in one round; the others go on being held.
 const PROOFS_MAX: usize = 200;
 /// Calls of one round. A calendar takes some tens at most, where it is read for the first time.
 const ASKS_MAX: usize = 2_000;
 /// What a listing is not blamed for lacking: vendors round the ends of a window, and days have zones.
 const EDGE: Duration = Duration::from_secs(24 * 60 * 60);
-/// Items that one record holds; a page of Google's is at most ten times as many.
+/// Items that one record holds.
 const ITEMS_PER_RECORD: usize = 50;
 
 /// The time that is watched.
@@ -129,8 +132,10 @@ pub enum Answer {
     Page(Page),
     /// The vendor has forgotten where we were in its feed.
     Expired,
-    /// There is nothing of this name any more.
+    /// There is nothing of this name, or none that is ours to see.
     Gone,
+    /// This one thing is not answered for, and everything else may be.
+    Untold,
     /// Nothing that can be used.
     Setback(Setback),
 }
@@ -157,10 +162,12 @@ pub struct Page {
     pub cursor: Option<String>,
     /// The zone of the calendar, if it says so.
     pub zone: Option<String>,
+    /// Events whose id is too long to be taken.
+    pub skipped: usize,
 }
 
-/// One event, as far as a round looks into it. `body` is what is sent on.
-#[derive(Debug, Clone, PartialEq)]
+/// One event, as far as a round looks into it. `body` is what is sent on, with people's addresses: the `Debug` shows none.
+#[derive(Clone, PartialEq)]
 pub struct Item {
     /// What the vendor calls it.
     pub id: String,
@@ -178,6 +185,12 @@ pub struct Item {
     pub hash: [u8; 32],
     /// The fields that are kept.
     pub body: Value,
+}
+
+impl fmt::Debug for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Item({:?}, {:?})", self.state, self.span)
+    }
 }
 
 /// What an event says of its owner's time.
@@ -235,8 +248,8 @@ impl Job {
     }
 }
 
-/// One change.
-#[derive(Debug, Clone, PartialEq)]
+/// One change. Its `Debug` shows nobody's address.
+#[derive(Clone, PartialEq)]
 pub struct Change {
     /// Whose.
     pub job: Job,
@@ -246,6 +259,12 @@ pub struct Change {
     pub body: Value,
     /// What is known of it from now on; none of one that takes no time any more.
     pub known: Option<Known>,
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Change({:?}, {})", self.job, self.id)
+    }
 }
 
 /// What a round came to.
@@ -265,6 +284,8 @@ pub struct Outcome {
     pub zone: Option<String>,
     /// Whether everything was listed, and nothing is held.
     pub complete: bool,
+    /// Events whose id is too long to be taken.
+    pub skipped: usize,
 }
 
 /// Which way a round goes.
@@ -295,6 +316,9 @@ pub struct Round {
     doubted: BTreeSet<String>,
     /// Series in which something has changed, and the instances that they have.
     series: BTreeMap<String, BTreeSet<String>>,
+    /// Instances that the feed has shown.
+    mentioned: BTreeSet<String>,
+    skipped: usize,
     /// What is asked for by name: events, and series with the instances that they lack.
     suspects: BTreeMap<String, BTreeSet<String>>,
     gone: BTreeSet<String>,
@@ -332,6 +356,8 @@ impl Round {
             seen: BTreeMap::new(),
             doubted: BTreeSet::new(),
             series: BTreeMap::new(),
+            mentioned: BTreeSet::new(),
+            skipped: 0,
             suspects: BTreeMap::new(),
             gone: BTreeSet::new(),
             held: BTreeSet::new(),
@@ -365,7 +391,8 @@ impl Round {
                 *self = Self { asked: *asked, ..Self::new(*vendor, known, None, *window, *began, *believe_after) };
                 return Ok(());
             }
-            Answer::Gone => self.gone(&ask)?,
+            Answer::Gone => self.absent(&ask)?,
+            Answer::Untold => self.untold(&ask)?,
             Answer::Page(page) => self.page(ask, page)?,
         }
         while self.todo.is_empty() && self.stage != Stage::Done {
@@ -374,22 +401,56 @@ impl Round {
         Ok(())
     }
 
-    fn gone(&mut self, ask: &Ask) -> Result<(), Setback> {
+    /// There is nothing of the name that was asked for.
+    fn absent(&mut self, ask: &Ask) -> Result<(), Setback> {
         match ask {
-            Ask::One { id } => self.proven(id),
-            // The series went between two calls, or it is a single event by now.
+            Ask::One { id } => {
+                let mut ids = self.suspects.remove(id).unwrap_or_default();
+                if ids.remove(id) {
+                    self.is_gone(id);
+                }
+                // A series that we do not see: whoever is invited to some instances only has these.
+                self.ask_each(ids);
+            }
+            // The series went between two calls, is not ours to see, or is a single event by now.
             Ask::Instances { series, .. } => {
                 self.series.entry(series.clone()).or_default();
-                self.lacking(series);
             }
             Ask::Mark { .. } | Ask::Changes { .. } | Ask::Listing { .. } => return Err(Setback::Refused),
         }
         Ok(())
     }
 
+    /// What was asked for is neither there nor gone.
+    fn untold(&mut self, ask: &Ask) -> Result<(), Setback> {
+        match ask {
+            Ask::One { id } => {
+                let mut ids = self.suspects.remove(id).unwrap_or_default();
+                ids.remove(id);
+                self.ask_each(ids);
+            }
+            Ask::Instances { .. } => return self.absent(ask),
+            Ask::Mark { .. } | Ask::Changes { .. } | Ask::Listing { .. } => return Err(Setback::Refused),
+        }
+        Ok(())
+    }
+
+    fn is_gone(&mut self, id: &str) {
+        self.seen.remove(id);
+        self.gone.insert(id.to_owned());
+    }
+
+    fn ask_each(&mut self, ids: BTreeSet<String>) {
+        for id in ids {
+            self.todo.push_back(Ask::One { id: id.clone() });
+            self.suspects.insert(id.clone(), [id].into());
+        }
+    }
+
     fn page(&mut self, ask: Ask, page: Page) -> Result<(), Setback> {
-        let Page { items, next, cursor, zone } = page;
+        let Page { items, next, cursor, zone, skipped } = page;
         self.zone = zone.or(self.zone.take());
+        self.skipped += skipped;
         match &ask {
             Ask::Mark { .. } => {}
             Ask::Listing { .. } => items.into_iter().for_each(|item| self.see(item)),
@@ -421,8 +482,7 @@ impl Round {
             }
             // Without a new place in the feed the old one stays: what it has said it says again.
             Ask::Changes { cursor: old, .. } => self.cursor = cursor.or(Some(old)),
-            Ask::Instances { series, .. } => self.lacking(&series),
-            Ask::Listing { .. } | Ask::One { .. } => {}
+            Ask::Instances { .. } | Ask::Listing { .. } | Ask::One { .. } => {}
         }
         Ok(())
     }
@@ -441,9 +501,13 @@ impl Round {
         if let Some(series) = series {
             self.series.entry(series).or_default();
         }
-        // An instance is seen in the listing of its series.
-        if item.series.is_none() {
-            self.see(item);
+        match (&item.series, item.state) {
+            (None, _) => self.see(item),
+            // An instance is seen in the listing of its series: a feed need not show all of it.
+            (Some(_), State::Busy | State::Free) => {
+                self.mentioned.insert(item.id);
+            }
+            (Some(_), State::Gone | State::Series) => {}
         }
     }
 
@@ -491,11 +555,12 @@ impl Round {
     fn suspect(&mut self) {
         let expected = |id: &str, known: &Known| {
             let lacking = match &known.series {
-                _ if self.full => !self.seen.contains_key(id),
+                _ if self.full => true,
                 Some(series) => self.series.get(series).is_some_and(|listed| !listed.contains(id)),
                 None => false,
             };
-            lacking && self.window.inner().has((known.from, known.until))
+            // Under another series, perhaps: one that was split.
+            lacking && !self.seen.contains_key(id) && self.window.inner().has((known.from, known.until))
         };
         let missing = self.known.iter().filter(|(id, known)| expected(id, known) || self.doubted.contains(*id));
         let mut suspects = BTreeMap::<String, BTreeSet<String>>::new();
@@ -504,72 +569,72 @@ impl Round {
             suspects.entry(name.clone()).or_default().insert(id.clone());
         }
         if suspects.len() > SUSPECTS_MAX {
-            let all: BTreeSet<String> = suspects.values().flatten().cloned().collect();
             let long = |id: &String| {
                 let since = self.known.get(id).and_then(|known| known.missing_since);
                 since.is_some_and(|since| self.began.since(since) >= self.believe_after)
             };
-            if !(self.full && all.iter().all(long)) {
-                self.held = all;
-                return;
+            // Those that were missed before, and those that are missed for the first time.
+            let believed = |ids: &BTreeSet<String>| self.full && ids.iter().all(long);
+            let held: Vec<_> =
+                suspects.iter().filter(|(_, ids)| !believed(ids)).map(|(name, _)| name.clone()).collect();
+            for name in held {
+                self.held.extend(suspects.remove(&name).unwrap_or_default());
             }
         }
-        for name in suspects.keys().skip(PROOFS_MAX).cloned().collect::<Vec<_>>() {
-            self.held.extend(suspects.remove(&name).unwrap_or_default());
+        let mut proofs = 0;
+        for (name, ids) in suspects {
+            proofs += ids.len();
+            // The first of them in any case, however many it stands for.
+            if proofs > PROOFS_MAX && !self.suspects.is_empty() {
+                self.held.extend(ids);
+            } else {
+                self.todo.push_back(Ask::One { id: name.clone() });
+                self.suspects.insert(name, ids);
+            }
         }
-        for name in suspects.keys() {
-            self.series.remove(name);
-            self.todo.push_back(Ask::One { id: name.clone() });
+        let strange = |id: &&String| !self.seen.contains_key(*id) && !self.held.contains(*id);
+        let mentioned: Vec<String> = self.mentioned.iter().filter(strange).cloned().collect();
+        for id in mentioned {
+            if !self.suspects.values().any(|ids| ids.contains(&id)) {
+                self.todo.push_back(Ask::One { id });
+            }
         }
-        self.suspects = suspects;
     }
 
-    /// What was asked for by name is gone, and so is all that it stands for.
-    fn proven(&mut self, name: &str) {
-        for id in self.suspects.remove(name).unwrap_or_default() {
-            self.seen.remove(&id);
-            self.gone.insert(id);
-        }
-    }
-
-    /// What was asked for by name is there, as `item`.
+    /// What was asked for by name is there, as `item`, or is said to be cancelled.
     fn shown(&mut self, name: &str, item: Item) {
-        let lacks_only_itself = self.suspects.get(name).is_some_and(|ids| ids.len() == 1 && ids.contains(name));
+        let mut ids = self.suspects.remove(name).unwrap_or_default();
         match item.state {
-            State::Gone => self.proven(name),
-            State::Busy | State::Free => {
-                // A series that became a single event has no instances.
-                if !lacks_only_itself {
-                    self.proven(name);
+            // The vendor's own word, of a series for all of it.
+            State::Gone => {
+                for id in ids.iter().filter(|id| !self.seen.contains_key(*id)).cloned().collect::<Vec<_>>() {
+                    self.is_gone(&id);
                 }
-                self.suspects.remove(name);
+            }
+            State::Busy | State::Free => {
+                ids.remove(name);
                 self.gone.remove(name);
                 self.seen.insert(item.id.clone(), item);
+                self.ask_each(ids);
             }
             State::Series => {
-                // Which instances it lacks, its second listing says; the single event that it was is none of them.
-                self.todo.push_back(Ask::Instances { series: name.to_owned(), page: None });
-            }
-        }
-    }
-
-    /// A series that is asked for by name was listed again: what it lacks now too is gone.
-    fn lacking(&mut self, series: &str) {
-        if self.stage != Stage::Proving {
-            return;
-        }
-        let listed = self.series.get(series).cloned().unwrap_or_default();
-        for id in self.suspects.remove(series).unwrap_or_default() {
-            if !listed.contains(&id) {
-                self.seen.remove(&id);
-                self.gone.insert(id);
+                // The single event that it was is one of a series now.
+                if ids.remove(name) {
+                    self.is_gone(name);
+                }
+                self.ask_each(ids);
             }
         }
     }
 
     /// The difference. To be asked for when there is nothing left to ask.
     pub fn finish(self) -> Outcome {
-        let mut outcome = Outcome { cursor: self.cursor.clone(), zone: self.zone.clone(), ..Outcome::default() };
+        let mut outcome = Outcome {
+            cursor: self.cursor.clone(),
+            zone: self.zone.clone(),
+            skipped: self.skipped,
+            ..Outcome::default()
+        };
         for (id, item) in &self.seen {
             let known = self.known.get(id);
             match (item.state, known) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use daybook_domain::{SourceName, Timestamp};
 use daybook_ingest_core::ping::{News, Ping};
-use daybook_ingest_core::poll::{Channel, Known, Outcome};
+use daybook_ingest_core::poll::{Change, Channel, Known, Outcome};
 use daybook_runtime::postgres::StoreError;
 use sqlx::postgres::types::PgInterval;
 use sqlx::{PgPool, Postgres, Transaction};
@@ -19,15 +19,40 @@ type Result<T> = std::result::Result<T, StoreError>;
 pub struct Store {
     pool: PgPool,
     source: SourceName,
-    /// This process.
-    owner: Uuid,
-    /// How long a calendar is a process's without another call for it.
+    /// How long a calendar is a round's without another call for it.
     lease: Duration,
+    /// A turn at the vendor that is farther off is not taken.
+    turn_max: Duration,
 }
 
-/// A calendar that is due, and is ours.
-#[derive(Debug, sqlx::FromRow)]
+/// A turn at the vendor.
+pub enum Turn {
+    /// After so long.
+    In(Duration),
+    /// Too far off.
+    Far,
+    /// The calendar is another round's.
+    Lost,
+}
+
+/// Who is to blame for a round that came to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The vendor: none of its calendars is read for so long.
+    Vendor(Duration),
+    /// The vendor has answered.
+    Calendar,
+    /// Nobody there.
+    Here,
+}
+
+/// A calendar that is due, and is ours. It is called by an address, so it has no `Debug`.
+#[derive(sqlx::FromRow)]
 pub struct Calendar {
+    /// This round's.
+    pub owner: Uuid,
+    /// When it begins, by the store's clock and never earlier than one before: what it says is as of then.
+    pub version_at: DateTime<Utc>,
     /// By its alias.
     pub calendar: String,
     /// Whose it was when it was read first.
@@ -86,8 +111,8 @@ struct EventRow {
 
 impl Store {
     /// The calendars of a source.
-    pub const fn new(pool: PgPool, source: SourceName, owner: Uuid, lease: Duration) -> Self {
-        Self { pool, source, owner, lease }
+    pub const fn new(pool: PgPool, source: SourceName, lease: Duration, turn_max: Duration) -> Self {
+        Self { pool, source, lease, turn_max }
     }
 
     /// Every alias of the source is a calendar.
@@ -117,42 +142,82 @@ impl Store {
                                     WHERE a.source = $1 AND a.free_at > now() + interval '2 seconds')
                 ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED
              )
-             UPDATE polled_calendar p SET owner = $3, leased_until = now() + $4, claimed_at = now()
+             UPDATE polled_calendar p SET owner = $3, leased_until = now() + $4, claimed_at = now(),
+                version_at = greatest(now(), p.version_at + interval '1 microsecond')
              FROM due LEFT JOIN resource_alias a ON a.source = $1 AND a.alias = due.calendar
              WHERE p.source = $1 AND p.calendar = due.calendar
-             RETURNING p.calendar, p.resource_id, a.resource_id AS resource_now, p.cursor, p.began_at, p.full_at,
+             RETURNING p.owner, p.version_at, p.calendar, p.resource_id, a.resource_id AS resource_now, p.cursor, p.began_at, p.full_at,
                 p.failures, p.calendar_key, due.prompted, p.channel, p.channel_resource, p.channel_from, p.channel_until,
                 p.channel_next_at",
         )
         .bind(self.source.as_str())
         .bind(i64::try_from(most).unwrap_or(i64::MAX))
-        .bind(self.owner)
+        .bind(Uuid::from_u128(rand::random()))
         .bind(interval(self.lease))
         .fetch_all(&self.pool)
         .await?;
         Ok(rows)
     }
 
-    /// Takes a turn at the vendor, and keeps the calendar: how long to wait for the turn. None if the calendar is another's.
-    pub async fn turn(&self, calendar: &str, every: Duration) -> Result<Option<Duration>> {
-        let wait: Option<f64> = sqlx::query_scalar(
+    /// Takes a turn at the vendor, and keeps the calendar.
+    pub async fn turn(&self, calendar: &Calendar, every: Duration) -> Result<Turn> {
+        let (mine, wait): (bool, Option<f64>) = sqlx::query_as(
             "WITH mine AS (
                 UPDATE polled_calendar SET leased_until = now() + $4
                 WHERE source = $1 AND calendar = $2 AND owner = $3 AND leased_until > now()
                 RETURNING source
+             ), taken AS (
+                UPDATE polled_account a SET free_at = greatest(a.free_at, now()) + $5 FROM mine
+                WHERE a.source = mine.source AND a.free_at <= now() + $6
+                RETURNING extract(epoch FROM a.free_at - now() - $5)::float8 AS wait
              )
-             UPDATE polled_account a SET free_at = greatest(a.free_at, now()) + $5 FROM mine
-             WHERE a.source = mine.source
-             RETURNING extract(epoch FROM a.free_at - now() - $5)::float8",
+             SELECT EXISTS (SELECT FROM mine), (SELECT wait FROM taken)",
         )
         .bind(self.source.as_str())
-        .bind(calendar)
-        .bind(self.owner)
+        .bind(&calendar.calendar)
+        .bind(calendar.owner)
         .bind(interval(self.lease))
         .bind(interval(every))
-        .fetch_optional(&self.pool)
+        .bind(interval(self.turn_max))
+        .fetch_one(&self.pool)
         .await?;
-        Ok(wait.map(|wait| Duration::from_secs_f64(wait.max(0.0))))
+        Ok(match (mine, wait) {
+            (false, _) => Turn::Lost,
+            (true, None) => Turn::Far,
+            (true, Some(wait)) => Turn::In(Duration::from_secs_f64(wait.max(0.0))),
+        })
+    }
+
+    /// Changes are about to be sent: from now on nobody takes what is known of them for what was sent on. False if the calendar
+    /// is another round's.
+    pub async fn intend(&self, calendar: &Calendar, changes: &[Change]) -> Result<bool> {
+        if changes.is_empty() {
+            return Ok(true);
+        }
+        let mut transaction = self.pool.begin().await?;
+        let mine = sqlx::query(
+            "SELECT FROM polled_calendar WHERE source = $1 AND calendar = $2 AND owner = $3 AND leased_until > now()
+             FOR UPDATE",
+        )
+        .bind(self.source.as_str())
+        .bind(&calendar.calendar)
+        .bind(calendar.owner)
+        .fetch_optional(&mut *transaction)
+        .await?;
+        if mine.is_none() {
+            return Ok(false);
+        }
+        self.put(&mut transaction, &calendar.calendar, changes, false).await?;
+        let ended = changes.iter().filter(|change| change.known.is_none()).map(|change| change.id.as_str());
+        sqlx::query("UPDATE polled_event SET hash = $4 WHERE source = $1 AND calendar = $2 AND event = ANY($3)")
+            .bind(self.source.as_str())
+            .bind(&calendar.calendar)
+            .bind(ended.collect::<Vec<_>>())
+            .bind(&[0_u8; 32][..])
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// What is known of a calendar's events.
@@ -183,30 +248,34 @@ impl Store {
     }
 
     /// A round counts: what is known from now on. False if the calendar has become another's meanwhile, and nothing is written.
-    pub async fn keep(&self, calendar: &str, outcome: &Outcome, began: Timestamp, next_in: Duration) -> Result<bool> {
+    pub async fn keep(
+        &self,
+        calendar: &Calendar,
+        outcome: &Outcome,
+        full_at: Timestamp,
+        next_in: Duration,
+    ) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;
-        // What is held is looked for again by listing everything.
-        let held = !outcome.missing.is_empty();
+        let Calendar { calendar, owner, version_at: began, .. } = calendar;
         let done = sqlx::query(
             "UPDATE polled_calendar SET cursor = $4, began_at = $5, failures = 0, setback = NULL,
                 next_at = CASE WHEN prompted_at >= claimed_at THEN now() ELSE now() + $6 END,
-                full_at = CASE WHEN $7 THEN $5 WHEN $8 THEN 'epoch' ELSE full_at END, owner = NULL, leased_until = 'epoch'
+                full_at = $7, owner = NULL, leased_until = 'epoch'
              WHERE source = $1 AND calendar = $2 AND owner = $3 AND leased_until > now()",
         )
         .bind(self.source.as_str())
         .bind(calendar)
-        .bind(self.owner)
+        .bind(owner)
         .bind(outcome.cursor.as_deref())
-        .bind(DateTime::<Utc>::from(began))
+        .bind(began)
         .bind(interval(next_in))
-        .bind(outcome.complete)
-        .bind(held)
+        .bind(DateTime::<Utc>::from(full_at))
         .execute(&mut *transaction)
         .await?;
         if done.rows_affected() == 0 {
             return Ok(false);
         }
-        self.put(&mut transaction, calendar, outcome).await?;
+        self.put(&mut transaction, calendar, &outcome.changes, true).await?;
         let gone = outcome.changes.iter().filter(|change| change.known.is_none()).map(|change| change.id.as_str());
         let gone: Vec<&str> = gone.chain(outcome.past.iter().map(String::as_str)).collect();
         sqlx::query("DELETE FROM polled_event WHERE source = $1 AND calendar = $2 AND event = ANY($3)")
@@ -223,7 +292,7 @@ impl Store {
         .bind(calendar)
         .bind(&outcome.missing)
         .bind(&outcome.found)
-        .bind(DateTime::<Utc>::from(began))
+        .bind(began)
         .execute(&mut *transaction)
         .await?;
         sqlx::query("UPDATE polled_account SET failures = 0 WHERE source = $1 AND failures > 0")
@@ -234,9 +303,16 @@ impl Store {
         Ok(true)
     }
 
-    async fn put(&self, transaction: &mut Transaction<'_, Postgres>, calendar: &str, outcome: &Outcome) -> Result<()> {
+    /// What is known from now on; with a hash of nothing, before it was sent.
+    async fn put(
+        &self,
+        transaction: &mut Transaction<'_, Postgres>,
+        calendar: &str,
+        changes: &[Change],
+        sent: bool,
+    ) -> Result<()> {
         let rows: Vec<(&str, &Known)> =
-            outcome.changes.iter().filter_map(|change| Some((change.id.as_str(), change.known.as_ref()?))).collect();
+            changes.iter().filter_map(|change| Some((change.id.as_str(), change.known.as_ref()?))).collect();
         if rows.is_empty() {
             return Ok(());
         }
@@ -256,47 +332,47 @@ impl Store {
         .bind(each(|known| known.from.into()))
         .bind(each(|known| known.until.into()))
         .bind(rows.iter().map(|(_, known)| known.stamp.map(DateTime::<Utc>::from)).collect::<Vec<_>>())
-        .bind(rows.iter().map(|(_, known)| known.hash.to_vec()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, known)| if sent { known.hash } else { [0; 32] }.to_vec()).collect::<Vec<_>>())
         .execute(&mut **transaction)
         .await?;
         Ok(())
     }
 
-    /// A round came to nothing. `pause` is for all calendars of the source; none where the vendor is not to blame. How many
-    /// in a row came to nothing by its doing, of all of them.
-    pub async fn set_back(
-        &self,
-        calendar: &str,
-        word: &str,
-        next_in: Duration,
-        pause: Option<Duration>,
-    ) -> Result<i32> {
+    /// A round came to nothing. How many in a row came to nothing by the vendor's doing, of all its calendars.
+    pub async fn set_back(&self, calendar: &Calendar, word: &str, next_in: Duration, blame: Blame) -> Result<i32> {
         sqlx::query(
             "UPDATE polled_calendar SET failures = failures + 1, setback = $4, next_at = now() + $5, owner = NULL,
                 leased_until = 'epoch'
              WHERE source = $1 AND calendar = $2 AND owner = $3",
         )
         .bind(self.source.as_str())
-        .bind(calendar)
-        .bind(self.owner)
+        .bind(&calendar.calendar)
+        .bind(calendar.owner)
         .bind(word)
         .bind(interval(next_in))
         .execute(&self.pool)
         .await?;
+        let (pause, blamed, answered) = match blame {
+            Blame::Vendor(pause) => (pause, true, false),
+            Blame::Calendar => (Duration::ZERO, false, true),
+            Blame::Here => (Duration::ZERO, false, false),
+        };
         let failures = sqlx::query_scalar(
-            "UPDATE polled_account SET failures = CASE WHEN $2 IS NULL THEN 0 ELSE failures + 1 END,
+            "UPDATE polled_account SET failures = CASE WHEN $3 THEN failures + 1 WHEN $4 THEN 0 ELSE failures END,
                 free_at = greatest(free_at, now() + $2)
              WHERE source = $1 RETURNING failures",
         )
         .bind(self.source.as_str())
-        .bind(pause.map(interval))
+        .bind(interval(pause))
+        .bind(blamed)
+        .bind(answered)
         .fetch_one(&self.pool)
         .await?;
         Ok(failures)
     }
 
     /// A calendar has a channel from now on; none, if it could not be opened, and is to be tried again after a while.
-    pub async fn put_channel(&self, calendar: &str, channel: Option<&Channel>, again_in: Duration) -> Result<()> {
+    pub async fn put_channel(&self, calendar: &Calendar, channel: Option<&Channel>, again_in: Duration) -> Result<()> {
         sqlx::query(
             "UPDATE polled_calendar SET channel = coalesce($4, channel),
                 channel_resource = CASE WHEN $4 IS NULL THEN channel_resource ELSE $5 END,
@@ -305,8 +381,8 @@ impl Store {
              WHERE source = $1 AND calendar = $2 AND owner = $3",
         )
         .bind(self.source.as_str())
-        .bind(calendar)
-        .bind(self.owner)
+        .bind(&calendar.calendar)
+        .bind(calendar.owner)
         .bind(channel.map(|channel| channel.id.as_str()))
         .bind(channel.and_then(|channel| channel.resource.as_deref()))
         .bind(channel.map(|channel| DateTime::<Utc>::from(channel.until)))
@@ -327,25 +403,26 @@ impl Store {
     }
 
     /// A calendar that is nobody's any more, or somebody else's, is forgotten; what it is now is discovered anew.
-    pub async fn forget(&self, calendar: &str) -> Result<()> {
+    pub async fn forget(&self, calendar: &Calendar) -> Result<()> {
         sqlx::query("DELETE FROM polled_calendar WHERE source = $1 AND calendar = $2 AND owner = $3")
             .bind(self.source.as_str())
-            .bind(calendar)
-            .bind(self.owner)
+            .bind(&calendar.calendar)
+            .bind(calendar.owner)
             .execute(&self.pool)
             .await?;
         Ok(())
     }
 
-    /// Lets go of a calendar that nothing was done with.
-    pub async fn release(&self, calendar: &str) -> Result<()> {
+    /// Lets go of a calendar that nothing was done with; it is due again after so long.
+    pub async fn release(&self, calendar: &Calendar, next_in: Duration) -> Result<()> {
         sqlx::query(
-            "UPDATE polled_calendar SET owner = NULL, leased_until = 'epoch'
+            "UPDATE polled_calendar SET owner = NULL, leased_until = 'epoch', next_at = now() + $4
              WHERE source = $1 AND calendar = $2 AND owner = $3",
         )
         .bind(self.source.as_str())
-        .bind(calendar)
-        .bind(self.owner)
+        .bind(&calendar.calendar)
+        .bind(calendar.owner)
+        .bind(interval(next_in))
         .execute(&self.pool)
         .await?;
         Ok(())
@@ -355,7 +432,7 @@ impl Store {
     pub async fn overview(&self) -> Result<Overview> {
         let row = sqlx::query_as(
             "SELECT count(*) AS calendars, count(*) FILTER (WHERE failures > 0) AS failing,
-                coalesce(max(extract(epoch FROM now() - began_at)) FILTER (WHERE began_at > 'epoch'), 0)::float8
+                coalesce(max(extract(epoch FROM now() - greatest(began_at, added_at))), 0)::float8
                     AS oldest_seconds,
                 (SELECT count(*) FROM polled_event e WHERE e.source = $1 AND e.missing_since IS NOT NULL) AS missing,
                 count(*) FILTER (WHERE channel_until < now()) AS without_channel

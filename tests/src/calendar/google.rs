@@ -34,17 +34,22 @@ pub(super) fn question(path: &[&str], query: &BTreeMap<String, String>) -> Optio
 
 /// A series with all its exceptions, at times with these alone.
 pub(super) fn feed<'a>(id: &'a str, event: &'a Event) -> Vec<Shown<'a>> {
-    if event.gone {
+    if event.gone && !event.hidden {
         return vec![Shown::Gone(id.to_owned(), None)];
     }
-    let mut shown = if event.alone { Vec::new() } else { vec![Shown::Whole(id, event)] };
+    if event.gone {
+        let planned = (0..event.count.unwrap_or(0)).map(|day| event.planned(day));
+        return planned.map(|planned| Shown::Gone(event.name(id, planned), Some((id, planned)))).collect();
+    }
+    let mut shown = if event.alone || event.hidden { Vec::new() } else { vec![Shown::Whole(id, event)] };
     if event.count.is_some() {
-        let instances = event.instances(id).into_iter().filter(|it| event.exceptions.contains_key(&it.day));
+        let shows = |day: &i64| event.hidden || event.exceptions.contains_key(day);
+        let instances = event.instances(id).into_iter().filter(|it| shows(&it.day));
         shown.extend(instances.map(|it| Shown::Instance(id, event, it)));
         let cancelled = event.exceptions.iter().filter(|(_, later)| later.is_none());
         shown.extend(cancelled.map(|(day, _)| {
             let planned = event.planned(*day);
-            Shown::Gone(format!("{id}_{planned}"), Some((id, planned)))
+            Shown::Gone(event.name(id, planned), Some((id, planned)))
         }));
     }
     shown

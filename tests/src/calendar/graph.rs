@@ -41,6 +41,10 @@ pub(super) fn question(path: &[&str], query: &BTreeMap<String, String>) -> Optio
 pub(super) fn feed<'a>(id: &'a str, event: &'a Event, question: &Question) -> Vec<Shown<'a>> {
     let within = |start: i64, end: i64| start < question.to && end > question.from;
     let removed = |id: &str| Shown::Gone(id.to_owned(), None);
+    if event.gone && event.hidden {
+        let planned = (0..event.count.unwrap_or(0)).map(|day| event.planned(day));
+        return planned.map(|planned| removed(&event.name(id, planned))).collect();
+    }
     if event.gone || event.count.is_none() && !within(event.start, event.end) {
         return vec![removed(id)];
     }
@@ -51,12 +55,19 @@ pub(super) fn feed<'a>(id: &'a str, event: &'a Event, question: &Question) -> Ve
             instances.map(|it| if within(it.start, it.end) { Shown::Instance(id, event, it) } else { removed(&it.id) }),
         );
         let cancelled = event.exceptions.iter().filter(|(_, later)| later.is_none());
-        shown.extend(cancelled.map(|(day, _)| removed(&format!("{id}_{}", event.planned(*day)))));
-        if event.alone {
+        shown.extend(cancelled.map(|(day, _)| removed(&event.name(id, event.planned(*day)))));
+        if event.alone || event.hidden {
             shown.remove(0);
         }
     }
     shown
+}
+
+/// In the feed an occurrence has little but its times.
+pub(super) fn reduced(item: &mut Value) {
+    if let Some(fields) = item.as_object_mut().filter(|fields| fields.get("type") == Some(&json!("occurrence"))) {
+        fields.retain(|name, _| ["id", "type", "start", "end", "seriesMasterId"].contains(&name.as_str()));
+    }
 }
 
 pub(super) fn write(shown: &Shown<'_>) -> Value {

@@ -57,6 +57,10 @@ struct Event {
     attendees: Vec<String>,
     /// Whether the feed shows the exceptions of the series alone, as it does at times.
     alone: bool,
+    /// What its instances are called after, where it is the later part of a series that was split.
+    prefix: Option<String>,
+    /// Whether the owner was invited to its instances only: the series itself is not theirs to see.
+    hidden: bool,
 }
 
 /// Whose way of writing it is.
@@ -144,6 +148,8 @@ impl Calendar {
             free: false,
             attendees: Vec::new(),
             alone: false,
+            prefix: None,
+            hidden: false,
         };
         let event = self.events.entry(id.to_owned()).or_insert(fresh);
         event.alone = false;
@@ -155,6 +161,7 @@ impl Calendar {
     pub fn put(&mut self, id: &str, start: i64, end: i64) {
         self.change(id, |event| {
             (event.start, event.end, event.gone, event.count) = (start, end, false, None);
+            (event.hidden, event.prefix) = (false, None);
             event.exceptions.clear();
         });
     }
@@ -163,7 +170,42 @@ impl Calendar {
     pub fn series(&mut self, id: &str, start: i64, end: i64, count: i64) {
         self.change(id, |event| {
             (event.start, event.end, event.gone, event.count) = (start, end, false, Some(count));
+            (event.hidden, event.prefix) = (false, None);
             event.exceptions.clear();
+        });
+    }
+
+    /// Instances of somebody else's series, to each of which the owner is invited.
+    pub fn invite(&mut self, id: &str, start: i64, end: i64, count: i64) {
+        self.series(id, start, end, count);
+        self.change(id, |event| event.hidden = true);
+    }
+
+    /// "This and following": the series ends before that day, and another one goes on with the same instances, by their own
+    /// ids.
+    pub fn split(&mut self, id: &str, day: i64) {
+        let Some(event) =
+            self.events.get(id).filter(|event| !event.gone && event.prefix.is_none() && !event.hidden).cloned()
+        else {
+            return;
+        };
+        let Some(count) = event.count.filter(|count| (1..*count).contains(&day)) else { return };
+        let start = event.planned(day);
+        let later =
+            event.exceptions.iter().filter(|(at, _)| **at >= day).map(|(at, later)| (at - day, *later)).collect();
+        self.change(id, |event| {
+            event.count = Some(day);
+            event.exceptions.retain(|at, _| *at < day);
+        });
+        self.change(&format!("{id}_R"), |other| {
+            *other = Event {
+                start,
+                end: start + event.end - event.start,
+                count: Some(count - day),
+                exceptions: later,
+                prefix: Some(id.to_owned()),
+                ..event
+            };
         });
     }
 
@@ -262,7 +304,7 @@ impl Calendar {
                 standing.flat_map(|(id, event)| listed(id, event)).collect()
             }
             Kind::Instances(id) => {
-                let event = self.events.get(id).filter(|event| !event.gone && event.count.is_some()).ok_or(404_u16)?;
+                let event = self.events.get(id).filter(|event| event.is_series_shown()).ok_or(404_u16)?;
                 listed(id, event)
             }
             // In the order in which they were changed.
@@ -273,7 +315,13 @@ impl Calendar {
                 });
                 let shown = news.flat_map(|(id, event)| {
                     let shown = self.feed(id, event, question).into_iter().enumerate();
-                    shown.map(|(at, it)| (format!("{:012} {at:04}", event.changed), self.write(&it)))
+                    shown.map(|(at, it)| {
+                        let mut item = self.write(&it);
+                        if self.dialect == Dialect::Graph {
+                            graph::reduced(&mut item);
+                        }
+                        (format!("{:012} {at:04}", event.changed), item)
+                    })
                 });
                 shown.collect()
             }
@@ -287,13 +335,18 @@ impl Calendar {
             Dialect::Graph => Err(404),
         };
         match self.events.get(id) {
+            Some(event) if event.hidden => Err(404),
             Some(event) if event.gone => gone(id),
             Some(event) => Ok(self.write(&Shown::Whole(id, event))),
             None => {
-                let (series, _) = id.rsplit_once('_').ok_or(404_u16)?;
-                let event = self.events.get(series).ok_or(404_u16)?;
-                let found = event.instances(series).into_iter().find(|it| it.id == id && !event.gone);
-                found.map_or_else(|| gone(id), |it| Ok(self.write(&Shown::Instance(series, event, it))))
+                let standing = self.events.iter().filter(|(_, event)| !event.gone);
+                let found = standing
+                    .flat_map(|(series, event)| event.instances(series).into_iter().map(move |it| (series, event, it)));
+                match found.into_iter().find(|(_, _, it)| it.id == id) {
+                    Some((series, event, it)) => Ok(self.write(&Shown::Instance(series, event, it))),
+                    None if id.contains('_') => gone(id),
+                    None => Err(404),
+                }
             }
         }
     }
@@ -382,9 +435,18 @@ impl Event {
                 None => 0,
             };
             let (start, end) = (planned + later, planned + later + self.end - self.start);
-            Some(Instance { id: format!("{id}_{planned}"), day, start, end })
+            Some(Instance { id: self.name(id, planned), day, start, end })
         };
         (0..count).filter_map(instance).collect()
+    }
+
+    /// What the instance is called that was to begin then.
+    fn name(&self, id: &str, planned: i64) -> String {
+        format!("{}_{planned}", self.prefix.as_deref().unwrap_or(id))
+    }
+
+    fn is_series_shown(&self) -> bool {
+        !self.gone && self.count.is_some() && !self.hidden
     }
 
     /// When the instance of a day was to begin.

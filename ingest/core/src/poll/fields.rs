@@ -6,8 +6,18 @@ use daybook_domain::Timestamp;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// The longest id of an event that is taken.
-pub(super) const ID_LENGTH_MAX: usize = 1_024;
+use super::Item;
+
+/// The longest id of an event that is taken, in characters: the normalizer takes no longer ones.
+const ID_LENGTH_MAX: usize = 512;
+
+/// The items of a page, and how many have an id that is too long. None if one is no event, which makes the page none.
+pub(super) fn items(values: Vec<Value>, item: impl Fn(Value) -> Option<Item>) -> Option<(Vec<Item>, usize)> {
+    let items = values.into_iter().map(item).collect::<Option<Vec<_>>>()?;
+    let (taken, skipped): (Vec<_>, Vec<_>) =
+        items.into_iter().partition(|item| item.id.chars().count() <= ID_LENGTH_MAX);
+    Some((taken, skipped.len()))
+}
 
 /// RFC 3339 in whole seconds.
 pub(super) fn second(time: Timestamp) -> String {

@@ -16,14 +16,14 @@ use daybook_wire::RetryAfter;
 use percent_encoding::utf8_percent_encode;
 use serde_json::{Map, Value};
 
-use super::fields::{ID_LENGTH_MAX, hash, second};
+use super::fields::{hash, items, second};
 use super::{Answer, Ask, Item, Page, Setback, State, Window};
 use crate::fetch::ESCAPED;
 
 /// Where the API is, if the settings do not say otherwise.
 pub const BASE: &str = "https://www.googleapis.com";
-/// Events on a page; Google takes at most 2,500.
-const PAGE_SIZE: u16 = 250;
+/// Events on a page; Google takes at most 2,500. With hundreds of people in each, a page is a megabyte.
+const PAGE_SIZE: u16 = 100;
 /// The longest wait that Google can ask for.
 const WAIT_MAX: Duration = Duration::from_secs(60 * 60);
 
@@ -44,8 +44,8 @@ const KEPT: [&str; 12] = [
     "transparency",
     "updated",
 ];
-/// What is kept of an attendee.
-const KEPT_OF_ATTENDEE: [&str; 3] = ["email", "responseStatus", "self"];
+/// What is kept of an attendee; of the calendar's owner, the answer too.
+const KEPT_OF_ATTENDEE: [&str; 2] = ["email", "self"];
 /// What changes without anything having changed for us.
 const VOLATILE: [&str; 2] = ["sequence", "updated"];
 /// The reasons of a 403 that pass.
@@ -59,13 +59,13 @@ pub fn address(calendar: &str, ask: &Ask, window: Window) -> String {
         |page: &Option<String>| page.as_ref().map_or_else(String::new, |page| format!("&pageToken={}", escape(page)));
     let times = format!("timeMin={}&timeMax={}", escape(&second(window.from)), escape(&second(window.to)));
     let list = format!(
-        "maxResults={PAGE_SIZE}&fields={}",
+        "maxResults={PAGE_SIZE}&prettyPrint=false&fields={}",
         escape(&format!("kind,timeZone,nextPageToken,nextSyncToken,items({EVENT})"))
     );
     match ask {
         Ask::Mark { page } => {
             let fields = escape("kind,nextPageToken,nextSyncToken");
-            format!("{events}?maxResults=2500&fields={fields}{}", more(page))
+            format!("{events}?maxResults=2500&prettyPrint=false&fields={fields}{}", more(page))
         }
         Ask::Changes { cursor, page } => format!("{events}?{list}&syncToken={}{}", escape(cursor), more(page)),
         Ask::Listing { page } => format!("{events}?{list}&singleEvents=true&{times}{}", more(page)),
@@ -91,6 +91,8 @@ pub fn read(ask: &Ask, status: u16, retry_after: Option<&str>, now: Timestamp, b
         (404 | 410, Ask::One { .. } | Ask::Instances { .. }) if object => Answer::Gone,
         (404, _) if object => Answer::Setback(Setback::Refused),
         (401, _) => Answer::Setback(Setback::Denied),
+        (400, Ask::One { .. } | Ask::Instances { .. }) if object => Answer::Untold,
+        (403, Ask::One { .. } | Ask::Instances { .. }) if body.as_ref().is_some_and(is_verdict) => Answer::Untold,
         (403, _) if body.as_ref().is_some_and(is_verdict) => Answer::Setback(Setback::Refused),
         // The token is one of another kind of listing, or none at all.
         (400, Ask::Changes { page: None, .. }) if object => Answer::Expired,
@@ -116,20 +118,20 @@ fn page(ask: &Ask, mut body: Value) -> Option<Page> {
     let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     let (next, cursor, zone) = (text("nextPageToken"), text("nextSyncToken"), text("timeZone"));
     // Where the tokens alone were asked for, and on an empty page, there are none.
-    let items = match body.get_mut("items").map(Value::take) {
-        None | Some(Value::Null) => Vec::new(),
-        Some(Value::Array(items)) => items.into_iter().map(item).collect::<Option<Vec<_>>>()?,
+    let (items, skipped) = match body.get_mut("items").map(Value::take) {
+        None | Some(Value::Null) => (Vec::new(), 0),
+        Some(Value::Array(values)) => items(values, item)?,
         Some(_) => return None,
     };
     // The last page of a feed says where it stands.
     let ends = next.is_some() || cursor.is_some() || !matches!(ask, Ask::Mark { .. } | Ask::Changes { .. });
-    ends.then_some(Page { items, next, cursor, zone })
+    ends.then_some(Page { items, next, cursor, zone, skipped })
 }
 
 /// One event; none of what is no event, which makes the whole answer none.
 fn item(mut event: Value) -> Option<Item> {
     let text = |name: &str| event.get(name).and_then(Value::as_str).map(str::to_owned);
-    let id = text("id").filter(|id| !id.is_empty() && id.len() <= ID_LENGTH_MAX)?;
+    let id = text("id").filter(|id| !id.is_empty())?;
     let series = text("recurringEventId");
     let stamp = text("updated").and_then(|updated| updated.parse().ok());
     let state = state(&event);
@@ -155,8 +157,12 @@ fn keep(fields: &mut Map<String, Value>) {
     fields.retain(|name, _| KEPT.contains(&name.as_str()));
     if let Some(Value::Array(attendees)) = fields.get_mut("attendees") {
         for attendee in attendees.iter_mut().filter_map(Value::as_object_mut) {
-            attendee.retain(|name, _| KEPT_OF_ATTENDEE.contains(&name.as_str()));
+            let owner = attendee.get("self").and_then(Value::as_bool) == Some(true);
+            let kept = |name: &str| KEPT_OF_ATTENDEE.contains(&name) || owner && name == "responseStatus";
+            attendee.retain(|name, _| kept(name));
         }
+        // Whatever order they came in.
+        attendees.sort_by_cached_key(Value::to_string);
     }
     let mark = fields.get("extendedProperties").and_then(|all| all.pointer(&format!("/private/{MARK}"))).cloned();
     match mark {

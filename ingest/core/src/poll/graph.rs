@@ -19,7 +19,7 @@ use daybook_wire::RetryAfter;
 use percent_encoding::utf8_percent_encode;
 use serde_json::Value;
 
-use super::fields::{ID_LENGTH_MAX, hash, second};
+use super::fields::{hash, items, second};
 use super::{Answer, Ask, Item, Page, Setback, State, Window};
 use crate::fetch::ESCAPED;
 
@@ -30,7 +30,7 @@ pub const HEADERS: &[(&str, &str)] =
     &[("prefer", "outlook.timezone=\"UTC\", IdType=\"ImmutableId\", odata.maxpagesize=100")];
 const VERSION: &str = "/v1.0/";
 /// Events on a page of a listing.
-const PAGE_SIZE: u16 = 250;
+const PAGE_SIZE: u16 = 100;
 /// The longest wait that it can ask for.
 const WAIT_MAX: Duration = Duration::from_secs(60 * 60);
 /// The longest link.
@@ -98,6 +98,7 @@ pub fn read(ask: &Ask, status: u16, retry_after: Option<&str>, now: Timestamp, b
         (401, _) => Answer::Setback(Setback::Denied),
         (404, _) if NO_MAILBOX.contains(&code) => Answer::Setback(Setback::Refused),
         (404 | 410, Ask::One { .. } | Ask::Instances { .. }) if !code.is_empty() => Answer::Gone,
+        (400 | 403, Ask::One { .. } | Ask::Instances { .. }) if !code.is_empty() => Answer::Untold,
         (403 | 404, _) if !code.is_empty() => Answer::Setback(Setback::Refused),
         (400, Ask::Changes { page: None, .. }) if !code.is_empty() => Answer::Expired,
         (400, _) if !code.is_empty() => Answer::Setback(Setback::Refused),
@@ -115,20 +116,18 @@ fn page(ask: &Ask, mut body: Value) -> Option<Page> {
         Some(link) => path(link.as_str()?).map(Some),
     };
     let (next, cursor) = (link("@odata.nextLink")?, link("@odata.deltaLink")?);
-    let items = match body.get_mut("value").map(Value::take) {
-        Some(Value::Array(items)) => items,
+    let values = match body.get_mut("value").map(Value::take) {
+        Some(Value::Array(values)) => values,
         Some(_) | None => return None,
     };
-    let items = match ask {
+    let (items, skipped) = match ask {
         // Only where the feed stands matters.
-        Ask::Mark { .. } => Vec::new(),
-        Ask::Changes { .. } | Ask::Listing { .. } | Ask::Instances { .. } | Ask::One { .. } => {
-            items.into_iter().map(item).collect::<Option<Vec<_>>>()?
-        }
+        Ask::Mark { .. } => (Vec::new(), 0),
+        Ask::Changes { .. } | Ask::Listing { .. } | Ask::Instances { .. } | Ask::One { .. } => items(values, item)?,
     };
     // The last page of a feed says where it stands.
     let ends = next.is_some() || cursor.is_some() || !matches!(ask, Ask::Mark { .. } | Ask::Changes { .. });
-    ends.then_some(Page { items, next, cursor, zone: None })
+    ends.then_some(Page { items, next, cursor, zone: None, skipped })
 }
 
 /// The path and query of a link; none of one that leads anywhere but into the API.
@@ -142,7 +141,7 @@ fn path(link: &str) -> Option<String> {
 /// One event; none of what is no event, which makes the whole answer none.
 fn item(mut event: Value) -> Option<Item> {
     let text = |name: &str| event.get(name).and_then(Value::as_str).map(str::to_owned);
-    let id = text("id").filter(|id| !id.is_empty() && id.len() <= ID_LENGTH_MAX)?;
+    let id = text("id").filter(|id| !id.is_empty())?;
     let series = text("seriesMasterId").filter(|id| !id.is_empty());
     let stamp = text("lastModifiedDateTime").and_then(|changed| changed.parse().ok());
     let state = if event.get("@removed").is_some() {
@@ -169,6 +168,8 @@ fn keep(event: &mut Value) -> Option<()> {
                 address.retain(|name, _| name == "address");
             }
         }
+        // Whatever order they came in.
+        attendees.sort_by_cached_key(Value::to_string);
     }
     if let Some(Value::Object(response)) = fields.get_mut("responseStatus") {
         response.retain(|name, _| name == "response");

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use daybook_domain::{SourceName, Timestamp};
+use expect_test::expect;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -185,6 +186,102 @@ fn of_a_series_only_the_instances_change_that_have_changed() {
     vendor.delete("daily");
     assert_eq!(reader.round(&mut vendor).expect("a round").changes.len(), 2);
     reader.assert_shows(&vendor);
+}
+
+#[test]
+fn a_series_that_is_split_keeps_its_instances_by_their_own_ids() {
+    let (mut vendor, mut reader) = (Calendar::new(Dialect::Google), Reader::new());
+    vendor.series("weekly", MONDAY, MONDAY + 1_800, 6);
+    reader.round(&mut vendor).expect("a round");
+    vendor.split("weekly", 3);
+    assert_eq!(ids(&reader.round(&mut vendor).expect("a round"), Job::CancellationSync), [""; 0]);
+    vendor.delete("weekly");
+    assert_eq!(ids(&reader.round(&mut vendor).expect("a round"), Job::CancellationSync).len(), 3);
+    reader.assert_shows(&vendor);
+}
+
+#[test]
+fn whoever_is_invited_to_some_instances_only_has_these() {
+    for dialect in [Dialect::Google, Dialect::Graph] {
+        let (mut vendor, mut reader) = (Calendar::new(dialect), Reader::of(dialect));
+        vendor.put("one", MONDAY, MONDAY + 60);
+        reader.round(&mut vendor).expect("a round");
+        vendor.invite("theirs", MONDAY, MONDAY + 1_800, 3);
+        let outcome = reader.round(&mut vendor).expect("a round");
+        assert_eq!(ids(&outcome, Job::NewAppointmentSync).len(), 3, "{dialect:?}");
+        vendor.except("theirs", 1, Some(3_600));
+        vendor.except("theirs", 2, None);
+        reader.round(&mut vendor).expect("a round");
+        reader.assert_shows(&vendor);
+        vendor.delete("theirs");
+        reader.round(&mut vendor).expect("a round");
+        reader.assert_shows(&vendor);
+    }
+}
+
+#[test]
+fn two_bad_listings_in_a_row_of_a_series_cancel_none_of_it() {
+    let (mut vendor, mut reader) = (Calendar::new(Dialect::Google), Reader::new());
+    vendor.series("daily", MONDAY, MONDAY + 1_800, 6);
+    reader.round(&mut vendor).expect("a round");
+    vendor.except("daily", 1, Some(600));
+    // The feed is sound; whatever is listed then is not.
+    let outcome = reader.round_with(&mut vendor, |_, vendor| vendor.faults = [Fault::Nothing].into()).expect("a round");
+    assert_eq!(ids(&outcome, Job::CancellationSync), [""; 0]);
+}
+
+#[test]
+fn while_much_is_held_what_is_missed_for_the_first_time_does_not_make_it_wait() {
+    let (mut vendor, mut reader) = (Calendar::new(Dialect::Google), Reader::new());
+    for number in 0..60 {
+        vendor.put(&format!("e{number:02}"), MONDAY + number * 3_600, MONDAY + number * 3_600 + 1_800);
+    }
+    reader.round(&mut vendor).expect("a round");
+    (0..30).for_each(|number| vendor.delete(&format!("e{number:02}")));
+    let mut cancelled = Vec::new();
+    for number in 30..34 {
+        let outcome = reader.round(&mut vendor).expect("a round");
+        cancelled.push(ids(&outcome, Job::CancellationSync).len());
+        vendor.delete(&format!("e{number}"));
+    }
+    // Ten minutes after they were missed first, whatever has come since; and then that.
+    assert_eq!(cancelled, [0, 0, 30, 3]);
+}
+
+#[test]
+fn an_event_whose_id_nobody_takes_costs_no_other_anything() {
+    let event = |id: &str| json!({"kind": "calendar#event", "id": id, "start": {"date": "2026-03-04"}, "end": {"date": "2026-03-05"}});
+    let page = json!({"kind": "calendar#events", "items": [event(&"x".repeat(513)), event("e1")]}).to_string();
+    let Answer::Page(page) = google::read(&Ask::Listing { page: None }, 200, None, at(0), page.as_bytes()) else {
+        panic!("a page");
+    };
+    assert_eq!((page.items.len(), page.skipped), (1, 1));
+}
+
+#[test]
+fn what_is_asked_is_what_the_vendors_document() {
+    let window = Window { from: at(MONDAY), to: at(MONDAY + DAY) };
+    let asks = [
+        Ask::Mark { page: None },
+        Ask::Changes { cursor: "c=1".to_owned(), page: None },
+        Ask::Listing { page: Some("p 2".to_owned()) },
+        Ask::Instances { series: "s/1".to_owned(), page: None },
+        Ask::One { id: "e1".to_owned() },
+    ];
+    let google: Vec<String> = asks.iter().map(|ask| Vendor::Google.address("anna@example.com", ask, window)).collect();
+    expect![[r#"
+        /calendar/v3/calendars/anna%40example.com/events?maxResults=100&fields=kind%2CnextPageToken%2CnextSyncToken
+        /calendar/v3/calendars/anna%40example.com/events?maxResults=100&prettyPrint=false&fields=kind%2CtimeZone%2CnextPageToken%2CnextSyncToken%2Citems%28kind%2Cid%2Cstatus%2CiCalUID%2Cstart%2Cend%2Cupdated%2Csequence%2Ctransparency%2CeventType%2CrecurringEventId%2Crecurrence%2Cattendees%28email%2Cself%2CresponseStatus%29%2CextendedProperties%2Fprivate%29&syncToken=c%3D1
+        /calendar/v3/calendars/anna%40example.com/events?maxResults=100&prettyPrint=false&fields=kind%2CtimeZone%2CnextPageToken%2CnextSyncToken%2Citems%28kind%2Cid%2Cstatus%2CiCalUID%2Cstart%2Cend%2Cupdated%2Csequence%2Ctransparency%2CeventType%2CrecurringEventId%2Crecurrence%2Cattendees%28email%2Cself%2CresponseStatus%29%2CextendedProperties%2Fprivate%29&singleEvents=true&timeMin=2026-03-02T00%3A00%3A00Z&timeMax=2026-03-03T00%3A00%3A00Z&pageToken=p%202
+        /calendar/v3/calendars/anna%40example.com/events/s%2F1/instances?maxResults=100&prettyPrint=false&fields=kind%2CtimeZone%2CnextPageToken%2CnextSyncToken%2Citems%28kind%2Cid%2Cstatus%2CiCalUID%2Cstart%2Cend%2Cupdated%2Csequence%2Ctransparency%2CeventType%2CrecurringEventId%2Crecurrence%2Cattendees%28email%2Cself%2CresponseStatus%29%2CextendedProperties%2Fprivate%29&timeMin=2026-03-02T00%3A00%3A00Z&timeMax=2026-03-03T00%3A00%3A00Z
+        /calendar/v3/calendars/anna%40example.com/events/e1?fields=kind%2Cid%2Cstatus%2CiCalUID%2Cstart%2Cend%2Cupdated%2Csequence%2Ctransparency%2CeventType%2CrecurringEventId%2Crecurrence%2Cattendees%28email%2Cself%2CresponseStatus%29%2CextendedProperties%2Fprivate"#]].assert_eq(&google.join("\n"));
+    let graph: Vec<String> = asks.iter().map(|ask| Vendor::Graph.address("anna@example.com", ask, window)).collect();
+    expect![[r#"
+        /v1.0/users/anna%40example.com/calendarView/delta?startDateTime=2026-03-02T00%3A00%3A00Z&endDateTime=2026-03-03T00%3A00%3A00Z
+        c=1
+        p 2
+        /v1.0/users/anna%40example.com/events/s%2F1/instances?startDateTime=2026-03-02T00%3A00%3A00Z&endDateTime=2026-03-03T00%3A00%3A00Z&$top=100&$select=attendees,end,iCalUId,id,isAllDay,isCancelled,lastModifiedDateTime,originalStartTimeZone,responseStatus,seriesMasterId,showAs,start,type
+        /v1.0/users/anna%40example.com/events/e1?$select=attendees,end,iCalUId,id,isAllDay,isCancelled,lastModifiedDateTime,originalStartTimeZone,responseStatus,seriesMasterId,showAs,start,type"#]].assert_eq(&graph.join("\n"));
 }
 
 #[test]
@@ -389,7 +486,8 @@ fn each_setback_of_googles_asks_for_what_it_can_be_helped_by() {
 fn only_what_is_used_is_kept_of_an_event() {
     let event = json!({"kind": "calendar#event", "id": "e1", "status": "confirmed", "summary": "Her knee", "location": "Ward 3",
         "start": {"dateTime": "2026-03-04T09:00:00Z"}, "end": {"dateTime": "2026-03-04T10:00:00Z"},
-        "attendees": [{"email": "jane@example.com", "displayName": "Jane", "responseStatus": "accepted"}],
+        "attendees": [{"email": "jane@example.com", "displayName": "Jane", "responseStatus": "accepted"},
+            {"email": "anna@example.com", "self": true, "responseStatus": "accepted"}],
         "extendedProperties": {"private": {"daybook_booking_id": "x", "other": "y"}, "shared": {"z": "w"}}});
     let one = Ask::One { id: "e1".to_owned() };
     let Answer::Page(page) = google::read(&one, 200, None, at(0), event.to_string().as_bytes()) else {
@@ -398,7 +496,7 @@ fn only_what_is_used_is_kept_of_an_event() {
     assert_eq!(
         page.items[0].body,
         json!({"id": "e1", "status": "confirmed", "start": {"dateTime": "2026-03-04T09:00:00Z"},
-            "end": {"dateTime": "2026-03-04T10:00:00Z"}, "attendees": [{"email": "jane@example.com", "responseStatus": "accepted"}],
+            "end": {"dateTime": "2026-03-04T10:00:00Z"}, "attendees": [{"email": "anna@example.com", "responseStatus": "accepted", "self": true}, {"email": "jane@example.com"}],
             "extendedProperties": {"private": {"daybook_booking_id": "x"}}})
     );
 }
@@ -480,6 +578,8 @@ enum Edit {
     Free(u8, bool),
     Delete(u8),
     Many(bool),
+    Invite(u8, i64, i64),
+    Split(u8, i64),
 }
 
 impl Edit {
@@ -495,6 +595,10 @@ impl Edit {
             Self::Except(number, day, later) => vendor.except(&name(number), *day, *later),
             Self::Free(number, free) => vendor.free(&name(number), *free),
             Self::Delete(number) => vendor.delete(&name(number)),
+            Self::Invite(number, hour, count) => {
+                vendor.invite(&name(number), MONDAY + hour * 3_600, MONDAY + hour * 3_600 + 1_800, *count);
+            }
+            Self::Split(number, day) => vendor.split(&name(number), *day),
             Self::Many(there) => {
                 for number in 100..125 {
                     let hour = i64::from(number) - 100;
@@ -516,6 +620,8 @@ fn edit() -> impl Strategy<Value = Edit> {
         2 => (number.clone(), 0..100_i64, 1..9_i64).prop_map(|(number, hour, count)| Edit::Series(number, hour, count)),
         3 => (number.clone(), 0..9_i64, prop::option::of(-7_200..7_200_i64)).prop_map(|(number, day, later)| Edit::Except(number, day, later)),
         1 => (number.clone(), any::<bool>()).prop_map(|(number, free)| Edit::Free(number, free)),
+        1 => (number.clone(), 0..100_i64, 1..9_i64).prop_map(|(number, hour, count)| Edit::Invite(number, hour, count)),
+        1 => (number.clone(), 1..8_i64).prop_map(|(number, day)| Edit::Split(number, day)),
         3 => number.prop_map(Edit::Delete),
         1 => any::<bool>().prop_map(Edit::Many),
     ]
