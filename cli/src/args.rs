@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{aliases, audit, booking, compensations, decisions, dlq, explain, keys, resources, sources, whatif, why};
+use crate::{
+    aliases, audit, booking, compensations, decisions, dlq, explain, keys, resources, sources, sync, whatif, why,
+};
 
 /// Sets up, looks into and repairs a Daybook installation.
 ///
@@ -104,6 +106,18 @@ pub enum Command {
     ///   curl -s https://crm.example.com/event.json | daybook explain --source crm --kind generic - --alias room-7=small-room
     #[command(verbatim_doc_comment)]
     Explain(explain::Explain),
+    /// Have calendars read now, and not when they are due.
+    ///
+    /// Ingest does it, within its budget, beside whatever it does else; what has not changed since changes nothing.
+    /// With --believe, what `daybook sources status` shows as missing is ended, if the next listing lacks it too.
+    ///
+    /// Connects as daybook_ingest.
+    ///
+    /// Examples:
+    ///   daybook sync google --full
+    ///   daybook sync outlook --resource anna --believe
+    #[command(verbatim_doc_comment)]
+    Sync(sync::Sync),
     /// Try it on events that are at hand: what would have been booked twice, refused, or left over.
     ///
     /// Reads DIR/<source>/<payload>: what webhooks have delivered, or what an API answers for calendars (google-calendar,

@@ -36,7 +36,7 @@ pub fn store(config: &Config) -> Result<PgPool, Failure> {
 pub enum Role {
     /// Reads everything.
     Reader,
-    /// Writes aliases, targets and keys, closes compensations.
+    /// Writes aliases, targets and keys, closes compensations, has calendars read.
     Ingest,
     /// Writes deliveries.
     Propagator,

@@ -31,6 +31,7 @@ mod sample;
 mod schemas;
 mod sources;
 mod store;
+mod sync;
 mod table;
 mod text;
 mod topics;
@@ -81,6 +82,7 @@ async fn dispatch(command: Command, config: &Config, out: &Out) -> Result<(), Fa
         Command::Schemas(Schemas::Apply) => schemas::apply(config, out).await,
         Command::Resources(Resources::Apply(args)) => resources::run(&args, config, out).await,
         Command::Aliases(Aliases::Unmatched(args)) => aliases::unmatched(&args, config, out).await,
+        Command::Sync(args) => sync::run(&args, config, out).await,
         Command::Whatif(args) => whatif::run(&args, config, out),
         Command::Sources(Sources::Status(args)) => sources::status(&args, config, out).await,
         Command::Keys(Keys::Create(args)) => keys::create(&args, config, out).await,

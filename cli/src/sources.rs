@@ -52,7 +52,8 @@ fn page(rows: &[CalendarRow], now: Timestamp) -> String {
     }
     if rows.iter().any(|row| row.missing > 0) {
         page.push_str(
-            "what is missing is believed gone once a later listing lacks it too; if nobody cleared that calendar, look at its source\n",
+            "what is missing is believed gone once a later listing lacks it too; if nobody cleared that calendar, look at its source;\n\
+             if somebody did, daybook sync SOURCE --believe\n",
         );
     }
     page
@@ -141,7 +142,8 @@ mod tests {
             google  bert      never      never          0       0        it is not shared with our account, or the alias is no calendar; failed 3 times, next in 1 min
             google  carl      1 min ago  6 h 1 min ago  120     50       good
             google is left alone for 41 s more
-            what is missing is believed gone once a later listing lacks it too; if nobody cleared that calendar, look at its source
+            what is missing is believed gone once a later listing lacks it too; if nobody cleared that calendar, look at its source;
+            if somebody did, daybook sync SOURCE --believe
         "#]]
         .assert_eq(&page(&[row("anna"), refused, cleared], at("2026-03-01T08:01:00Z")));
     }

@@ -276,11 +276,16 @@ impl Poller {
             began.minus(config.full_interval).plus(config.believe_after / 2)
         };
         let next_in = config.interval.mul_f64(0.9 + 0.2 * rand::random::<f64>());
-        self.keep_channel(calendar, began).await?;
+        match self.keep_channel(calendar, began).await {
+            // There is time for a channel with the next round.
+            Ok(()) | Err(Failed::Budget) => {}
+            Err(failed) => return Err(failed),
+        }
         if !self.store.keep(calendar, &outcome, full_at, next_in).await? {
             return Err(Failed::Lost);
         }
-        self.note(calendar, full, &outcome);
+        // Also where the place in the feed had been forgotten.
+        self.note(calendar, full || outcome.complete, &outcome);
         Ok(())
     }
 

@@ -302,7 +302,20 @@ fn a_calendar_that_is_cleared_is_believed_after_a_while_and_not_at_once() -> Res
         })
         .await?;
         ensure!(taken(it, &resource.id).await?.len() == 30, "some were believed to be gone at once");
-        same(it, &resource).await
+        same(it, &resource).await?;
+
+        // A person may know better, and need not wait. (Its feed is listed in full at once, and again.)
+        let ran = it.world.daybook(&["sync", "google", "--resource", &resource.id, "--full", "--believe"], "").await?;
+        ensure!(ran.success && ran.out.contains("1 calendar will be read next"), "{}", ran.everything());
+        let ran = it.world.daybook(&["sync", "google", "--resource", "nobody-at-all"], "").await?;
+        ensure!(ran.code == Some(1), "{}", ran.everything());
+        let ran = it.world.daybook(&["sources", "status", "google"], "").await?;
+        ensure!(
+            ran.success && ran.out.contains(&resource.id) && !ran.out.contains("office.example"),
+            "{}",
+            ran.everything()
+        );
+        Ok(())
     })
 }
 

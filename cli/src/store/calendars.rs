@@ -60,3 +60,35 @@ pub async fn calendars(pool: &PgPool, source: Option<&str>) -> Result<Vec<Calend
     };
     rows.iter().map(row).collect()
 }
+
+/// Which calendars are to be read, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Prompt<'a> {
+    pub source: &'a str,
+    pub resource: Option<&'a str>,
+    /// Everything is to be listed.
+    pub full: bool,
+    /// What is held to be missing is to be believed gone.
+    pub believe: bool,
+}
+
+/// Has them read next: how many, and how many events are believed to be gone.
+pub async fn prompt_calendars(pool: &PgPool, prompt: &Prompt<'_>) -> Result<(usize, usize)> {
+    let Prompt { source, resource, full, believe } = *prompt;
+    let mut transaction = pool.begin().await?;
+    let calendars = sqlx::query(
+        "UPDATE polled_calendar SET next_at = now(), prompted_at = now(),
+            full_at = CASE WHEN $3 THEN 'epoch' ELSE full_at END
+         WHERE source = $1 AND ($2::text IS NULL OR resource_id = $2)",
+    );
+    let calendars = calendars.bind(source).bind(resource).bind(full).execute(&mut *transaction).await?;
+    let events = sqlx::query(
+        "UPDATE polled_event e SET missing_since = 'epoch' FROM polled_calendar c
+         WHERE $3 AND c.source = $1 AND ($2::text IS NULL OR c.resource_id = $2)
+            AND e.source = c.source AND e.calendar = c.calendar AND e.missing_since IS NOT NULL",
+    );
+    let events = events.bind(source).bind(resource).bind(believe).execute(&mut *transaction).await?;
+    transaction.commit().await?;
+    let count = |rows: u64| usize::try_from(rows).unwrap_or(usize::MAX);
+    Ok((count(calendars.rows_affected()), count(events.rows_affected())))
+}

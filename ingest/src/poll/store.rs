@@ -260,7 +260,9 @@ impl Store {
         let done = sqlx::query(
             "UPDATE polled_calendar SET cursor = $4, began_at = $5, failures = 0, setback = NULL,
                 next_at = CASE WHEN prompted_at >= claimed_at THEN now() ELSE now() + $6 END,
-                full_at = $7, owner = NULL, leased_until = 'epoch'
+                -- What was missed meanwhile is still to be listed.
+                full_at = CASE WHEN prompted_at >= claimed_at AND full_at = 'epoch' THEN full_at ELSE $7 END,
+                owner = NULL, leased_until = 'epoch'
              WHERE source = $1 AND calendar = $2 AND owner = $3 AND leased_until > now()",
         )
         .bind(self.source.as_str())
