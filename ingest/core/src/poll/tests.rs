@@ -147,6 +147,16 @@ fn ids(outcome: &Outcome, job: Job) -> Vec<&str> {
     outcome.changes.iter().filter(|change| change.job == job).map(|change| change.id.as_str()).collect()
 }
 
+/// A calendar of sixty events that has been read.
+fn crowded() -> (Calendar, Reader) {
+    let (mut vendor, mut reader) = (Calendar::new(Dialect::Google), Reader::new());
+    for number in 0..60 {
+        vendor.put(&format!("e{number:02}"), MONDAY + number * 3_600, MONDAY + number * 3_600 + 1_800);
+    }
+    reader.round(&mut vendor).expect("a round");
+    (vendor, reader)
+}
+
 #[test]
 fn the_first_round_finds_everything_in_the_window_and_the_next_only_what_has_changed() {
     let (mut vendor, mut reader) = (Calendar::new(Dialect::Google), Reader::new());
@@ -232,11 +242,7 @@ fn two_bad_listings_in_a_row_of_a_series_cancel_none_of_it() {
 
 #[test]
 fn while_much_is_held_what_is_missed_for_the_first_time_does_not_make_it_wait() {
-    let (mut vendor, mut reader) = (Calendar::new(Dialect::Google), Reader::new());
-    for number in 0..60 {
-        vendor.put(&format!("e{number:02}"), MONDAY + number * 3_600, MONDAY + number * 3_600 + 1_800);
-    }
-    reader.round(&mut vendor).expect("a round");
+    let (mut vendor, mut reader) = crowded();
     (0..30).for_each(|number| vendor.delete(&format!("e{number:02}")));
     let mut cancelled = Vec::new();
     for number in 30..34 {
@@ -270,7 +276,7 @@ fn what_is_asked_is_what_the_vendors_document() {
     ];
     let google: Vec<String> = asks.iter().map(|ask| Vendor::Google.address("anna@example.com", ask, window)).collect();
     expect![[r#"
-        /calendar/v3/calendars/anna%40example.com/events?maxResults=100&fields=kind%2CnextPageToken%2CnextSyncToken
+        /calendar/v3/calendars/anna%40example.com/events?maxResults=2500&prettyPrint=false&fields=kind%2CnextPageToken%2CnextSyncToken
         /calendar/v3/calendars/anna%40example.com/events?maxResults=100&prettyPrint=false&fields=kind%2CtimeZone%2CnextPageToken%2CnextSyncToken%2Citems%28kind%2Cid%2Cstatus%2CiCalUID%2Cstart%2Cend%2Cupdated%2Csequence%2Ctransparency%2CeventType%2CrecurringEventId%2Crecurrence%2Cattendees%28email%2Cself%2CresponseStatus%29%2CextendedProperties%2Fprivate%29&syncToken=c%3D1
         /calendar/v3/calendars/anna%40example.com/events?maxResults=100&prettyPrint=false&fields=kind%2CtimeZone%2CnextPageToken%2CnextSyncToken%2Citems%28kind%2Cid%2Cstatus%2CiCalUID%2Cstart%2Cend%2Cupdated%2Csequence%2Ctransparency%2CeventType%2CrecurringEventId%2Crecurrence%2Cattendees%28email%2Cself%2CresponseStatus%29%2CextendedProperties%2Fprivate%29&singleEvents=true&timeMin=2026-03-02T00%3A00%3A00Z&timeMax=2026-03-03T00%3A00%3A00Z&pageToken=p%202
         /calendar/v3/calendars/anna%40example.com/events/s%2F1/instances?maxResults=100&prettyPrint=false&fields=kind%2CtimeZone%2CnextPageToken%2CnextSyncToken%2Citems%28kind%2Cid%2Cstatus%2CiCalUID%2Cstart%2Cend%2Cupdated%2Csequence%2Ctransparency%2CeventType%2CrecurringEventId%2Crecurrence%2Cattendees%28email%2Cself%2CresponseStatus%29%2CextendedProperties%2Fprivate%29&timeMin=2026-03-02T00%3A00%3A00Z&timeMax=2026-03-03T00%3A00%3A00Z
@@ -299,11 +305,7 @@ fn a_series_of_which_a_single_event_is_left_and_one_that_a_single_event_becomes_
 
 #[test]
 fn nothing_is_cancelled_by_an_answer_that_is_empty_halved_or_half() {
-    let (mut vendor, mut reader) = (Calendar::new(Dialect::Google), Reader::new());
-    for number in 0..60 {
-        vendor.put(&format!("e{number:02}"), MONDAY + number * 3_600, MONDAY + number * 3_600 + 1_800);
-    }
-    reader.round(&mut vendor).expect("a round");
+    let (mut vendor, mut reader) = crowded();
     for fault in [Fault::Nothing, Fault::Half, Fault::Halved, Fault::Error, Fault::Empty] {
         reader.full_due = true;
         // Every page of everything that is asked.
@@ -319,11 +321,7 @@ fn nothing_is_cancelled_by_an_answer_that_is_empty_halved_or_half() {
 
 #[test]
 fn more_than_anybody_cancels_at_once_is_held_until_a_later_listing_misses_it_too() {
-    let (mut vendor, mut reader) = (Calendar::new(Dialect::Google), Reader::new());
-    for number in 0..60 {
-        vendor.put(&format!("e{number:02}"), MONDAY + number * 3_600, MONDAY + number * 3_600 + 1_800);
-    }
-    reader.round(&mut vendor).expect("a round");
+    let (mut vendor, mut reader) = crowded();
     for number in 0..50 {
         vendor.delete(&format!("e{number:02}"));
     }
@@ -339,11 +337,7 @@ fn more_than_anybody_cancels_at_once_is_held_until_a_later_listing_misses_it_too
 
 #[test]
 fn what_is_held_and_comes_back_is_never_cancelled() {
-    let (mut vendor, mut reader) = (Calendar::new(Dialect::Google), Reader::new());
-    for number in 0..60 {
-        vendor.put(&format!("e{number:02}"), MONDAY + number * 3_600, MONDAY + number * 3_600 + 1_800);
-    }
-    reader.round(&mut vendor).expect("a round");
+    let (mut vendor, mut reader) = crowded();
     for number in 0..50 {
         vendor.delete(&format!("e{number:02}"));
     }
