@@ -5,18 +5,19 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use daybook_domain::topics::{Kept, PARTITIONS_SIDE, Topic};
 use daybook_runtime::kafka::{Outgoing, TopicsConfig, apply_topics};
+use daybook_tests::sender::Webhook;
 use daybook_tests::world::World;
 use daybook_wire::Headers;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
-use crate::webhooks::{IN_FLIGHT, SPAN, samples};
+use crate::webhooks::{IN_FLIGHT, SPAN};
 
 const TOPIC: &str = "bench.bare";
 
 /// Records acknowledged per second, as many in flight as the webhooks have.
-pub async fn acknowledged_per_second(world: &World, turn: usize) -> Result<f64> {
-    if turn == 0 {
+pub async fn acknowledged_per_second(world: &World, samples: &[Webhook], first: bool) -> Result<f64> {
+    if first {
         let topic = Topic {
             name: TOPIC.to_owned(),
             partitions: PARTITIONS_SIDE,
@@ -27,10 +28,9 @@ pub async fn acknowledged_per_second(world: &World, turn: usize) -> Result<f64> 
         apply_topics(world.kafka.config(), &TopicsConfig { replication: 1, min_insync_replicas: 1 }, &[topic]).await?;
     }
     let producer = world.kafka.producer()?;
-    let values = samples(2_000);
     let headers = Headers::new();
     let send = |n: usize| {
-        let value = &values[n % values.len()];
+        let value = &samples[n % samples.len()].body;
         let key = n.to_string();
         let (producer, headers) = (&producer, &headers);
         async move {

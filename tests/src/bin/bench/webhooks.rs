@@ -1,4 +1,4 @@
-//! Webhooks, signed and of Calendly's real shape, over kept-alive connections.
+//! Webhooks, signed and of each vendor's real shape, over kept-alive connections.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,8 +8,10 @@ use anyhow::{Context, Result, ensure};
 use daybook_domain::Timestamp;
 use daybook_runtime::clock;
 use daybook_stack::Service;
-use daybook_tests::calendly::{Host, Invitee};
-use daybook_tests::people::Person;
+use daybook_tests::calcom::SiteBooking;
+use daybook_tests::calendly::Invitee;
+use daybook_tests::generic::Appointment;
+use daybook_tests::people::{Person, next_number};
 use daybook_tests::resources::Resource;
 use daybook_tests::sender::{Sender, Webhook};
 use daybook_tests::wait::{not_yet, wait_until};
@@ -19,6 +21,8 @@ use crate::installation::Installation;
 use crate::kafka;
 use crate::report::{Report, Row, Unit};
 
+/// Whose webhooks: one that is coded, our own format, and one that is described.
+const VENDORS: [&str; 3] = ["Calendly", "the generic format", "Cal.com"];
 /// How long one turn sends.
 pub const SPAN: Duration = Duration::from_secs(5);
 /// Requests without an answer at any moment.
@@ -33,13 +37,17 @@ pub fn measure(report: &mut Report, turns: usize) -> Result<()> {
     for service in pipeline {
         stack.service(service).stop()?;
     }
-    let (mut ours, mut bare) = (Vec::new(), Vec::new());
-    for turn in 0..turns {
-        bare.push(runtime.block_on(kafka::acknowledged_per_second(world, turn))?);
-        ours.push(runtime.block_on(acknowledged_per_second(world, resources))?);
+    for (place, vendor) in VENDORS.into_iter().enumerate() {
+        let (mut ours, mut bare) = (Vec::new(), Vec::new());
+        let samples = webhooks(vendor, resources, 2_000)?;
+        let bytes = samples.iter().map(|webhook| webhook.body.len()).sum::<usize>() / samples.len();
+        for turn in 0..turns {
+            bare.push(runtime.block_on(kafka::acknowledged_per_second(world, &samples, place + turn == 0))?);
+            ours.push(runtime.block_on(acknowledged_per_second(world, vendor, resources))?);
+        }
+        let what = format!("webhooks of {vendor} acknowledged, {bytes} bytes");
+        report.pair(&Row::new(&what, "bare producer, acks=all, same bytes", Unit::PerSecond, ""), &ours, &bare);
     }
-    let row = Row::new("webhooks acknowledged", "bare producer, acks=all, same bytes", Unit::PerSecond, "");
-    report.pair(&row, &ours, &bare);
     // What was just acknowledged goes through the rest.
     for service in pipeline {
         stack.service(service).start_ready()?;
@@ -51,23 +59,30 @@ pub fn measure(report: &mut Report, turns: usize) -> Result<()> {
     Ok(())
 }
 
-fn invitee(host: &Host, n: usize) -> Result<Invitee> {
+/// Some webhooks of a vendor, for many resources.
+fn webhooks(vendor: &str, resources: &[Resource], count: usize) -> Result<Vec<Webhook>> {
     let at = |minutes: usize| {
         let micros = 1_900_000_000_000_000 + i64::try_from(minutes)? * 60_000_000;
         Ok::<_, anyhow::Error>(Timestamp::from_micros(micros)?)
     };
-    Ok(Invitee::new(host, Person::invent(), at(30 * n)?, at(30 * n + 30)?, clock::now()))
-}
-
-/// Bodies of the size that is sent, for the bare producer.
-pub fn samples(count: usize) -> Vec<Vec<u8>> {
-    let host = Host::invent();
-    let body = |n| serde_json::to_vec(&invitee(&host, n).ok()?.created()).ok();
-    (0..count).filter_map(body).collect()
+    let webhook = |n: usize| {
+        let (resource, slot) = (&resources[n % resources.len()], n / resources.len());
+        let (start, end, now) = (at(30 * slot)?, at(30 * slot + 30)?, clock::now());
+        let (host, person) = (&resource.host, Person::invent());
+        Ok(match vendor {
+            "Calendly" => Webhook::calendly(&Invitee::new(host, person, start, end, now).created()),
+            "Cal.com" => Webhook::site(&SiteBooking::new(host, person, start, end, now).delivery("BOOKING_CREATED")),
+            _ => {
+                let event = Appointment::new(&resource.alias, person, start, end).created();
+                Webhook::generic(format!("msg-{}", next_number()), &[event])
+            }
+        })
+    };
+    (0..count).map(webhook).collect()
 }
 
 /// Webhooks acknowledged per second.
-async fn acknowledged_per_second(world: &World, resources: &[Resource]) -> Result<f64> {
+async fn acknowledged_per_second(world: &World, vendor: &str, resources: &[Resource]) -> Result<f64> {
     let endpoints = &world.endpoints;
     let http = reqwest::Client::builder().pool_max_idle_per_host(IN_FLIGHT).build()?;
     let sender = Sender::new(
@@ -78,13 +93,8 @@ async fn acknowledged_per_second(world: &World, resources: &[Resource]) -> Resul
         &endpoints.site_secret,
     )?;
     // Made before the clock runs: making them is the vendor's work.
-    let webhooks: Result<Vec<_>> = (0..20_000)
-        .map(|n| {
-            let resource = &resources[n % resources.len()];
-            Ok(Webhook::calendly(&invitee(&resource.host, n / resources.len())?.created()))
-        })
-        .collect();
-    let (webhooks, next) = (Arc::new(webhooks?), Arc::new(AtomicUsize::new(0)));
+    let webhooks = webhooks(vendor, resources, 60_000)?;
+    let (webhooks, next) = (Arc::new(webhooks), Arc::new(AtomicUsize::new(0)));
     let began = Instant::now();
     let workers = (0..IN_FLIGHT).map(|_| {
         let (sender, webhooks, next) = (sender.clone(), Arc::clone(&webhooks), Arc::clone(&next));
