@@ -52,10 +52,11 @@ fn same<'a>(case: Case<'a>, claim: &Claim, kind: BookingKind) -> Vec<&'a Booking
         BookingKind::Booking => &case.state.booked,
         BookingKind::Busy => &case.state.busy,
     };
+    // Where it is itself, not where a shadow of it has strayed to.
     let attended = timeline
         .over(claim.interval)
-        .filter(|(_, span)| *span == claim.interval)
         .filter_map(|(id, _)| case.state.booking(id))
+        .filter(|known| known.standing.live() == Some(claim.interval))
         .filter(|known| known.contacts.iter().any(|contact| contacts.contains(contact)));
     let mut same: Vec<&BookingState> = tagged
         .chain(attended)

@@ -5,7 +5,7 @@
 //! `hold a 60-90 ttl=5`, `confirm a`, `release a`, `move a b 60-90` (what was `a` is to become `b`), `update a`, `cancel a`,
 //! `replace a` (cancelled, a replacement follows), `busy a 60-90`, `redact a`, `expire a 15`, `define`.
 //! Options: `v=3` the source's version (else the number of the line), `title=2`, `with=7` an attendee (else nobody),
-//! `tag=x`, `mark=a` (bears the mark of that booking of calendly's), `from=room/a`, `asked` (nobody was promised it),
+//! `tag=x`, `mark=a` (bears the mark of that booking of calendly's; `mark=google/a` of that one), `from=room/a`, `asked` (nobody was promised it),
 //! `sourced=3` (the source's clock), `expect=1` (the booking's version), `at=4` (the resource's version), and for `define`
 //! `wait=15 capacity=2 before=5 after=10 notice=30 window=600 weekdays=9-17`. The source `api` says what callers of the API
 //! say: names no versions, and what exists by its id.
@@ -55,6 +55,14 @@ fn span(text: &str) -> Interval {
 /// The id of the booking that calendly called so first.
 pub fn id(name: &str) -> BookingId {
     BookingId::derive(&source("calendly"), name, &resource())
+}
+
+/// The same, or that of another source's, as `google/a`.
+fn marked(name: &str) -> BookingId {
+    match name.split_once('/') {
+        Some((of, name)) => BookingId::derive(&source(of), name, &resource()),
+        None => id(name),
+    }
 }
 
 /// A line, taken apart.
@@ -145,7 +153,7 @@ impl<'a> Line<'a> {
             contacts: if content.is_none() { self.option("with").map(contact).into_iter().collect() } else { vec![] },
             content,
             tags: self.option("tag").map(|tag| Tag::derive("ical", tag)).into_iter().collect(),
-            mark: self.option("mark").map(id),
+            mark: self.option("mark").map(marked),
             moved_from: from,
         }
     }

@@ -350,6 +350,28 @@ fn busy_time_that_moves_onto_its_booking_becomes_its_shadow() {
 }
 
 #[test]
+fn busy_time_is_not_taken_for_a_claim_where_only_a_shadow_of_it_has_strayed_to() {
+    check(
+        "
+        0 google: busy g 60-90 with=7
+        1 google: busy h 100-130 mark=google/g
+        2 book a 100-130 with=7
+        3 book b 60-90 with=7
+        ",
+        expect![[r#"
+            0 google: busy g 60-90 with=7 => observed
+            1 google: busy h 100-130 mark=google/g => unchanged shadow
+            2 book a 100-130 with=7 => rejected conflict with g 100-130; free 130-160 160-190 190-220
+            3 book b 60-90 with=7 => confirmed
+            --
+            b confirmed 60-90 version 1, google along, google away 100-130
+             busy cancelled 60-90 version 2
+            resource version 4
+        "#]],
+    );
+}
+
+#[test]
 fn nothing_is_taken_for_a_hold_which_ends_by_itself() {
     check(
         "
