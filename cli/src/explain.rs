@@ -33,8 +33,8 @@ pub struct Explain {
     /// The payload; `-` for standard input.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Which vendor's payload it is: calendly, generic, google-calendar, outlook, acuity, cal.com, hubspot or zendesk. Without this, as the settings
-    /// say for the source.
+    /// Which vendor's payload it is: calendly, generic, google-calendar, outlook, acuity, cal.com, hubspot or zendesk. Without
+    /// this, as the settings say for the source.
     #[arg(long, value_name = "KIND")]
     kind: Option<String>,
     /// What the payload is like: a file with what would stand in the settings under `sources.<name>.description`.
@@ -43,7 +43,8 @@ pub struct Explain {
     /// It is no delivery, but a state as the vendor's API answers with it.
     #[arg(long)]
     fetched: bool,
-    /// The calendar that it is of, where calendars are read (google-calendar, outlook). Without this, whoever is marked as self in it.
+    /// The calendar that it is of, where calendars are read (google-calendar, outlook). Without this, whoever is marked as self
+    /// in it.
     #[arg(long, value_name = "CALENDAR")]
     calendar: Option<String>,
     /// An alias of this source, and the resource it means; may be repeated.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use daybook_domain::{SourceName, normal_alias};
 use daybook_format::{FETCHED, Format, POLLED};
+use daybook_ingest_core::poll::Vendor;
 use daybook_runtime::clock;
 
 use self::trial::{Export, Trial};
@@ -101,9 +102,8 @@ fn told_by(format: &Format) -> &'static str {
 
 /// A file of a calendar is named after it.
 fn calendar(format: &Format, file: &Path) -> Option<String> {
-    let named = matches!(format, Format::GoogleCalendar | Format::Outlook);
-    let stem = file.file_stem()?.to_string_lossy();
-    named.then(|| normal_alias(&stem))
+    Vendor::of(format)?;
+    Some(normal_alias(&file.file_stem()?.to_string_lossy()))
 }
 
 fn name(path: &Path) -> String {

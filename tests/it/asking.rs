@@ -13,6 +13,7 @@ use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::arbiters::blocking;
 use crate::instance::{Instance, Rough, SOON, note, rough, shared};
 
 /// How long a pipeline may take to be whole again after its broker was away: clients look for it ever more rarely.
@@ -348,13 +349,4 @@ fn without_kafka_callers_are_told_so_quickly_and_without_an_arbiter_they_are_tol
         })
         .await
     })
-}
-
-/// Calls of a unit block; the callers must not.
-async fn blocking<T: Send + 'static>(
-    unit: &daybook_stack::Unit,
-    call: impl FnOnce(&daybook_stack::Unit) -> Result<T, daybook_stack::Error> + Send + 'static,
-) -> Result<T> {
-    let unit = unit.clone();
-    Ok(tokio::task::spawn_blocking(move || call(&unit)).await??)
 }

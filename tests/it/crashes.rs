@@ -12,6 +12,7 @@ use daybook_tests::seed::{generator, seed, unique_word};
 use daybook_tests::wait::{not_yet, wait_until};
 use rand::RngExt as _;
 
+use crate::arbiters::blocking;
 use crate::instance::{Instance, Rough, note, rough, soak};
 
 const WEBHOOKS: usize = 2_000;
@@ -143,15 +144,6 @@ impl Killer {
         ensure!(missing > 0, "everything that was committed was published: the crash fell elsewhere");
         Ok(missing)
     }
-}
-
-/// Calls of a unit block; the traffic must not.
-async fn blocking<T: Send + 'static>(
-    unit: &Unit,
-    call: impl FnOnce(&Unit) -> Result<T, daybook_stack::Error> + Send + 'static,
-) -> Result<T> {
-    let unit = unit.clone();
-    Ok(tokio::task::spawn_blocking(move || call(&unit)).await??)
 }
 
 #[test]

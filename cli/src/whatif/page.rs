@@ -20,7 +20,6 @@ pub fn page(trial: &Trial) -> String {
     let mut page = String::new();
     let payloads: usize = trial.payloads.values().sum();
     let each = trial.payloads.iter().map(|(source, count)| format!("{source} {count}"));
-    let counted = outcomes(&trial.decisions);
     // Writing to a string cannot fail.
     let _ = writeln!(page, "{} ({})", text::count(payloads, "payload"), each.collect::<Vec<_>>().join(", "));
     let _ = writeln!(
@@ -30,9 +29,10 @@ pub fn page(trial: &Trial) -> String {
         trial.passed_over,
         text::count(trial.rejects.len(), "dead letter")
     );
-    for (outcome, count) in counted {
+    for (outcome, count) in outcomes(&trial.decisions) {
         let _ = writeln!(page, "  {count:>6}  {outcome}");
     }
+    let head = page.len();
     let kind = |wanted: Kind| trial.decisions.iter().filter(move |decision| Kind::of(decision) == Some(wanted));
     for (head, wanted) in [
         ("DOUBLE BOOKINGS: two have promised one time", Kind::Double),
@@ -43,7 +43,7 @@ pub fn page(trial: &Trial) -> String {
     }
     section(&mut page, "NOT READ", rejects(trial));
     unmapped(&mut page, trial);
-    if page.lines().count() <= 2 + outcomes(&trial.decisions).len() {
+    if page.len() == head {
         page.push_str("\nnothing is booked twice, refused, or left over\n");
     }
     page

@@ -73,6 +73,16 @@ fn digest(body: &[u8]) -> String {
     hex::encode(Sha256::digest(body))
 }
 
+/// The id of an event that ingest makes itself: of these parts, each with its length, so that none runs into the next.
+pub(crate) fn made_id(parts: &[&[u8]]) -> String {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    hex::encode(digest.finalize())
+}
+
 /// What the body says about itself, as far as it does.
 #[derive(Default)]
 struct Names {

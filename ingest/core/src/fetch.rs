@@ -12,10 +12,10 @@ use daybook_format::{Description, FETCHED, Fetch, GONE, Meaning, Media, Type, as
 use daybook_wire::{Call, RetryAfter, SourceEvent, is_attribute};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
-use crate::event::RawRecord;
+use crate::event::{RawRecord, made_id};
 use crate::media::JSON;
+use crate::poll::backoff;
 
 /// What may stand in a path as it is (RFC 3986 §2.3).
 pub(crate) const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -127,11 +127,7 @@ fn is_object(body: &[u8]) -> bool {
 
 /// How long to wait before the try after this one (the first is 0): exponential, with full jitter. `chance` is from 0 to 1.
 pub fn delay(tries: u32, told: Option<Duration>, chance: f64) -> Duration {
-    if let Some(told) = told {
-        return told;
-    }
-    let most = Duration::from_secs(1).saturating_mul(2_u32.saturating_pow(tries.min(16))).min(DELAY_MAX);
-    most.mul_f64(chance.clamp(0.0, 1.0))
+    told.unwrap_or_else(|| backoff(tries, Duration::from_secs(1), DELAY_MAX, None, chance))
 }
 
 /// Where the record of a delivery is, on the topic of its source.
@@ -158,16 +154,12 @@ pub fn record(
         Some(state) => (FETCHED, state.to_vec()),
         None => (GONE, gone_body(id).into_bytes()),
     };
-    let mut digest = Sha256::new();
     let (partition, offset) = (at.partition.to_be_bytes(), at.offset.to_be_bytes());
-    for part in [source.as_str().as_bytes(), &partition, &offset, id.as_bytes(), body.as_slice()] {
-        digest.update((part.len() as u64).to_be_bytes());
-        digest.update(part);
-    }
+    let event_id = made_id(&[source.as_str().as_bytes(), &partition, &offset, id.as_bytes(), &body]);
     let record = RawRecord {
         key: id.to_owned(),
         event: SourceEvent {
-            id: hex::encode(digest.finalize()),
+            id: event_id,
             source: format!("/fetched/{source}"),
             kind: kind.to_owned(),
             subject: None,

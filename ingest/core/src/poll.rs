@@ -39,7 +39,7 @@ use sha2::{Digest, Sha256};
 
 pub use self::channel::{Call, Channel, Opening, is_due};
 pub use self::vendor::Vendor;
-use crate::event::RawRecord;
+use crate::event::{RawRecord, made_id};
 use crate::media::JSON;
 
 /// What may be gone at once, and be believed when asked for by name.
@@ -391,8 +391,8 @@ impl Round {
                 *self = Self { asked: *asked, ..Self::new(*vendor, known, None, *window, *began, *believe_after) };
                 return Ok(());
             }
-            Answer::Gone => self.absent(&ask)?,
-            Answer::Untold => self.untold(&ask)?,
+            Answer::Gone => self.absent(&ask, true)?,
+            Answer::Untold => self.absent(&ask, false)?,
             Answer::Page(page) => self.page(ask, page)?,
         }
         while self.todo.is_empty() && self.stage != Stage::Done {
@@ -401,12 +401,12 @@ impl Round {
         Ok(())
     }
 
-    /// There is nothing of the name that was asked for.
-    fn absent(&mut self, ask: &Ask) -> Result<(), Setback> {
+    /// There is nothing of the name that was asked for; or, if it is not gone, nothing is told of it.
+    fn absent(&mut self, ask: &Ask, gone: bool) -> Result<(), Setback> {
         match ask {
             Ask::One { id } => {
                 let mut ids = self.suspects.remove(id).unwrap_or_default();
-                if ids.remove(id) {
+                if ids.remove(id) && gone {
                     self.is_gone(id);
                 }
                 // A series that we do not see: whoever is invited to some instances only has these.
@@ -416,20 +416,6 @@ impl Round {
             Ask::Instances { series, .. } => {
                 self.series.entry(series.clone()).or_default();
             }
-            Ask::Mark { .. } | Ask::Changes { .. } | Ask::Listing { .. } => return Err(Setback::Refused),
-        }
-        Ok(())
-    }
-
-    /// What was asked for is neither there nor gone.
-    fn untold(&mut self, ask: &Ask) -> Result<(), Setback> {
-        match ask {
-            Ask::One { id } => {
-                let mut ids = self.suspects.remove(id).unwrap_or_default();
-                ids.remove(id);
-                self.ask_each(ids);
-            }
-            Ask::Instances { .. } => return self.absent(ask),
             Ask::Mark { .. } | Ask::Changes { .. } | Ask::Listing { .. } => return Err(Setback::Refused),
         }
         Ok(())
@@ -708,14 +694,10 @@ pub fn records(
     let record = |(number, part): (usize, &[Change])| {
         let items: Vec<Value> = part.iter().map(|change| change.body.clone()).collect();
         let body = vendor.page(&items, zone).to_string().into_bytes();
-        let mut digest = Sha256::new();
         let (began_at, number) = (began.micros().to_be_bytes(), (number as u64).to_be_bytes());
-        for part in [source.as_str().as_bytes(), calendar.as_bytes(), &began_at, &number, body.as_slice()] {
-            digest.update((part.len() as u64).to_be_bytes());
-            digest.update(part);
-        }
+        let id = made_id(&[source.as_str().as_bytes(), calendar.as_bytes(), &began_at, &number, &body]);
         let event = SourceEvent {
-            id: hex::encode(digest.finalize()),
+            id,
             source: format!("/polled/{source}"),
             kind: POLLED.to_owned(),
             subject: Some(calendar.to_owned()),

@@ -12,6 +12,9 @@ use sqlx::postgres::types::PgInterval;
 use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
+/// A fingerprint that is nothing's: of what may have been sent, and is not known to be.
+const NOTHINGS: [u8; 32] = [0; 32];
+
 type Result<T> = std::result::Result<T, StoreError>;
 
 /// The store, as far as one source's calendars go.
@@ -213,7 +216,7 @@ impl Store {
             .bind(self.source.as_str())
             .bind(&calendar.calendar)
             .bind(ended.collect::<Vec<_>>())
-            .bind(&[0_u8; 32][..])
+            .bind(&NOTHINGS[..])
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
@@ -334,7 +337,7 @@ impl Store {
         .bind(each(|known| known.from.into()))
         .bind(each(|known| known.until.into()))
         .bind(rows.iter().map(|(_, known)| known.stamp.map(DateTime::<Utc>::from)).collect::<Vec<_>>())
-        .bind(rows.iter().map(|(_, known)| if sent { known.hash } else { [0; 32] }.to_vec()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, known)| if sent { known.hash } else { NOTHINGS }.to_vec()).collect::<Vec<_>>())
         .execute(&mut **transaction)
         .await?;
         Ok(())

@@ -1,12 +1,14 @@
 //! What the vendors' files share.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use daybook_domain::Timestamp;
+use daybook_wire::RetryAfter;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::Item;
+use super::{Answer, Item, Setback};
 
 /// The longest id of an event that is taken, in characters: the normalizer takes no longer ones.
 const ID_LENGTH_MAX: usize = 512;
@@ -17,6 +19,15 @@ pub(super) fn items(values: Vec<Value>, item: impl Fn(Value) -> Option<Item>) ->
     let (taken, skipped): (Vec<_>, Vec<_>) =
         items.into_iter().partition(|item| item.id.chars().count() <= ID_LENGTH_MAX);
     Some((taken, skipped.len()))
+}
+
+/// The longest wait that a vendor can ask for.
+const WAIT_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// An answer that can be used for nothing, and when to ask again, if the header `Retry-After` says so.
+pub(super) fn later(retry_after: Option<&str>, now: Timestamp) -> Answer {
+    let wait = retry_after.and_then(RetryAfter::parse).map(|after| after.from(now).min(WAIT_MAX));
+    Answer::Setback(Setback::Later(wait))
 }
 
 /// RFC 3339 in whole seconds.

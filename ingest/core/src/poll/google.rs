@@ -7,16 +7,13 @@
 //! - 410 on a sync token: it has been forgotten. 403 is a quota or a verdict, by the `reason` in its body.
 //! - A 200 that is not of the `kind` that was asked for is none: in between there are others who answer 200.
 
-use std::time::Duration;
-
 use chrono::NaiveDate;
 use daybook_domain::Timestamp;
 use daybook_format::google::{MARK, is_series, takes_time};
-use daybook_wire::RetryAfter;
 use percent_encoding::utf8_percent_encode;
 use serde_json::{Map, Value};
 
-use super::fields::{hash, items, second};
+use super::fields::{hash, items, later, second};
 use super::{Answer, Ask, Item, Page, Setback, State, Window};
 use crate::fetch::ESCAPED;
 
@@ -24,8 +21,6 @@ use crate::fetch::ESCAPED;
 pub const BASE: &str = "https://www.googleapis.com";
 /// Events on a page; Google takes at most 2,500. With hundreds of people in each, a page is a megabyte.
 const PAGE_SIZE: u16 = 100;
-/// The longest wait that Google can ask for.
-const WAIT_MAX: Duration = Duration::from_secs(60 * 60);
 
 const EVENT: &str = "kind,id,status,iCalUID,start,end,updated,sequence,transparency,eventType,recurringEventId,recurrence,\
                      attendees(email,self,responseStatus),extendedProperties/private";
@@ -78,10 +73,7 @@ pub fn address(calendar: &str, ask: &Ask, window: Window) -> String {
 
 /// What an answer says. `retry_after` is the header of that name.
 pub fn read(ask: &Ask, status: u16, retry_after: Option<&str>, now: Timestamp, body: &[u8]) -> Answer {
-    let later = || {
-        let wait = retry_after.and_then(RetryAfter::parse).map(|after| after.from(now).min(WAIT_MAX));
-        Answer::Setback(Setback::Later(wait))
-    };
+    let later = || later(retry_after, now);
     let body = serde_json::from_slice::<Value>(body).ok();
     // A page of something in between is nobody's word.
     let object = body.as_ref().is_some_and(Value::is_object);

@@ -10,16 +10,13 @@
 //! - Times are asked for in UTC, ids that do not change when an event is moved (`Prefer`).
 //! - 410, or any refusal with `syncStateNotFound`: the place in the feed has been forgotten. 429 and 503 say for how long.
 
-use std::time::Duration;
-
 use chrono::{NaiveDateTime, Utc};
 use daybook_domain::Timestamp;
 use daybook_format::outlook::{is_series, takes_time};
-use daybook_wire::RetryAfter;
 use percent_encoding::utf8_percent_encode;
 use serde_json::Value;
 
-use super::fields::{hash, items, second};
+use super::fields::{hash, items, later, second};
 use super::{Answer, Ask, Item, Page, Setback, State, Window};
 use crate::fetch::ESCAPED;
 
@@ -31,8 +28,6 @@ pub const HEADERS: &[(&str, &str)] =
 const VERSION: &str = "/v1.0/";
 /// Events on a page of a listing.
 const PAGE_SIZE: u16 = 100;
-/// The longest wait that it can ask for.
-const WAIT_MAX: Duration = Duration::from_secs(60 * 60);
 /// The longest link.
 const LINK_LENGTH_MAX: usize = 16 * 1_024;
 
@@ -82,10 +77,7 @@ pub fn address(calendar: &str, ask: &Ask, window: Window) -> String {
 
 /// What an answer says. `retry_after` is the header of that name.
 pub fn read(ask: &Ask, status: u16, retry_after: Option<&str>, now: Timestamp, body: &[u8]) -> Answer {
-    let later = || {
-        let wait = retry_after.and_then(RetryAfter::parse).map(|after| after.from(now).min(WAIT_MAX));
-        Answer::Setback(Setback::Later(wait))
-    };
+    let later = || later(retry_after, now);
     let body = serde_json::from_slice::<Value>(body).ok();
     if (200..=299).contains(&status) {
         return body.and_then(|body| page(ask, body)).map_or_else(later, Answer::Page);
