@@ -4,7 +4,7 @@
 #[path = "../../../../tests/src/calendar/mod.rs"]
 mod calendar;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use daybook_domain::{SourceName, Timestamp};
