@@ -1,7 +1,6 @@
 //! The protocols: thin shells around the calls that the core composes and the answers that it judges.
 
 mod caldav;
-pub(crate) mod guard;
 mod sender;
 mod webhook;
 
@@ -9,12 +8,12 @@ use std::sync::Arc;
 
 use daybook_domain::TargetName;
 use daybook_propagator_core::{Action, Conclusion, Known};
+use daybook_runtime::guard::{Guard, SystemLookup};
 use daybook_runtime::prometheus::Histogram;
 use tokio::time::Instant;
 
 use crate::target::{Protocol, Target};
 use caldav::CalDav;
-use guard::{Guard, SystemLookup};
 use sender::Sender;
 use webhook::Webhook;
 
@@ -57,7 +56,7 @@ impl Adapter {
                 Self::CalDav(CalDav::new(sender, username.clone(), password.clone()))
             }
             Protocol::Webhook { secrets, allow_private } => {
-                let guard = (!allow_private).then(|| Guard::new(name.clone(), Arc::new(SystemLookup)));
+                let guard = (!allow_private).then(|| Guard::new(&name, Arc::new(SystemLookup)));
                 Self::Webhook(Webhook::new(Sender::new(target, guard, durations)?, name, secrets.clone()))
             }
         })

@@ -9,12 +9,12 @@ use std::time::Duration;
 use daybook_domain::TargetName;
 use daybook_propagator_core::{Pauses, RetrySchedule, ScheduleError};
 use daybook_runtime::config::Faults;
+use daybook_runtime::guard::may_be_public;
 use daybook_wire::standard_webhooks::Secret;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use url::{Host, Url};
+use url::Url;
 
-use crate::adapter::guard;
 use crate::lane::BreakerPolicy;
 
 /// A target, as it is written down.
@@ -216,7 +216,7 @@ impl TargetConfig {
                 "must begin with https://, unless allow_private is true",
             );
             faults.require(
-                is_public(base),
+                may_be_public(base),
                 &url_key,
                 "names an address that is not public; only with allow_private = true may it",
             );
@@ -256,15 +256,6 @@ fn address(text: &str, key: &str, faults: &mut Faults) -> Option<Url> {
     faults.require(bare, key, "holds a user name or password; they have settings of their own");
     faults.require(url.fragment().is_none(), key, "must have no fragment");
     (sound && bare).then_some(url)
-}
-
-/// Whether the host is a name, which is checked when it is resolved, or a public address, which never is.
-fn is_public(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => guard::is_public(address.into()),
-        Some(Host::Ipv6(address)) => guard::is_public(address.into()),
-        Some(Host::Domain(_)) | None => true,
-    }
 }
 
 impl LaneConfig {

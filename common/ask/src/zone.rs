@@ -26,18 +26,22 @@ pub fn local(text: &str) -> Option<NaiveDateTime> {
     Some(date.and_time(NaiveTime::from_hms_opt(number(11, 13)?, number(14, 16)?, seconds)?))
 }
 
-/// The instant of a local time in a zone; none outside the years 1970 to 9999.
-pub fn resolve(local: NaiveDateTime, zone: Tz) -> Option<Timestamp> {
-    let instant: DateTime<Utc> = match zone.from_local_datetime(&local) {
-        MappedLocalTime::Single(time) => time.to_utc(),
-        MappedLocalTime::Ambiguous(first, second) => first.to_utc().min(second.to_utc()),
+/// The instant of a local time in a zone; none where its calendar ends.
+pub fn instant(local: NaiveDateTime, zone: Tz) -> Option<DateTime<Utc>> {
+    match zone.from_local_datetime(&local) {
+        MappedLocalTime::Single(time) => Some(time.to_utc()),
+        MappedLocalTime::Ambiguous(first, second) => Some(first.to_utc().min(second.to_utc())),
         MappedLocalTime::None => {
             let (_, offset) = GapInfo::new(&local, &zone)?.begin?;
             let offset = TimeDelta::seconds(i64::from(offset.fix().local_minus_utc()));
-            local.checked_sub_signed(offset)?.and_utc()
+            Some(local.checked_sub_signed(offset)?.and_utc())
         }
-    };
-    Timestamp::try_from(instant).ok()
+    }
+}
+
+/// The same as a timestamp; none outside the years 1970 to 9999.
+pub fn resolve(local: NaiveDateTime, zone: Tz) -> Option<Timestamp> {
+    Timestamp::try_from(instant(local, zone)?).ok()
 }
 
 #[cfg(test)]

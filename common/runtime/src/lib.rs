@@ -8,6 +8,7 @@ pub mod admin;
 pub mod args;
 pub mod clock;
 pub mod config;
+pub mod guard;
 pub mod http;
 pub mod kafka;
 pub mod lifecycle;

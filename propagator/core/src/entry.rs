@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use daybook_domain::{Attendee, BookingId, Timestamp};
 
 use crate::Visible;
-use crate::content_line::{Property, clean, escape, push, unescape, unfold};
+use daybook_icalendar::content_line::{Property, clean, escape, push, unescape, unfold};
 
 /// The mark that names the booking.
 const MARK_BOOKING: &str = "X-DAYBOOK-BOOKING";

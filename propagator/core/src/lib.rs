@@ -9,7 +9,6 @@
 
 pub mod caldav;
 mod call;
-mod content_line;
 pub mod entry;
 mod fields;
 mod plan;

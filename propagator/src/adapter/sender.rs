@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use daybook_propagator_core::{Answer, Call, Method, Reply, RetryAfter};
+use daybook_runtime::guard::Guard;
 use daybook_runtime::http::whole;
 use daybook_runtime::prometheus::Histogram;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -17,7 +18,6 @@ use reqwest::{Client, RequestBuilder, Response};
 use tokio::time::Instant;
 use url::Url;
 
-use super::guard::Guard;
 use crate::target::Target;
 
 /// The most of an answer's body that is read.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::VisibleStatus;
-use crate::content_line::LINE_MAX;
+use daybook_icalendar::content_line::LINE_MAX;
 
 fn at(text: &str) -> Timestamp {
     text.parse().expect("a time")

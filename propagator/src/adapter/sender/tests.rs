@@ -13,8 +13,8 @@ use daybook_runtime::prometheus::HistogramOpts;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::adapter::guard::{Guard, SystemLookup};
 use crate::target::TargetConfig;
+use daybook_runtime::guard::{Guard, SystemLookup};
 
 /// Serves until the test's runtime ends; where.
 pub async fn serve(app: Router) -> String {
@@ -141,7 +141,7 @@ async fn a_guarded_target_at_a_name_of_this_machine_is_not_reached() {
     daybook_runtime::tls::install();
     let target =
         target("kind = 'webhook'\nurl = 'https://localhost:1/'\nsecrets = ['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw']");
-    let guard = Guard::new(target.name.clone(), Arc::new(SystemLookup));
+    let guard = Guard::new(&target.name, Arc::new(SystemLookup));
     let sender = Sender::new(&target, Some(guard), durations()).expect("a client");
     let url = sender.url("", "").expect("an address");
     assert_eq!(sender.send(url, get(), envelope()).await, Answer::NotSent);

@@ -1,15 +1,15 @@
 //! Content lines of iCalendar (RFC 5545, section 3.1): folding, TEXT, and reading them back.
 //!
 //! Written here because the writer at hand stamps entries by the wall clock. Another implementation judges what comes
-//! out (see the tests of [`crate::entry`]).
+//! out: see the tests of the entries that the propagator writes.
 
 use std::borrow::Cow;
 
 /// The longest line in octets, its end not counted.
-pub(crate) const LINE_MAX: usize = 75;
+pub const LINE_MAX: usize = 75;
 
 /// Appends `name:value`, folded. `value` is of a type that needs no escaping, or has been through [`escape`].
-pub(crate) fn push(out: &mut String, name: &str, value: &str) {
+pub fn push(out: &mut String, name: &str, value: &str) {
     let mut room = LINE_MAX;
     for character in name.chars().chain([':']).chain(value.chars()) {
         if character.len_utf8() > room {
@@ -24,7 +24,7 @@ pub(crate) fn push(out: &mut String, name: &str, value: &str) {
 
 /// The text without what a TEXT value cannot hold. Every kind of line break becomes a line feed: some servers split
 /// lines at Unicode's own separators. Other control characters, but for the tab, go.
-pub(crate) fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     let text = text.replace("\r\n", "\n");
     let breaks = text.chars().map(|character| match character {
         '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => '\n',
@@ -34,7 +34,7 @@ pub(crate) fn clean(text: &str) -> String {
 }
 
 /// A cleaned text as a TEXT value (section 3.3.11).
-pub(crate) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut value = String::with_capacity(text.len());
     for character in clean(text).chars() {
         match character {
@@ -47,7 +47,7 @@ pub(crate) fn escape(text: &str) -> String {
 }
 
 /// A TEXT value as text. Tolerant: a backslash before anything else than the four stands for itself.
-pub(crate) fn unescape(value: &str) -> String {
+pub fn unescape(value: &str) -> String {
     let mut text = String::with_capacity(value.len());
     let mut characters = value.chars().peekable();
     while let Some(character) = characters.next() {
@@ -68,7 +68,7 @@ pub(crate) fn unescape(value: &str) -> String {
 
 /// The lines of a body, unfolded. Unfolds octets before reading characters, because old writers fold inside one; takes
 /// bare line feeds as line ends.
-pub(crate) fn unfold(body: &[u8]) -> Vec<String> {
+pub fn unfold(body: &[u8]) -> Vec<String> {
     let mut lines: Vec<Vec<u8>> = Vec::new();
     for raw in body.split(|octet| *octet == b'\n') {
         let raw = raw.strip_suffix(b"\r").unwrap_or(raw);
@@ -83,7 +83,7 @@ pub(crate) fn unfold(body: &[u8]) -> Vec<String> {
 
 /// One property.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Property<'a> {
+pub struct Property<'a> {
     /// Upper case.
     pub name: String,
     params: &'a str,

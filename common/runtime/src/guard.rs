@@ -1,6 +1,6 @@
-//! Which addresses a webhook may be sent to: public ones.
+//! Which addresses are spoken to that somebody else may have named: public ones.
 //!
-//! Whoever may name a target must not be able to make us speak to the machines behind our own walls (server-side request
+//! Whoever may name a target, or a calendar, must not be able to make us speak to the machines behind our own walls (server-side request
 //! forgery). A name is checked at what it resolves to, and the connection is made to just the addresses that were
 //! checked, so that a second resolution cannot slip another one in. A name with one address that is not public is
 //! refused altogether: honest names have none.
@@ -10,18 +10,18 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use daybook_domain::TargetName;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
 
 /// Resolves a name.
-pub(crate) trait Lookup: Send + Sync {
+pub trait Lookup: Send + Sync {
     /// Every address that it has now.
     fn addresses(&self, name: String) -> Pin<Box<dyn Future<Output = std::io::Result<Vec<IpAddr>>> + Send>>;
 }
 
 /// The system's resolver.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct SystemLookup;
+pub struct SystemLookup;
 
 impl Lookup for SystemLookup {
     fn addresses(&self, name: String) -> Pin<Box<dyn Future<Output = std::io::Result<Vec<IpAddr>>> + Send>> {
@@ -34,36 +34,38 @@ impl Lookup for SystemLookup {
 
 /// Why a name is not spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the target's name resolves to an address that is not public")]
-pub(crate) struct NotPublic;
+#[error("the name resolves to an address that is not public")]
+pub struct NotPublic;
 
 /// A resolver that knows public addresses only.
 #[derive(Clone)]
-pub(crate) struct Guard {
-    target: TargetName,
+pub struct Guard {
+    /// Who is spoken to, for the log.
+    whom: String,
     lookup: Arc<dyn Lookup>,
 }
 
 impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Guard({})", self.target)
+        write!(f, "Guard({})", self.whom)
     }
 }
 
 impl Guard {
-    pub fn new(target: TargetName, lookup: Arc<dyn Lookup>) -> Self {
-        Self { target, lookup }
+    /// A resolver for calls to one target or source.
+    pub fn new(whom: impl fmt::Display, lookup: Arc<dyn Lookup>) -> Self {
+        Self { whom: whom.to_string(), lookup }
     }
 }
 
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
         let lookup = self.lookup.addresses(name.as_str().to_owned());
-        let target = self.target.clone();
+        let whom = self.whom.clone();
         Box::pin(async move {
             let found = lookup.await?;
             if !found.iter().copied().all(is_public) {
-                tracing::warn!(target = %target, "target refused: its name resolves to an address that is not public");
+                tracing::warn!(%whom, "not spoken to: the name resolves to an address that is not public");
                 return Err(NotPublic.into());
             }
             // Port 0 becomes the URL's.
@@ -73,10 +75,20 @@ impl Resolve for Guard {
 }
 
 /// Whether an address is one of the public internet, by IANA's registries of special-purpose addresses.
-pub(crate) fn is_public(address: IpAddr) -> bool {
+pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+/// Whether what an address names may be public: a name may, until it is resolved.
+pub fn may_be_public(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => is_public(address.into()),
+        Some(Host::Ipv6(address)) => is_public(address.into()),
+        Some(Host::Domain(name)) => name != "localhost" && !name.ends_with(".localhost"),
+        None => false,
     }
 }
 
@@ -229,7 +241,7 @@ mod tests {
     async fn a_name_that_is_rebound_to_a_private_address_is_refused_from_then_on() {
         let answers = vec![vec!["8.8.8.8"], vec!["127.0.0.1"], vec!["8.8.8.8", "10.0.0.1"]];
         let lookup = Arc::new(Rebinding { answers, asked: AtomicUsize::new(0) });
-        let guard = Guard::new("partner".parse().expect("a name"), Arc::clone(&lookup) as Arc<dyn Lookup>);
+        let guard = Guard::new("partner", Arc::clone(&lookup) as Arc<dyn Lookup>);
         // The connection is made to what was checked: the guard asks once a connection, and hands on what it saw.
         assert_eq!(resolve(&guard).await, Some(vec!["8.8.8.8:0".to_owned()]));
         assert_eq!(lookup.asked.load(Ordering::Relaxed), 1);

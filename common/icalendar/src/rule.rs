@@ -1,0 +1,157 @@
+//! The rule of a series: the times on the wall that it comes to.
+//!
+//! The library counts on a clock that is never set back or forward: what the wall shows is given to it as if it were UTC.
+//! Asked in steps, because a rule may go on for ever.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::str::FromStr;
+
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime};
+use rrule::{Frequency, RRule, RRuleSet, Tz, Unvalidated};
+
+/// Occurrences of one rule that are looked at, those before the time of interest included.
+const STEPS_MAX: usize = 100_000;
+
+/// A rule as it was written, understood to the last word.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Rule {
+    /// Without `UNTIL`.
+    rule: RRule<Unvalidated>,
+    /// The last time that may be one of the series.
+    pub until: Option<Until>,
+}
+
+/// The end of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// An instant.
+    Utc(NaiveDateTime),
+    /// What the wall shows.
+    Local(NaiveDateTime),
+}
+
+/// A rule that cannot be followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RuleFault {
+    /// It means nothing.
+    Nothing,
+    /// It comes to too much.
+    TooMuch,
+}
+
+impl Rule {
+    /// Reads the value of an `RRULE`.
+    pub fn parse(text: &str) -> Result<Self, RuleFault> {
+        let mut until = None;
+        let mut parts = Vec::new();
+        for part in text.trim().trim_end_matches(';').split(';') {
+            let part = part.trim().to_ascii_uppercase();
+            match part.strip_prefix("UNTIL=") {
+                Some(time) if until.is_none() => until = Some(Until::parse(time).ok_or(RuleFault::Nothing)?),
+                Some(_) => return Err(RuleFault::Nothing),
+                None => parts.push(part),
+            }
+        }
+        let rule = guarded(|| RRule::from_str(&parts.join(";")).ok()).flatten().ok_or(RuleFault::Nothing)?;
+        if rule.get_interval() == 0 || rule.get_count() == Some(0) {
+            return Err(RuleFault::Nothing);
+        }
+        Ok(Self { rule, until })
+    }
+
+    /// The times that it comes to from `from` to `to`, beginning at `start`; `until` is the last one that may be. In their order.
+    pub fn times(
+        &self,
+        start: NaiveDateTime,
+        until: Option<NaiveDateTime>,
+        from: NaiveDateTime,
+        to: NaiveDateTime,
+    ) -> Result<Vec<NaiveDateTime>, RuleFault> {
+        if until.is_some_and(|until| until < start) {
+            return Ok(Vec::new());
+        }
+        let last = until.map_or(to, |until| until.min(to));
+        let start = self.nearer(start, from);
+        let set = guarded(|| self.rule.clone().build(zoned(start)).ok()).flatten().ok_or(RuleFault::Nothing)?;
+        guarded(|| steps(&set, from, last)).unwrap_or(Err(RuleFault::Nothing))
+    }
+
+    /// Where a rule of days or weeks may as well begin, so that years need not be counted through.
+    fn nearer(&self, start: NaiveDateTime, from: NaiveDateTime) -> NaiveDateTime {
+        let unit = match self.rule.get_freq() {
+            Frequency::Daily => 1,
+            Frequency::Weekly => 7,
+            Frequency::Yearly | Frequency::Monthly | Frequency::Hourly | Frequency::Minutely | Frequency::Secondly => {
+                return start;
+            }
+        };
+        let period = i64::from(self.rule.get_interval()) * unit;
+        let periods = from.signed_duration_since(start).num_days() / period - 1;
+        if self.rule.get_count().is_some() || periods <= 0 {
+            return start;
+        }
+        let days = u64::try_from(periods * period).unwrap_or(0);
+        start.checked_add_days(Days::new(days)).unwrap_or(start)
+    }
+}
+
+fn steps(set: &RRuleSet, from: NaiveDateTime, last: NaiveDateTime) -> Result<Vec<NaiveDateTime>, RuleFault> {
+    let mut times = Vec::new();
+    // Limited: a rule that never comes to anything ends there.
+    for (step, time) in set.clone().limit().into_iter().enumerate() {
+        let time = time.naive_utc();
+        if time > last {
+            break;
+        }
+        if step >= STEPS_MAX {
+            return Err(RuleFault::TooMuch);
+        }
+        if time >= from {
+            times.push(time);
+        }
+    }
+    Ok(times)
+}
+
+fn zoned(time: NaiveDateTime) -> DateTime<Tz> {
+    time.and_utc().with_timezone(&Tz::UTC)
+}
+
+/// A library that counts days for strangers may give up on a rule in the worst way; that is the rule's fault.
+fn guarded<T>(what: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(what)).ok()
+}
+
+impl Until {
+    fn parse(text: &str) -> Option<Self> {
+        let (time, utc) = text.strip_suffix('Z').map_or((text, false), |time| (time, true));
+        let date = NaiveDate::parse_from_str(time.get(..8)?, "%Y%m%d").ok()?;
+        let time = match time.get(8..)? {
+            // All of that day.
+            "" => NaiveTime::from_hms_opt(23, 59, 59)?,
+            time => NaiveTime::parse_from_str(time.strip_prefix('T')?, "%H%M%S").ok()?,
+        };
+        let time = date.and_time(time);
+        Some(if utc { Self::Utc(time) } else { Self::Local(time) })
+    }
+}
+
+/// The rule of an observance of a zone, which began long ago: once a year, and no longer than until `to`.
+pub(crate) fn observances(
+    rule: &Rule,
+    start: NaiveDateTime,
+    until: Option<NaiveDateTime>,
+    to: NaiveDateTime,
+) -> Result<Vec<NaiveDateTime>, RuleFault> {
+    let start = recent(start).unwrap_or(start);
+    rule.times(start, until, start, to)
+}
+
+/// Exchange's zones begin in 1601. Nobody's appointment is before 1970.
+fn recent(start: NaiveDateTime) -> Option<NaiveDateTime> {
+    const FIRST: i32 = 1_970;
+    if start.year() >= FIRST {
+        return None;
+    }
+    start.with_year(FIRST)
+}
