@@ -33,7 +33,7 @@ pub struct Explain {
     /// The payload; `-` for standard input.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Which vendor's payload it is: calendly, generic, google-calendar, outlook, acuity, cal.com, hubspot or zendesk. Without
+    /// Which vendor's payload it is: calendly, generic, google-calendar, outlook, caldav, ics-feed, acuity, cal.com, hubspot or zendesk. Without
     /// this, as the settings say for the source.
     #[arg(long, value_name = "KIND")]
     kind: Option<String>,
@@ -43,8 +43,8 @@ pub struct Explain {
     /// It is no delivery, but a state as the vendor's API answers with it.
     #[arg(long)]
     fetched: bool,
-    /// The calendar that it is of, where calendars are read (google-calendar, outlook). Without this, whoever is marked as self
-    /// in it.
+    /// The calendar that it is of, where calendars are read (google-calendar, outlook, caldav, ics-feed). Without this, whoever is
+    /// marked as self in it.
     #[arg(long, value_name = "CALENDAR")]
     calendar: Option<String>,
     /// An alias of this source, and the resource it means; may be repeated.
@@ -72,10 +72,12 @@ pub fn run(args: &Explain, config: &Config, out: &Out) -> Result<(), Failure> {
     let body = input::read(&args.file)?;
     let event = SourceEvent {
         id: args.event_id.clone(),
-        source: match format {
-            Format::Api => CALLS.to_owned(),
-            Format::GoogleCalendar | Format::Outlook => format!("/polled/{}", args.source),
-            Format::Calendly | Format::Generic | Format::Described(_) => format!("/webhooks/{}", args.source),
+        source: if matches!(format, Format::Api) {
+            CALLS.to_owned()
+        } else if format.has_calendars() {
+            format!("/polled/{}", args.source)
+        } else {
+            format!("/webhooks/{}", args.source)
         },
         kind: if args.fetched { FETCHED.to_owned() } else { String::new() },
         subject: args.calendar.clone(),

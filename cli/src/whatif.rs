@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 use daybook_domain::{SourceName, normal_alias};
 use daybook_format::{FETCHED, Format, POLLED};
-use daybook_ingest_core::poll::Vendor;
 use daybook_runtime::clock;
 
 use self::trial::{Export, Trial};
@@ -93,16 +92,18 @@ fn exports(args: &WhatIf, config: &Config) -> Result<Vec<Export>, Failure> {
 
 /// What is there of a source whose bookings are fetched, or whose calendars are read, is what its API answers.
 fn told_by(format: &Format) -> &'static str {
-    match format {
-        Format::Described(description) if description.fetch.is_some() => FETCHED,
-        Format::GoogleCalendar | Format::Outlook => POLLED,
-        Format::Calendly | Format::Generic | Format::Api | Format::Described(_) => "",
+    if format.has_calendars() {
+        return POLLED;
     }
+    let fetched = matches!(format, Format::Described(description) if description.fetch.is_some());
+    if fetched { FETCHED } else { "" }
 }
 
 /// A file of a calendar is named after it.
 fn calendar(format: &Format, file: &Path) -> Option<String> {
-    Vendor::of(format)?;
+    if !format.has_calendars() {
+        return None;
+    }
     Some(normal_alias(&file.file_stem()?.to_string_lossy()))
 }
 

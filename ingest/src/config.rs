@@ -88,6 +88,9 @@ pub struct SourceConfig {
     /// How often its calendars are read, and how far, where they are.
     #[serde(default)]
     pub poll: Option<PollConfig>,
+    /// Where published calendars are, by their aliases: whoever has such an address sees the calendar.
+    #[serde(default)]
+    pub feeds: BTreeMap<String, SecretString>,
     /// How old a signature may be; the kind decides without it.
     #[serde(default, with = "humantime_serde")]
     pub window_past: Option<Duration>,

@@ -105,7 +105,7 @@ pub fn start(
             attempts_max: api.attempts_max,
             gone_max: api.gone_in_a_row_max,
             base: api.base.clone(),
-            vendor: Vendor::new(api)?,
+            vendor: Vendor::new(api, None)?,
             producer: producer.clone(),
             metrics: metrics.clone(),
             answered: AtomicU64::default(),

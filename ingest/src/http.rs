@@ -12,7 +12,7 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT,
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use daybook_ingest_core::poll::Vendor;
+use daybook_ingest_core::poll::Pinger;
 use daybook_ingest_core::{Delivery, RawRecord, TraceParent, check_content_type, ping, raw_record};
 use daybook_runtime::clock;
 use daybook_runtime::kafka::{Outgoing, Producer, Receipt};
@@ -112,8 +112,8 @@ async fn webhook(
     let mut body = Unread::new(body);
     let result = match source {
         Some(source) => match &source.polled {
-            Some(Polled { pings: Some(pings), vendor, .. }) => {
-                door.prompt(source, *vendor, pings, query.as_deref(), &headers, &mut body, &visit).await
+            Some(Polled { pings: Some(pings), .. }) => {
+                door.prompt(source, pings, query.as_deref(), &headers, &mut body, &visit).await
             }
             Some(_) | None => door.take_in(source, &headers, &mut body, &visit).await.map(Taken::Event),
         },
@@ -140,19 +140,18 @@ impl Door {
     async fn prompt(
         &self,
         source: &Source,
-        vendor: Vendor,
         pings: &Pings,
         query: Option<&str>,
         headers: &HeaderMap,
         body: &mut Unread,
         visit: &Visit,
     ) -> Result<Taken, Failure> {
-        let pings = match vendor {
-            Vendor::Google => {
+        let pings = match pings.pinger {
+            Pinger::Google => {
                 let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
                 vec![ping::google(header, &pings.secrets).map_err(Failure::Refused)?]
             }
-            Vendor::Graph => {
+            Pinger::Graph => {
                 if let Some(token) = query.and_then(ping::handshake) {
                     return Ok(Taken::Handshake(token));
                 }

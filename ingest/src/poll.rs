@@ -20,13 +20,15 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono_tz::Tz;
 use daybook_domain::{SourceName, Timestamp};
 use daybook_ingest_core::ping;
 use daybook_ingest_core::poll::{
-    Answer, Ask, Call, Change, Channel, Job, Opening, Outcome, Round, Setback, Window, backoff, farewell, is_due,
-    records,
+    Answer, Ask, Call, Change, Channel, Context, Job, Opening, Outcome, Round, Setback, Told, Window, backoff,
+    farewell, is_due, records,
 };
 use daybook_runtime::clock;
+use daybook_runtime::guard::{Guard, SystemLookup};
 use daybook_runtime::kafka::{Outgoing, Producer, ProducerError};
 use daybook_runtime::postgres::StoreError;
 use daybook_runtime::retry::Advice;
@@ -44,8 +46,10 @@ use crate::metrics::IngestMetrics;
 use crate::source::Sources;
 use crate::vendor::{Reply, Vendor};
 
-/// The most of an answer that is read: a page has 100 events at most, of which some fields are asked for.
-const BODY_MAX: usize = 8 * 1_024 * 1_024;
+/// The most that is read of an answer about a channel.
+const BODY_MAX: usize = 1_024 * 1_024;
+/// How long the series of one answer may take to be expanded, besides the one that is being expanded then.
+const EXPANSION_MAX: Duration = Duration::from_secs(20);
 /// How often calendars are looked for that are due, at most.
 const TICK: Duration = Duration::from_secs(1);
 /// How often it is looked which calendars there are, and how they are.
@@ -80,6 +84,8 @@ struct Poller {
     metrics: IngestMetrics,
     /// The time between two calls, of all processes.
     every: Duration,
+    /// The path of the address that all its calendars are below.
+    root: String,
 }
 
 /// Why a round came to nothing.
@@ -112,12 +118,13 @@ pub fn start(
 ) -> Result<(), StartError> {
     for source in sources.all() {
         let Some(polled) = &source.polled else { continue };
-        // A call, its turn, and a token before that.
-        let lease = 2 * polled.api.timeout + TURN_MAX + MARGIN;
+        // A call, its turn, a token before that, and what comes of it.
+        let lease = 2 * polled.api.timeout + EXPANSION_MAX + TURN_MAX + MARGIN;
         let poller = Arc::new(Poller {
             source: source.name.clone(),
             topic: source.topic.clone(),
-            vendor: Vendor::new(&polled.api)?,
+            vendor: Vendor::new(&polled.api, polled.guarded.then(|| Guard::new(&source.name, Arc::new(SystemLookup))))?,
+            root: polled.root(),
             store: Store::new(pool.clone(), source.name.clone(), lease, TURN_MAX),
             producer: producer.clone(),
             metrics: metrics.clone(),
@@ -242,9 +249,9 @@ impl Poller {
         let began = Timestamp::try_from(calendar.version_at).unwrap_or(Timestamp::EPOCH);
         let known = self.store.known(&calendar.calendar).await?;
         if calendar.resource_now.as_deref() != Some(calendar.resource_id.as_str()) {
-            if let Some(id) = calendar.channel.clone() {
+            if let (Some(id), Some(pinger)) = (calendar.channel.clone(), self.polled.vendor.pinger()) {
                 let channel = Channel { id, resource: calendar.channel_resource.clone(), until: began };
-                self.call(calendar, &self.polled.vendor.close(&channel)).await?;
+                self.call(calendar, &pinger.close(&channel)).await?;
             }
             let changes = farewell(self.polled.vendor, &known);
             self.send(calendar, &changes, None, began).await?;
@@ -262,7 +269,8 @@ impl Poller {
         let window = Window::around(began, config.window_past, config.window_future);
         let mut round = Round::new(self.polled.vendor, known, cursor, window, began, config.believe_after);
         while let Some(ask) = round.next() {
-            let answer = self.ask(calendar, ask, window).await?;
+            let zone = round.zone().and_then(|zone| zone.parse().ok()).or(self.polled.zone);
+            let answer = self.ask(calendar, ask, window, zone).await?;
             round.answer(answer).map_err(Failed::Vendor)?;
         }
         let outcome = round.finish();
@@ -290,10 +298,10 @@ impl Poller {
     }
 
     /// Asks, and once or twice again where that helps: a round of hundreds of calls need not begin anew for one of them.
-    async fn ask(&self, calendar: &Calendar, ask: &Ask, window: Window) -> Result<Answer, Failed> {
+    async fn ask(&self, calendar: &Calendar, ask: &Ask, window: Window, zone: Option<Tz>) -> Result<Answer, Failed> {
         let mut tries = 0;
         loop {
-            let answer = self.ask_once(calendar, ask, window).await?;
+            let answer = self.ask_once(calendar, ask, window, zone).await?;
             let Answer::Setback(Setback::Later(told)) = answer else { return Ok(answer) };
             let wait = backoff(tries, TICK, PATIENCE, told, rand::random());
             tries += 1;
@@ -304,12 +312,21 @@ impl Poller {
         }
     }
 
-    async fn ask_once(&self, calendar: &Calendar, ask: &Ask, window: Window) -> Result<Answer, Failed> {
-        self.wait_for_turn(calendar).await?;
+    async fn ask_once(
+        &self,
+        calendar: &Calendar,
+        ask: &Ask,
+        window: Window,
+        zone: Option<Tz>,
+    ) -> Result<Answer, Failed> {
         let vendor = self.polled.vendor;
-        let address = format!("{}{}", self.polled.base, vendor.address(&calendar.calendar, ask, window));
-        let answer = match self.vendor.get(&address, vendor.headers(), BODY_MAX).await {
-            Some(reply) => vendor.read(ask, reply.status, reply.retry_after.as_deref(), clock::now(), &reply.body),
+        let request = vendor.request(ask, &Context { calendar: &calendar.calendar, window, zone, root: &self.root });
+        let Some(address) = self.polled.address(&calendar.calendar, &request.path) else {
+            return Ok(Answer::Setback(Setback::Refused));
+        };
+        self.wait_for_turn(calendar).await?;
+        let answer = match self.vendor.ask(&address, request, vendor.body_max()).await {
+            Some(reply) => self.read_reply(calendar, ask, window, zone, reply).await,
             None => Answer::Setback(Setback::Later(None)),
         };
         if !matches!(answer, Answer::Setback(Setback::Later(_))) {
@@ -317,6 +334,28 @@ impl Poller {
             self.metrics.poll_denied.with_label_values(&[self.source.as_str()]).set(i64::from(denied));
         }
         Ok(answer)
+    }
+
+    /// Reads an answer, aside: a whole calendar, and its series, take their time. A panic is as good as no answer.
+    async fn read_reply(
+        &self,
+        calendar: &Calendar,
+        ask: &Ask,
+        window: Window,
+        zone: Option<Tz>,
+        reply: Reply,
+    ) -> Answer {
+        let (vendor, ask, root, calendar) =
+            (self.polled.vendor, ask.clone(), self.root.clone(), calendar.calendar.clone());
+        let read = move || {
+            let until = Instant::now() + EXPANSION_MAX;
+            let context = Context { calendar: &calendar, window, zone, root: &root };
+            let Reply { status, retry_after, etag, body } = &reply;
+            let (retry_after, etag) = (retry_after.as_deref(), etag.as_deref());
+            let told = Told { status: *status, retry_after, etag, now: clock::now(), body };
+            vendor.read(&ask, &context, &told, &mut || Instant::now() < until)
+        };
+        tokio::task::spawn_blocking(read).await.unwrap_or(Answer::Setback(Setback::Later(None)))
     }
 
     /// The budget of the source is that of all processes.
@@ -390,17 +429,17 @@ impl Poller {
         if !due || time(calendar.channel_next_at) > now {
             return Ok(());
         }
-        let vendor = self.polled.vendor;
+        let pinger = pings.pinger;
         let channel = ping::channel(calendar.calendar_key, rand::random());
         let opening = Opening {
             calendar: &calendar.calendar,
             channel: &channel,
             secret,
             address: &pings.address,
-            until: now.plus(vendor.channel_life()),
+            until: now.plus(pinger.channel_life()),
         };
-        let reply = self.call(calendar, &vendor.open(&opening)).await?;
-        let opened = reply.and_then(|reply| vendor.opened(&channel, reply.status, &reply.body));
+        let reply = self.call(calendar, &pinger.open(&opening)).await?;
+        let opened = reply.and_then(|reply| pinger.opened(&channel, reply.status, &reply.body));
         self.store.put_channel(calendar, opened.as_ref(), CHANNEL_AGAIN).await?;
         let word = if opened.is_some() { "opened" } else { "failed" };
         self.metrics.poll_channels_total.with_label_values(&[self.source.as_str(), word]).inc();
@@ -414,14 +453,15 @@ impl Poller {
         }
         if let Some(id) = calendar.channel.clone() {
             let old = Channel { id, resource: calendar.channel_resource.clone(), until: time(calendar.channel_until) };
-            self.call(calendar, &vendor.close(&old)).await?;
+            self.call(calendar, &pinger.close(&old)).await?;
         }
         Ok(())
     }
 
     async fn call(&self, calendar: &Calendar, call: &Call) -> Result<Option<Reply>, Failed> {
         self.wait_for_turn(calendar).await?;
-        Ok(self.vendor.call(&self.polled.base, call, BODY_MAX).await)
+        let base = self.polled.base.as_deref().unwrap_or_default();
+        Ok(self.vendor.call(base, call, BODY_MAX).await)
     }
 
     async fn set_back(&self, calendar: &Calendar, setback: Setback) -> Result<(), StoreError> {

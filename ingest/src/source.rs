@@ -101,10 +101,6 @@ impl Source {
         }
         let parsed: Option<SourceName> = name.parse().map_err(|error| fault(format!("sources.{name}"), &error)).ok();
         let setting = format!("sources.{name}.secrets");
-        let opens = ![Format::GoogleCalendar, Format::Outlook].iter().any(|format| config.kind == format.to_string());
-        if config.secrets.is_empty() && opens {
-            fault(setting.clone(), &"are missing; give at least one, or anybody could write bookings");
-        }
         let format = match Format::new(&config.kind, config.description.as_ref()) {
             Ok(format) => format,
             Err(found) => {
@@ -114,6 +110,9 @@ impl Source {
                 return None;
             }
         };
+        if config.secrets.is_empty() && !format.has_calendars() {
+            fault(setting.clone(), &"are missing; give at least one, or anybody could write bookings");
+        }
         let secrets = &config.secrets;
         let (scheme, window) = match &format {
             Format::Calendly => {
@@ -139,7 +138,7 @@ impl Source {
                 (Scheme::Described(Arc::clone(description), Shared { secrets, url }), Window::DESCRIBED)
             }
             // See `Polled`.
-            Format::GoogleCalendar | Format::Outlook => {
+            Format::GoogleCalendar | Format::Outlook | Format::CalDav | Format::IcsFeed => {
                 if config.window_past.is_some() || config.window_future.is_some() {
                     let problem = "and window_future are about signatures, and this source has none; how far calendars are read, \
                                    its table poll says";
@@ -154,7 +153,7 @@ impl Source {
             fault(format!("sources.{name}.{setting}"), problem);
         });
         let fetched = match (&format, &config.api) {
-            (Format::GoogleCalendar | Format::Outlook, _) => None,
+            (format, _) if format.has_calendars() => None,
             (Format::Described(description), Some(api)) if description.fetch.is_some() => {
                 let named = |setting: &str, problem: &dyn fmt::Display| {
                     fault(format!("sources.{name}.api.{setting}"), problem);
@@ -232,6 +231,7 @@ mod tests {
             window_future: None,
             api: None,
             poll: None,
+            feeds: BTreeMap::new(),
         }
     }
 

@@ -5,10 +5,11 @@
 mod config;
 mod token;
 
-use daybook_ingest_core::poll::Call;
+use daybook_ingest_core::poll::{Call, Request};
+use daybook_runtime::guard::Guard;
 use daybook_runtime::http::whole;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{ETAG, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder};
 use secrecy::ExposeSecret;
@@ -33,21 +34,26 @@ pub struct Reply {
     pub status: u16,
     /// The header of that name.
     pub retry_after: Option<String>,
+    /// The header of that name.
+    pub etag: Option<String>,
     /// All of it.
     pub body: Vec<u8>,
 }
 
 impl Vendor {
-    /// An API that is asked as its settings say.
-    pub fn new(api: &Api) -> Result<Self, reqwest::Error> {
-        let client = Client::builder()
+    /// An API that is asked as its settings say; past `guard`, if it has one.
+    pub fn new(api: &Api, guard: Option<Guard>) -> Result<Self, reqwest::Error> {
+        let builder = Client::builder()
             .user_agent(concat!("Daybook/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
             .no_proxy()
-            .timeout(api.timeout)
-            .build()?;
+            .timeout(api.timeout);
+        let client = match guard {
+            Some(guard) => builder.https_only(true).dns_resolver(guard),
+            None => builder,
+        };
         Ok(Self {
-            client,
+            client: client.build()?,
             credential: api.credential.clone(),
             token: Token::default(),
             limiter: RateLimiter::direct(Quota::per_second(api.requests_per_second)),
@@ -57,13 +63,21 @@ impl Vendor {
     /// Asks when the rate of this process allows it.
     pub async fn get_in_turn(&self, address: &str, body_max: usize) -> Option<Reply> {
         self.limiter.until_ready().await;
-        self.get(address, &[], body_max).await
+        self.send(self.client.get(address).header("accept", "application/json"), body_max).await
     }
 
     /// Asks now. A connection that fails, and an answer that is too long or breaks off, is none.
-    pub async fn get(&self, address: &str, headers: &[(&str, &str)], body_max: usize) -> Option<Reply> {
-        let request = self.client.get(address).header("accept", "application/json");
-        self.send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)), body_max).await
+    pub async fn ask(&self, address: &str, request: Request, body_max: usize) -> Option<Reply> {
+        let method = Method::from_bytes(request.method.as_bytes()).ok()?;
+        let asked = request
+            .headers
+            .into_iter()
+            .fold(self.client.request(method, address), |asked, (name, value)| asked.header(name, value));
+        let asked = match request.body {
+            Some(body) => asked.body(body),
+            None => asked,
+        };
+        self.send(asked, body_max).await
     }
 
     /// Makes a call that changes a channel of ours, now.
@@ -81,11 +95,14 @@ impl Vendor {
         let request = match &self.credential {
             Credential::Basic(username, password) => request.basic_auth(username, Some(password.expose_secret())),
             Credential::Bearer(token) => request.bearer_auth(token.expose_secret()),
+            Credential::Nobody => request,
             Credential::Granted(account) => match self.token.of(&self.client, account).await {
                 Ok(token) => request.bearer_auth(token.expose_secret()),
                 Err(NoToken::Away) => return None,
                 // The vendor turns us away, only elsewhere.
-                Err(NoToken::Refused) => return Some(Reply { status: 401, retry_after: None, body: Vec::new() }),
+                Err(NoToken::Refused) => {
+                    return Some(Reply { status: 401, retry_after: None, etag: None, body: Vec::new() });
+                }
             },
         };
         let response = request.send().await.ok()?;
@@ -93,8 +110,9 @@ impl Vendor {
         if status == 401 {
             self.token.forget().await;
         }
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let (retry_after, etag) = (header(RETRY_AFTER), header(ETAG));
         let body = whole(response, body_max).await?;
-        Some(Reply { status, retry_after, body })
+        Some(Reply { status, retry_after, etag, body })
     }
 }

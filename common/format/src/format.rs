@@ -17,6 +17,10 @@ pub enum Format {
     GoogleCalendar,
     /// Outlook's calendars, which are read through Microsoft Graph.
     Outlook,
+    /// Calendars of a CalDAV server (RFC 4791).
+    CalDav,
+    /// Calendars that are published as files of iCalendar (RFC 5545).
+    IcsFeed,
     /// Our own documented JSON, signed by Standard Webhooks.
     Generic,
     /// Calls of our own API. There is one such source, and nobody configures it.
@@ -39,13 +43,15 @@ pub struct FormatFault {
 }
 
 impl Format {
-    /// The format of this word: `calendly`, `generic`, `google-calendar`, `outlook`, a name of [`SHIPPED`], or `described` with a description.
+    /// The format of this word: `calendly`, `generic`, `google-calendar`, `outlook`, `caldav`, `ics-feed`, a name of [`SHIPPED`], or `described` with a description.
     pub fn new(kind: &str, description: Option<&Written>) -> Result<Self, Vec<FormatFault>> {
         let fault = |key: &str, problem: String| Err(vec![FormatFault { key: key.to_owned(), problem }]);
         let format = match (kind, shipped(kind)) {
             ("calendly", _) => Self::Calendly,
             ("google-calendar", _) => Self::GoogleCalendar,
             ("outlook", _) => Self::Outlook,
+            ("caldav", _) => Self::CalDav,
+            ("ics-feed", _) => Self::IcsFeed,
             ("generic", _) => Self::Generic,
             (DESCRIBED, _) => {
                 let Some(written) = description else {
@@ -65,7 +71,9 @@ impl Format {
                 let known = shipped.join(", ");
                 return fault(
                     "kind",
-                    format!("is no format; use calendly, generic, google-calendar, outlook, {known}, or described"),
+                    format!(
+                        "is no format; use calendly, generic, google-calendar, outlook, caldav, ics-feed, {known}, or described"
+                    ),
                 );
             }
         };
@@ -81,7 +89,16 @@ impl Format {
     pub fn media(&self) -> Media {
         match self {
             Self::Calendly | Self::GoogleCalendar | Self::Outlook | Self::Generic | Self::Api => Media::Json,
+            Self::CalDav | Self::IcsFeed => Media::Calendar,
             Self::Described(description) => description.delivery.media,
+        }
+    }
+
+    /// Whether its sources have calendars that are read again and again.
+    pub const fn has_calendars(&self) -> bool {
+        match self {
+            Self::GoogleCalendar | Self::Outlook | Self::CalDav | Self::IcsFeed => true,
+            Self::Calendly | Self::Generic | Self::Api | Self::Described(_) => false,
         }
     }
 }
@@ -92,6 +109,8 @@ impl fmt::Display for Format {
             Self::Calendly => "calendly",
             Self::GoogleCalendar => "google-calendar",
             Self::Outlook => "outlook",
+            Self::CalDav => "caldav",
+            Self::IcsFeed => "ics-feed",
             Self::Generic => "generic",
             Self::Api => "api",
             Self::Described(_) => DESCRIBED,
@@ -111,7 +130,7 @@ mod tests {
 
     #[test]
     fn every_word_of_the_settings_is_a_format_and_no_other_is() {
-        for kind in ["calendly", "generic", "google-calendar", "outlook"]
+        for kind in ["calendly", "generic", "google-calendar", "outlook", "caldav", "ics-feed"]
             .into_iter()
             .chain(SHIPPED.iter().map(|(name, _)| *name))
         {
@@ -120,7 +139,7 @@ mod tests {
         for kind in ["", "Calendly", "api"] {
             assert!(
                 fault(kind, None).starts_with(
-                    "kind is no format; use calendly, generic, google-calendar, outlook, acuity, cal.com, "
+                    "kind is no format; use calendly, generic, google-calendar, outlook, caldav, ics-feed, acuity, cal.com, "
                 ),
                 "{kind}"
             );

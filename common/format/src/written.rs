@@ -70,6 +70,9 @@ pub enum Media {
     Json,
     /// `application/x-www-form-urlencoded`: read as an object of its fields, each a string.
     Form,
+    /// `text/calendar`, of calendars that are read; no delivery is written so.
+    #[serde(skip)]
+    Calendar,
 }
 
 impl Media {
@@ -78,12 +81,14 @@ impl Media {
         match self {
             Self::Json => "application/json",
             Self::Form => "application/x-www-form-urlencoded",
+            Self::Calendar => "text/calendar",
         }
     }
 
-    /// How a body of this content type is to be read: as JSON, if it is not said to be a form.
+    /// How a body of this content type is to be read: as JSON, if it is not said to be something else.
     pub fn of(content_type: &str) -> Self {
-        if content_type.starts_with(Self::Form.content_type()) { Self::Form } else { Self::Json }
+        let others = [Self::Form, Self::Calendar];
+        others.into_iter().find(|media| content_type.starts_with(media.content_type())).unwrap_or(Self::Json)
     }
 }
 

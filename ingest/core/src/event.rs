@@ -96,6 +96,7 @@ impl Names {
         let read = match format.media() {
             Media::Json => serde_json::from_slice::<Value>(body).ok(),
             Media::Form => form(body).ok(),
+            Media::Calendar => None,
         };
         let Some(body) = read else { return Self::default() };
         let text = |path: &str| body.pointer(path).and_then(Value::as_str).map(str::to_owned);
@@ -103,7 +104,9 @@ impl Names {
             Format::Calendly => (text("/event"), text("/created_at"), text("/payload/uri")),
             Format::Generic => (text("/events/0/type"), text("/events/0/updated_at"), text("/events/0/id")),
             // Not delivered by a webhook; see `call.rs` and `poll.rs`.
-            Format::Api | Format::GoogleCalendar | Format::Outlook => (None, None, None),
+            Format::Api | Format::GoogleCalendar | Format::Outlook | Format::CalDav | Format::IcsFeed => {
+                (None, None, None)
+            }
             Format::Described(description) => described(&description.delivery, &body),
         };
         Self {

@@ -36,7 +36,7 @@ pub fn wanted(description: &Description, event: &SourceEvent, body: &[u8]) -> Ve
     }
     let read = match Media::of(&event.content_type) {
         Media::Form => form(body).ok(),
-        Media::Json => serde_json::from_slice::<Value>(body).ok(),
+        Media::Json | Media::Calendar => serde_json::from_slice::<Value>(body).ok(),
     };
     let Some(body) = read else { return Vec::new() };
     let events = match &description.events.items {

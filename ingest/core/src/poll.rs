@@ -8,24 +8,30 @@
 //!   everything in the window: the first one, when the vendor has forgotten our place in its feed, and once in a while, since
 //!   feeds lose things and the window moves on. Nothing is deleted before it is listed.
 //! - Series are expanded by the vendor, which knows its own rules best: where anything of a series changes, its instances in
-//!   the window are listed.
+//!   the window are listed. Where the vendor has files of iCalendar, they are expanded here (`daybook-icalendar`).
 //! - **Absence is a suspicion, not news.** What a listing lacks, and what a feed calls cancelled, is asked for by its own
 //!   name before it is believed gone; of a series the vendor may say in one word that all of it is cancelled, else each
 //!   instance is asked for. With more than [`SUSPECTS_MAX`] suspects (a whole series is one) not even that is believed: they
 //!   are *held*, until a full round, some time later, misses them again. So neither an empty answer nor half of one cancels
 //!   anything, nor does a vendor's bad quarter of an hour.
+//! - Where there is nobody to ask for an event by name, because there is one file and nothing else, whatever it lacks is held, but
+//!   for instances of a series that is there.
 //! - Instances are known by their own ids, whichever series they are said to be of: a series may be split, and somebody who is
 //!   invited to some instances of one may not see the series at all.
 //! - What is older than what we know of an event (an old page, played again) is asked for by name.
 //!
 //! The machine is in `round.rs`; here are its words, and the records that its outcome makes.
-//! Absent on purpose: calls, clocks, storage. `google.rs` and `graph.rs` know how Google and Microsoft are asked and what they
-//! answer ([`Vendor`]).
+//! Absent on purpose: calls, clocks, storage. `google.rs`, `graph.rs`, `caldav.rs` and `feed.rs` know how each vendor is asked and
+//! what it answers ([`Vendor`]).
 
+pub mod caldav;
 mod channel;
+mod dav;
+pub mod feed;
 mod fields;
 pub mod google;
 pub mod graph;
+mod ics;
 mod round;
 mod vendor;
 
@@ -38,11 +44,10 @@ use daybook_format::POLLED;
 use daybook_wire::{Call as ApiCall, SourceEvent};
 use serde_json::Value;
 
-pub use self::channel::{Call, Channel, Opening, is_due};
+pub use self::channel::{Call, Channel, Opening, Pinger, is_due};
 pub use self::round::{Round, SUSPECTS_MAX};
-pub use self::vendor::Vendor;
+pub use self::vendor::{Context, Request, Told, Vendor};
 use crate::event::{RawRecord, made_id};
-use crate::media::JSON;
 
 /// What a listing is not blamed for lacking: vendors round the ends of a window, and days have zones.
 const EDGE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -94,7 +99,12 @@ pub enum Ask {
         /// Which page.
         page: Option<String>,
     },
-    /// The instances of a series in the window.
+    /// Everything, as one file, if it is not the same as before.
+    Whole {
+        /// What is known of it.
+        cursor: Option<String>,
+    },
+    /// The instances of a series in the window; of an object, all that there is of it.
     Instances {
         /// Which.
         series: String,
@@ -115,6 +125,7 @@ impl Ask {
             Self::Mark { .. } => Self::Mark { page },
             Self::Changes { cursor, .. } => Self::Changes { cursor, page },
             Self::Listing { .. } => Self::Listing { page },
+            Self::Whole { cursor } => Self::Whole { cursor },
             Self::Instances { series, .. } => Self::Instances { series, page },
             Self::One { id } => Self::One { id },
         }
@@ -126,6 +137,8 @@ impl Ask {
 pub enum Answer {
     /// What was asked for, or a page of it.
     Page(Page),
+    /// Nothing has changed.
+    Same,
     /// The vendor has forgotten where we were in its feed.
     Expired,
     /// There is nothing of this name, or none that is ours to see.
@@ -302,7 +315,7 @@ pub fn records(
 ) -> Vec<(RawRecord, Vec<u8>)> {
     let record = |(number, part): (usize, &[Change])| {
         let items: Vec<Value> = part.iter().map(|change| change.body.clone()).collect();
-        let body = vendor.page(&items, zone).to_string().into_bytes();
+        let body = vendor.page(&items, zone);
         let (began_at, number) = (began.micros().to_be_bytes(), (number as u64).to_be_bytes());
         let id = made_id(&[source.as_str().as_bytes(), calendar.as_bytes(), &began_at, &number, &body]);
         let event = SourceEvent {
@@ -311,7 +324,7 @@ pub fn records(
             kind: POLLED.to_owned(),
             subject: Some(calendar.to_owned()),
             time: Some(began),
-            content_type: JSON.to_owned(),
+            content_type: vendor.media().to_owned(),
             received_at: began,
             traceparent: None,
             call: ApiCall::default(),

@@ -1,16 +1,20 @@
 //! How calendars are read.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use chrono_tz::Tz;
 use daybook_format::Format;
 use daybook_ingest_core::ping::{PingSecret, PingSecretError};
-use daybook_ingest_core::poll::Vendor;
+use daybook_ingest_core::poll::{Pinger, Vendor};
+use daybook_runtime::guard::may_be_public;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use url::Url;
 
 use crate::config::SourceConfig;
-use crate::vendor::{Api, Grant, is_ours};
+use crate::vendor::{Api, Grant, SourceApiConfig, is_ours};
 
 /// What a service account of Google's asks for: to read events.
 const GOOGLE: Grant = Grant::Service("https://www.googleapis.com/auth/calendar.events.readonly");
@@ -39,6 +43,10 @@ pub struct PollConfig {
     pub believe_after: Duration,
     /// Calendars that one process reads at once.
     pub at_once: u8,
+    /// The zone of times that have none, and of days, in calendars that name none: an IANA name.
+    pub zone: Option<String>,
+    /// Whether published calendars may be at addresses that are not public, and be read without TLS.
+    pub allow_private: bool,
 }
 
 const HOUR: u64 = 60 * 60;
@@ -53,6 +61,8 @@ impl Default for PollConfig {
             window_future: Duration::from_secs(180 * DAY),
             believe_after: Duration::from_secs(15 * 60),
             at_once: 4,
+            zone: None,
+            allow_private: false,
         }
     }
 }
@@ -60,6 +70,8 @@ impl Default for PollConfig {
 /// How a source says that a calendar of its has changed.
 #[derive(Debug, Clone)]
 pub struct Pings {
+    /// Who says so.
+    pub pinger: Pinger,
     /// The secrets that prove channels; the first makes new ones.
     pub secrets: Vec<PingSecret>,
     /// Where pings go: this door, as the vendor reaches it.
@@ -73,8 +85,14 @@ pub struct Polled {
     pub vendor: Vendor,
     /// How its API is asked.
     pub api: Api,
-    /// Where that is.
-    pub base: String,
+    /// Where that is, if all its calendars are below one address.
+    pub base: Option<String>,
+    /// Where published calendars are.
+    feeds: BTreeMap<String, SecretString>,
+    /// The zone of times that have none.
+    pub zone: Option<Tz>,
+    /// Whether only public addresses are spoken to.
+    pub guarded: bool,
     /// How often, and how far.
     pub config: PollConfig,
     /// How it says that something has changed, if it is to.
@@ -117,22 +135,100 @@ impl Polled {
         require(within(config.window_future, 2 * DAY, 2 * 366 * DAY), "window_future", "must be 2days to 732days");
         require(config.believe_after.as_secs() <= 7 * DAY, "believe_after", "must be at most 7days");
         require((1..=64).contains(&config.at_once), "at_once", "must be 1 to 64");
-        let pings = pings(source, &mut fault);
-        let Some(api) = &source.api else {
+        let pings = pings(vendor, source, &mut fault);
+        let zone = config.zone.as_deref().and_then(|name| {
+            let zone = name.parse().ok();
+            if zone.is_none() {
+                fault("poll.zone", &"is not the IANA name of a time zone, such as Europe/Berlin");
+            }
+            zone
+        });
+        let is_feed = vendor == Vendor::Feed;
+        for (alias, address) in source.feeds.iter().filter(|_| is_feed) {
+            judge(address.expose_secret(), &format!("feeds.{alias}"), config.allow_private, &mut fault);
+        }
+        if !is_feed && !source.feeds.is_empty() {
+            fault("feeds", &"are of no use: only calendars of kind ics-feed are published files");
+        }
+        if !is_feed && config.allow_private {
+            fault("poll.allow_private", &"is for published calendars only (ics-feed); other addresses are in api.base");
+        }
+        let open = SourceApiConfig::default();
+        let Some(api) = source.api.as_ref().or(is_feed.then_some(&open)) else {
             fault("api", &"is missing; its calendars are read through its API");
             return None;
         };
         let grant = match vendor {
-            Vendor::Google => GOOGLE,
-            Vendor::Graph => MICROSOFT,
+            Vendor::Google => Some(GOOGLE),
+            Vendor::Graph => Some(MICROSOFT),
+            Vendor::CalDav => None,
+            Vendor::Feed => Some(Grant::Open),
         };
-        let api = api.read(Some(grant), |setting, problem| fault(&format!("api.{setting}"), problem))?;
-        let base = api.base.as_deref().unwrap_or(vendor.base()).trim_end_matches('/').to_owned();
-        Some(Self { vendor, api, base, config, pings })
+        let api = api.read(grant, |setting, problem| fault(&format!("api.{setting}"), problem))?;
+        let base = api.base.as_deref().or(vendor.base()).map(|base| base.trim_end_matches('/').to_owned());
+        match (vendor, &base) {
+            (Vendor::CalDav, None) => fault("api.base", &"is missing; say where the CalDAV server is"),
+            (Vendor::Feed, None) if source.feeds.is_empty() => {
+                fault("feeds", &"are missing; say where each calendar is, by its alias, or where all are: api.base");
+            }
+            (Vendor::Feed, Some(base)) => judge(base, "api.base", config.allow_private, &mut fault),
+            (Vendor::Google | Vendor::Graph | Vendor::CalDav | Vendor::Feed, _) => {}
+        }
+        let guarded = is_feed && !config.allow_private;
+        Some(Self { vendor, api, base, feeds: source.feeds.clone(), zone, guarded, config, pings })
+    }
+
+    /// The address of what is asked of a calendar, if the settings have one.
+    pub fn address(&self, calendar: &str, path: &str) -> Option<String> {
+        match (self.feeds.get(calendar), &self.base) {
+            (Some(address), _) => Some(https(address.expose_secret())),
+            (None, Some(base)) => Some(format!("{base}{path}")),
+            (None, None) => None,
+        }
+    }
+
+    /// The path of the address that all calendars are below.
+    pub fn root(&self) -> String {
+        let base = self.base.as_deref().and_then(|base| Url::parse(base).ok());
+        base.map(|base| base.path().trim_end_matches('/').to_owned()).unwrap_or_default()
     }
 }
 
-fn pings(source: &SourceConfig, fault: &mut impl FnMut(&str, &dyn fmt::Display)) -> Option<Pings> {
+/// `webcal:` is what calendars are offered under, and means HTTPS.
+fn https(address: &str) -> String {
+    match address.split_once("://") {
+        Some(("webcal" | "webcals", rest)) => format!("https://{rest}"),
+        Some(_) | None => address.to_owned(),
+    }
+}
+
+/// Whether somebody's address may be spoken to.
+fn judge(address: &str, setting: &str, private: bool, fault: &mut impl FnMut(&str, &dyn fmt::Display)) {
+    let Ok(url) = Url::parse(&https(address)) else {
+        fault(setting, &"is no address");
+        return;
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if private => {}
+        _ => fault(setting, &"must begin with https:// or webcal://, or with http:// where poll.allow_private is true"),
+    }
+    if !private && !may_be_public(&url) {
+        fault(setting, &"names an address that is not public; only with poll.allow_private = true may it");
+    }
+}
+
+fn pings(vendor: Vendor, source: &SourceConfig, fault: &mut impl FnMut(&str, &dyn fmt::Display)) -> Option<Pings> {
+    let given = source.public_url.is_some() || !source.secrets.is_empty();
+    let Some(pinger) = vendor.pinger() else {
+        if given {
+            fault(
+                "secrets",
+                &"and public_url are of no use: nobody says when something has changed in these calendars",
+            );
+        }
+        return None;
+    };
     let address = match &source.public_url {
         None if source.secrets.is_empty() => return None,
         None => {
@@ -155,5 +251,5 @@ fn pings(source: &SourceConfig, fault: &mut impl FnMut(&str, &dyn fmt::Display))
         secret.map_err(|error: PingSecretError| fault(&format!("secrets[{at}]"), &error)).ok()
     };
     let secrets = source.secrets.iter().enumerate().filter_map(read).collect();
-    Some(Pings { secrets, address })
+    Some(Pings { pinger, secrets, address })
 }

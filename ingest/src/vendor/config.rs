@@ -100,6 +100,8 @@ pub enum Credential {
     Bearer(SecretString),
     /// Tokens that the account asks for.
     Granted(Account),
+    /// Nobody in particular.
+    Nobody,
 }
 
 /// An account that asks for its own tokens.
@@ -138,6 +140,29 @@ pub enum Grant {
     Service(&'static str),
     /// By a secret, for this.
     Client(&'static str),
+    /// None are asked for, and nobody need say who asks.
+    Open,
+}
+
+impl Default for SourceApiConfig {
+    /// Nobody, as often as the settings have it.
+    fn default() -> Self {
+        Self {
+            base: None,
+            username: None,
+            password: None,
+            token: None,
+            service_account_file: None,
+            client_id: None,
+            client_secret: None,
+            token_url: None,
+            impersonate: None,
+            requests_per_second: per_second(),
+            timeout: timeout(),
+            attempts_max: attempts(),
+            gone_in_a_row_max: gone_in_a_row(),
+        }
+    }
 }
 
 impl SourceApiConfig {
@@ -183,9 +208,10 @@ impl SourceApiConfig {
                 }
                 Some(Credential::Granted(Account::Client(url.clone(), id.clone(), secret.clone(), scope)))
             }
+            ((None, None, None), (None, None, None, None), Some(Grant::Open)) => Some(Credential::Nobody),
             (_, _, grant) => {
                 let problem = match grant {
-                    None => "or username and password must say who asks; give one of the two",
+                    None | Some(Grant::Open) => "or username and password must say who asks; give one of the two",
                     Some(Grant::Service(_)) => "or service_account_file must say who asks; give one of the two",
                     Some(Grant::Client(_)) => {
                         "or client_id, client_secret and token_url must say who asks; give one of the two"

@@ -31,6 +31,7 @@ async fn door(acuity: &Acuity) -> Door {
             window_past: None,
             window_future: None,
             poll: None,
+            feeds: Default::default(),
             api: Some(SourceApiConfig {
                 base: Some(base),
                 username: Some(USER.to_owned()),

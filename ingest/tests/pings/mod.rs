@@ -25,6 +25,7 @@ async fn door() -> Door {
                 window_past: None,
                 window_future: None,
                 poll: None,
+                feeds: Default::default(),
                 api: Some(SourceApiConfig {
                     base: Some("http://127.0.0.1:1".to_owned()),
                     username: None,

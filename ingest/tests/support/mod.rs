@@ -124,6 +124,7 @@ fn config(kafka: KafkaConfig) -> Config {
         window_past: None,
         window_future: None,
         poll: None,
+        feeds: Default::default(),
     };
     Config {
         kafka,

@@ -39,7 +39,7 @@ pub(crate) fn read(description: &Description, raw: RawEvent<'_>, drift: &mut Dri
         Media::Form => {
             form(raw.body).map_err(|error| Fault::new(RejectReason::InvalidValue, Path::default(), error))?
         }
-        Media::Json => json::read(raw.body)?,
+        Media::Json | Media::Calendar => json::read(raw.body)?,
     };
     // The states that ingest has fetched: as of when they were asked for.
     match raw.event.kind.as_str() {

@@ -141,11 +141,15 @@ pub(crate) struct Wish {
 
 /// The interval from `start` to `end`, judged at the field of the end.
 pub(crate) fn interval(start: Timestamp, end: Timestamp, end_field: &Node<'_>) -> Result<Interval, Fault> {
-    let interval = Interval::new(start, end).map_err(|error| end_field.fault(RejectReason::EmptyInterval, error))?;
+    judged(start, end).map_err(|(reason, problem)| end_field.fault(reason, problem))
+}
+
+/// The same, wherever the end stands.
+pub(crate) fn judged(start: Timestamp, end: Timestamp) -> Result<Interval, (RejectReason, String)> {
+    let interval = Interval::new(start, end).map_err(|error| (RejectReason::EmptyInterval, error.to_string()))?;
     if interval.length() > daybook_ask::LENGTH_MAX {
-        return Err(
-            end_field.fault(RejectReason::InvalidTime, "is more than 31 days after the start; is the date right?")
-        );
+        let problem = "is more than 31 days after the start; is the date right?";
+        return Err((RejectReason::InvalidTime, problem.to_owned()));
     }
     Ok(interval)
 }

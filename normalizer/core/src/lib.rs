@@ -10,7 +10,7 @@
 //! Absent on purpose: I/O, clocks, randomness, logging; and any value of a payload in an error text, because those
 //! travel to headers, logs and metrics, and values are people's names and addresses.
 //!
-//! Each vendor is one file: [`calendly`], [`google`], [`outlook`], and [`generic`], the format that Daybook documents for everybody else; `api`, for
+//! Each vendor is one file: [`calendly`], [`google`], [`outlook`], [`icalendar`], and [`generic`], the format that Daybook documents for everybody else; `api`, for
 //! what callers of our own API ask; and `described`, for all that are described instead of coded (`daybook-format`).
 
 mod api;
@@ -20,6 +20,7 @@ mod described;
 mod draft;
 pub mod generic;
 pub mod google;
+pub mod icalendar;
 mod json;
 mod observed;
 pub mod outlook;
@@ -27,7 +28,6 @@ mod path;
 mod place;
 mod reject;
 mod source;
-mod windows;
 
 pub use contact::{ContactKey, ContactKeyError};
 pub use place::{Fate, IgnoredReason, Item, Known, KnownBooking, Normalized, normalize};

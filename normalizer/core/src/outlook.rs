@@ -28,7 +28,6 @@ use crate::path::Drift;
 use crate::place::IgnoredReason;
 use crate::reject::{Fault, RejectReason};
 use crate::source::RawEvent;
-use crate::windows;
 
 /// The name space of its event ids, which is Calendly's word for it.
 const SYSTEM: &str = "outlook";
@@ -166,7 +165,9 @@ fn named_zone(field: &Node<'_>) -> Result<Tz, Fault> {
     let name = field.text()?;
     let problem =
         "is neither the IANA nor the Windows name of a time zone, such as Europe/Berlin or W. Europe Standard Time";
-    zone::zone(name).or_else(|| windows::zone(name)).ok_or_else(|| field.fault(RejectReason::UnknownTimeZone, problem))
+    zone::zone(name)
+        .or_else(|| daybook_icalendar::zone::windows(name))
+        .ok_or_else(|| field.fault(RejectReason::UnknownTimeZone, problem))
 }
 
 /// Those who attend, by their addresses.

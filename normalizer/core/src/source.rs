@@ -11,7 +11,7 @@ use crate::draft::{Draft, Entry, Person};
 use crate::json::{self, Node};
 use crate::path::Drift;
 use crate::reject::{Fault, RejectReason};
-use crate::{api, calendly, described, generic, google, outlook};
+use crate::{api, calendly, described, generic, google, icalendar, outlook};
 
 /// A record of `raw.<source>`.
 #[derive(Clone, Copy)]
@@ -91,6 +91,7 @@ fn read(format: &Format, raw: RawEvent<'_>, drift: &mut Drift) -> Result<Vec<Ent
         Format::Generic => generic::read(&Node::root(&json::read(raw.body)?), drift),
         Format::GoogleCalendar => google::read(raw, drift),
         Format::Outlook => outlook::read(raw, drift),
+        Format::CalDav | Format::IcsFeed => icalendar::read(raw, drift),
         // What our own API has taken in has one reader, there and here.
         Format::Api => api::read(raw),
         Format::Described(description) => described::read(description, raw, drift),

@@ -6,7 +6,6 @@ use daybook_domain::Timestamp;
 use percent_encoding::utf8_percent_encode;
 use serde_json::{Value, json};
 
-use super::Vendor;
 use crate::fetch::ESCAPED;
 use crate::ping::{PingSecret, client_state, proof};
 
@@ -47,7 +46,16 @@ pub struct Channel {
     pub until: Timestamp,
 }
 
-impl Vendor {
+/// A vendor that can say when something has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pinger {
+    /// Google Calendar.
+    Google,
+    /// Outlook, through Microsoft Graph.
+    Graph,
+}
+
+impl Pinger {
     /// For how long a channel is asked for: what the vendor grants at most, or a little less.
     pub const fn channel_life(self) -> Duration {
         match self {
@@ -145,30 +153,30 @@ mod tests {
     #[test]
     fn a_channel_of_googles_is_opened_with_its_proof_and_closed_with_its_resource() {
         let secret: PingSecret = "a-secret-of-16-bytes".parse().expect("a secret");
-        let call = Vendor::Google.open(&opening(&secret, "anna@example.com"));
+        let call = Pinger::Google.open(&opening(&secret, "anna@example.com"));
         assert_eq!(call.path, "/calendar/v3/calendars/anna%40example.com/events/watch");
         let body = call.body.expect("a body");
         assert_eq!((&body["token"], &body["expiration"]), (&json!(proof(&secret, "c-1")), &json!("1772928000000")));
         let answer = br#"{"kind": "api#channel", "id": "c-1", "resourceId": "r-1", "expiration": "1772928000000"}"#;
-        let channel = Vendor::Google.opened("c-1", 200, answer).expect("granted");
+        let channel = Pinger::Google.opened("c-1", 200, answer).expect("granted");
         assert_eq!(channel.until, at("2026-03-08T00:00:00Z"));
-        assert_eq!(Vendor::Google.close(&channel).body, Some(json!({"id": "c-1", "resourceId": "r-1"})));
-        assert_eq!(Vendor::Google.opened("another", 200, answer), None);
-        assert_eq!(Vendor::Google.opened("c-1", 403, answer), None);
-        assert_eq!(Vendor::Google.opened("c-1", 200, b"{}"), None);
+        assert_eq!(Pinger::Google.close(&channel).body, Some(json!({"id": "c-1", "resourceId": "r-1"})));
+        assert_eq!(Pinger::Google.opened("another", 200, answer), None);
+        assert_eq!(Pinger::Google.opened("c-1", 403, answer), None);
+        assert_eq!(Pinger::Google.opened("c-1", 200, b"{}"), None);
     }
 
     #[test]
     fn a_subscription_of_microsofts_has_the_id_that_it_gives() {
         let secret: PingSecret = "a-secret-of-16-bytes".parse().expect("a secret");
-        let body = Vendor::Graph.open(&opening(&secret, "anna@example.com")).body.expect("a body");
+        let body = Pinger::Graph.open(&opening(&secret, "anna@example.com")).body.expect("a body");
         assert_eq!(body["resource"], "users/anna@example.com/events");
         assert_eq!(body["clientState"], client_state(&secret, "c-1"));
         assert_eq!(body["lifecycleNotificationUrl"], body["notificationUrl"]);
         let answer = br#"{"id": "7f10", "expirationDateTime": "2026-03-07T00:00:00.0000000Z"}"#;
-        let channel = Vendor::Graph.opened("c-1", 201, answer).expect("granted");
+        let channel = Pinger::Graph.opened("c-1", 201, answer).expect("granted");
         assert_eq!((channel.id.as_str(), channel.until), ("7f10", at("2026-03-07T00:00:00Z")));
-        let close = Vendor::Graph.close(&channel);
+        let close = Pinger::Graph.close(&channel);
         assert_eq!((close.method, close.path.as_str()), ("DELETE", "/v1.0/subscriptions/7f10"));
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use daybook_domain::Timestamp;
 use daybook_wire::RetryAfter;
 use serde_json::Value;
@@ -15,10 +16,14 @@ const ID_LENGTH_MAX: usize = 512;
 
 /// The items of a page, and how many have an id that is too long. None if one is no event, which makes the page none.
 pub(super) fn items(values: Vec<Value>, item: impl Fn(Value) -> Option<Item>) -> Option<(Vec<Item>, usize)> {
-    let items = values.into_iter().map(item).collect::<Option<Vec<_>>>()?;
+    values.into_iter().map(item).collect::<Option<Vec<_>>>().map(taken)
+}
+
+/// The items whose ids can be taken, and how many others there are.
+pub(super) fn taken(items: Vec<Item>) -> (Vec<Item>, usize) {
     let (taken, skipped): (Vec<_>, Vec<_>) =
         items.into_iter().partition(|item| item.id.chars().count() <= ID_LENGTH_MAX);
-    Some((taken, skipped.len()))
+    (taken, skipped.len())
 }
 
 /// The longest wait that a vendor can ask for.
@@ -33,6 +38,11 @@ pub(super) fn later(retry_after: Option<&str>, now: Timestamp) -> Answer {
 /// RFC 3339 in whole seconds.
 pub(super) fn second(time: Timestamp) -> String {
     Timestamp::from_millis(time.millis() / 1_000 * 1_000).unwrap_or(time).to_string()
+}
+
+/// iCalendar's way to write an instant: `20260304T090000Z`.
+pub(super) fn basic(time: Timestamp) -> String {
+    DateTime::<Utc>::from(time).format("%Y%m%dT%H%M%SZ").to_string()
 }
 
 /// The fingerprint of an object, whatever order its fields came in, without those that change by themselves.

@@ -63,6 +63,7 @@ pub fn address(calendar: &str, ask: &Ask, window: Window) -> String {
             format!("{events}?maxResults=2500&prettyPrint=false&fields={fields}{}", more(page))
         }
         Ask::Changes { cursor, page } => format!("{events}?{list}&syncToken={}{}", escape(cursor), more(page)),
+        Ask::Whole { .. } => format!("{events}?{list}&singleEvents=true&{times}"),
         Ask::Listing { page } => format!("{events}?{list}&singleEvents=true&{times}{}", more(page)),
         Ask::Instances { series, page } => {
             format!("{events}/{}/instances?{list}&{times}{}", escape(series), more(page))

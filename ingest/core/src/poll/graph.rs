@@ -67,7 +67,9 @@ pub fn address(calendar: &str, ask: &Ask, window: Window) -> String {
         | Ask::Listing { page: Some(link) }
         | Ask::Instances { page: Some(link), .. } => link.clone(),
         Ask::Mark { page: None } => format!("{user}/calendarView/delta?{times}"),
-        Ask::Listing { page: None } => format!("{user}/calendarView?{times}&$top={PAGE_SIZE}&{select}"),
+        Ask::Listing { page: None } | Ask::Whole { .. } => {
+            format!("{user}/calendarView?{times}&$top={PAGE_SIZE}&{select}")
+        }
         Ask::Instances { series, page: None } => {
             format!("{user}/events/{}/instances?{times}&$top={PAGE_SIZE}&{select}", escape(series))
         }
@@ -115,7 +117,9 @@ fn page(ask: &Ask, mut body: Value) -> Option<Page> {
     let (items, skipped) = match ask {
         // Only where the feed stands matters.
         Ask::Mark { .. } => (Vec::new(), 0),
-        Ask::Changes { .. } | Ask::Listing { .. } | Ask::Instances { .. } | Ask::One { .. } => items(values, item)?,
+        Ask::Changes { .. } | Ask::Listing { .. } | Ask::Whole { .. } | Ask::Instances { .. } | Ask::One { .. } => {
+            items(values, item)?
+        }
     };
     // The last page of a feed says where it stands.
     let ends = next.is_some() || cursor.is_some() || !matches!(ask, Ask::Mark { .. } | Ask::Changes { .. });

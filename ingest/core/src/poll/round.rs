@@ -6,12 +6,15 @@ use std::time::Duration;
 use daybook_domain::Timestamp;
 use sha2::{Digest, Sha256};
 
+use super::vendor::Proof;
 use super::{Answer, Ask, Change, Item, Job, Known, Outcome, Page, Setback, State, Vendor, Window};
 
 /// What may be gone at once, and be believed when asked for by name.
 pub const SUSPECTS_MAX: usize = 20;
 /// Events that are asked for by name in one round; the others go on being held.
 const PROOFS_MAX: usize = 200;
+/// Objects that are read one by one in a round; with more of them that have changed, everything is listed.
+const OBJECTS_MAX: usize = 200;
 /// Calls of one round. A calendar takes some tens at most, where it is read for the first time.
 const ASKS_MAX: usize = 2_000;
 
@@ -50,6 +53,8 @@ pub struct Round {
     suspects: BTreeMap<String, BTreeSet<String>>,
     gone: BTreeSet<String>,
     held: BTreeSet<String>,
+    /// What is older than we know, where there is nobody to ask.
+    older: BTreeMap<String, Item>,
     cursor: Option<String>,
     zone: Option<String>,
 }
@@ -65,10 +70,12 @@ impl Round {
         began: Timestamp,
         believe_after: Duration,
     ) -> Self {
-        let first = match &cursor {
-            Some(cursor) => Ask::Changes { cursor: cursor.clone(), page: None },
-            None => Ask::Mark { page: None },
+        let first = match (vendor.proof(), &cursor) {
+            (Proof::Nothing, _) => Ask::Whole { cursor: cursor.clone() },
+            (Proof::Event | Proof::Object, Some(cursor)) => Ask::Changes { cursor: cursor.clone(), page: None },
+            (Proof::Event | Proof::Object, None) => Ask::Mark { page: None },
         };
+        let zone = cursor.as_deref().and_then(|cursor| vendor.zone_of(cursor)).map(str::to_owned);
         Self {
             vendor,
             known,
@@ -88,8 +95,9 @@ impl Round {
             suspects: BTreeMap::new(),
             gone: BTreeSet::new(),
             held: BTreeSet::new(),
+            older: BTreeMap::new(),
             cursor,
-            zone: None,
+            zone,
         }
     }
 
@@ -101,6 +109,11 @@ impl Round {
     /// The window.
     pub const fn window(&self) -> Window {
         self.window
+    }
+
+    /// The zone of the calendar, as far as is known.
+    pub fn zone(&self) -> Option<&str> {
+        self.zone.as_deref()
     }
 
     /// Takes what came back of [`Self::next`].
@@ -121,6 +134,7 @@ impl Round {
             Answer::Gone => self.absent(&ask, true)?,
             Answer::Untold => self.absent(&ask, false)?,
             Answer::Page(page) => self.page(ask, page)?,
+            Answer::Same => {}
         }
         while self.todo.is_empty() && self.stage != Stage::Done {
             self.advance();
@@ -131,6 +145,13 @@ impl Round {
     /// There is nothing of the name that was asked for; or, if it is not gone, nothing is told of it.
     fn absent(&mut self, ask: &Ask, gone: bool) -> Result<(), Setback> {
         match ask {
+            // All of it.
+            Ask::One { id } if self.vendor.proof() == Proof::Object => {
+                let ids = self.suspects.remove(id).unwrap_or_default();
+                if gone {
+                    ids.iter().for_each(|id| self.is_gone(id));
+                }
+            }
             Ask::One { id } => {
                 let mut ids = self.suspects.remove(id).unwrap_or_default();
                 if ids.remove(id) && gone {
@@ -143,7 +164,9 @@ impl Round {
             Ask::Instances { series, .. } => {
                 self.series.entry(series.clone()).or_default();
             }
-            Ask::Mark { .. } | Ask::Changes { .. } | Ask::Listing { .. } => return Err(Setback::Refused),
+            Ask::Mark { .. } | Ask::Changes { .. } | Ask::Listing { .. } | Ask::Whole { .. } => {
+                return Err(Setback::Refused);
+            }
         }
         Ok(())
     }
@@ -167,11 +190,19 @@ impl Round {
         match &ask {
             Ask::Mark { .. } => {}
             Ask::Listing { .. } => items.into_iter().for_each(|item| self.see(item)),
+            Ask::Whole { .. } => {
+                self.full = true;
+                items.into_iter().for_each(|item| self.see(item));
+            }
             Ask::Changes { .. } => items.into_iter().for_each(|item| self.changed(item)),
             Ask::Instances { series, .. } => {
                 let listed = self.series.entry(series.clone()).or_default();
                 listed.extend(items.iter().map(|item| item.id.clone()));
                 items.into_iter().for_each(|item| self.see(item));
+            }
+            Ask::One { id } if self.vendor.proof() == Proof::Object => {
+                self.shown_whole(id, items);
+                return Ok(());
             }
             Ask::One { id } => {
                 for item in items {
@@ -195,6 +226,7 @@ impl Round {
             }
             // Without a new place in the feed the old one stays: what it has said it says again.
             Ask::Changes { cursor: old, .. } => self.cursor = cursor.or(Some(old)),
+            Ask::Whole { .. } => self.cursor = cursor,
             Ask::Instances { .. } | Ask::Listing { .. } | Ask::One { .. } => {}
         }
         Ok(())
@@ -236,9 +268,14 @@ impl Round {
         let newest = self.seen.get(&item.id).and_then(|seen| seen.stamp);
         let known = self.known.get(&item.id);
         let old = known.and_then(|known| known.stamp).max(newest);
-        if item.state == State::Gone || item.stamp.is_some() && item.stamp < old {
+        // An object is read as it is, and may have been put back to what it was.
+        let is_old = self.vendor.proof() != Proof::Object && item.stamp.is_some() && item.stamp < old;
+        if item.state == State::Gone || is_old {
             if known.is_some() {
-                self.doubted.insert(item.id);
+                self.doubted.insert(item.id.clone());
+                if item.state != State::Gone && self.vendor.proof() == Proof::Nothing {
+                    self.older.insert(item.id.clone(), item);
+                }
             }
         } else {
             self.seen.insert(item.id.clone(), item);
@@ -252,6 +289,13 @@ impl Round {
                 // A listing has the instances of all series.
                 if self.full {
                     self.series.clear();
+                }
+                if self.vendor.proof() == Proof::Object && self.series.len() > OBJECTS_MAX {
+                    self.series.clear();
+                    self.full = true;
+                    self.stage = Stage::Reading;
+                    self.todo.push_back(Ask::Listing { page: None });
+                    return;
                 }
                 let ask = |series: &String| Ask::Instances { series: series.clone(), page: None };
                 self.todo = self.series.keys().map(ask).collect();
@@ -281,7 +325,17 @@ impl Round {
             let name = known.series.as_ref().unwrap_or(id);
             suspects.entry(name.clone()).or_default().insert(id.clone());
         }
-        if suspects.len() > SUSPECTS_MAX {
+        let sure = match self.vendor.proof() {
+            Proof::Event => BTreeMap::new(),
+            // What was read of an object was all of it.
+            Proof::Object => split(&mut suspects, |name| self.series.contains_key(name)),
+            // A series that is there lacks what is not one of it, unless all of it is old.
+            Proof::Nothing => {
+                let shown: BTreeSet<&String> = self.seen.values().filter_map(|item| item.series.as_ref()).collect();
+                split(&mut suspects, |name| shown.contains(name) && self.older.is_empty())
+            }
+        };
+        if self.vendor.proof() == Proof::Nothing || suspects.len() + sure.len() > SUSPECTS_MAX {
             let long = |id: &String| {
                 let since = self.known.get(id).and_then(|known| known.missing_since);
                 since.is_some_and(|since| self.began.since(since) >= self.believe_after)
@@ -294,6 +348,22 @@ impl Round {
                 self.held.extend(suspects.remove(&name).unwrap_or_default());
             }
         }
+        sure.values().flatten().for_each(|id| self.is_gone(id));
+        if self.vendor.proof() != Proof::Nothing {
+            self.prove(suspects);
+            return;
+        }
+        // There is nobody to ask.
+        for id in suspects.into_values().flatten() {
+            match self.older.remove(&id) {
+                Some(item) => drop(self.seen.insert(id, item)),
+                None => self.is_gone(&id),
+            }
+        }
+    }
+
+    /// Asks for what is missing.
+    fn prove(&mut self, suspects: BTreeMap<String, BTreeSet<String>>) {
         let mut proofs = 0;
         for (name, ids) in suspects {
             proofs += ids.len();
@@ -338,6 +408,16 @@ impl Round {
                 self.ask_each(ids);
             }
         }
+    }
+
+    /// An object that was asked for is there, and these are all of it.
+    fn shown_whole(&mut self, name: &str, items: Vec<Item>) {
+        let mut ids = self.suspects.remove(name).unwrap_or_default();
+        for item in items {
+            ids.remove(&item.id);
+            self.seen.insert(item.id.clone(), item);
+        }
+        ids.iter().for_each(|id| self.is_gone(id));
     }
 
     /// The difference. To be asked for when there is nothing left to ask.
@@ -400,4 +480,14 @@ impl Round {
             Some(_) | None => item.hash,
         }
     }
+}
+
+/// Takes out those of these names.
+fn split(
+    suspects: &mut BTreeMap<String, BTreeSet<String>>,
+    taken: impl Fn(&String) -> bool,
+) -> BTreeMap<String, BTreeSet<String>> {
+    let (taken, left) = std::mem::take(suspects).into_iter().partition(|(name, _)| taken(name));
+    *suspects = left;
+    taken
 }

@@ -3,6 +3,7 @@
 // The same as the pipeline's tests have, there behind HTTP.
 #[path = "../../../../tests/src/calendar/mod.rs"]
 mod calendar;
+mod files;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -62,8 +63,12 @@ impl Reader {
         let mut answers = 0;
         let mut always = vendor.busy();
         while let Some(ask) = round.next() {
-            let (status, wait, body) = vendor.answer(&self.vendor.address("anna@example.com", ask, round.window()));
-            round.answer(self.vendor.read(ask, status, wait.as_deref(), at(self.now), body.as_bytes()))?;
+            let context = Context { calendar: "anna@example.com", window: round.window(), zone: None, root: "" };
+            let (status, wait, body) = vendor.answer(&self.vendor.request(ask, &context).path);
+            let (retry_after, now, body) = (wait.as_deref(), at(self.now), body.as_bytes());
+            let told = Told { status, retry_after, etag: None, now, body };
+            let answer = self.vendor.read(ask, &context, &told, &mut || true);
+            round.answer(answer)?;
             answers += 1;
             meanwhile(answers, vendor);
             let busy = vendor.busy();
@@ -87,6 +92,7 @@ impl Reader {
             let busy = match self.vendor {
                 Vendor::Google => daybook_format::google::takes_time(&change.body),
                 Vendor::Graph => daybook_format::outlook::takes_time(&change.body),
+                Vendor::CalDav | Vendor::Feed => panic!("no dialect of this calendar"),
             };
             match (&change.known, busy) {
                 (Some(known), true) => {
@@ -274,14 +280,15 @@ fn what_is_asked_is_what_the_vendors_document() {
         Ask::Instances { series: "s/1".to_owned(), page: None },
         Ask::One { id: "e1".to_owned() },
     ];
-    let google: Vec<String> = asks.iter().map(|ask| Vendor::Google.address("anna@example.com", ask, window)).collect();
+    let context = Context { calendar: "anna@example.com", window, zone: None, root: "" };
+    let google: Vec<String> = asks.iter().map(|ask| Vendor::Google.request(ask, &context).path).collect();
     expect![[r#"
         /calendar/v3/calendars/anna%40example.com/events?maxResults=2500&prettyPrint=false&fields=kind%2CnextPageToken%2CnextSyncToken
         /calendar/v3/calendars/anna%40example.com/events?maxResults=100&prettyPrint=false&fields=kind%2CtimeZone%2CnextPageToken%2CnextSyncToken%2Citems%28kind%2Cid%2Cstatus%2CiCalUID%2Cstart%2Cend%2Cupdated%2Csequence%2Ctransparency%2CeventType%2CrecurringEventId%2Crecurrence%2Cattendees%28email%2Cself%2CresponseStatus%29%2CextendedProperties%2Fprivate%29&syncToken=c%3D1
         /calendar/v3/calendars/anna%40example.com/events?maxResults=100&prettyPrint=false&fields=kind%2CtimeZone%2CnextPageToken%2CnextSyncToken%2Citems%28kind%2Cid%2Cstatus%2CiCalUID%2Cstart%2Cend%2Cupdated%2Csequence%2Ctransparency%2CeventType%2CrecurringEventId%2Crecurrence%2Cattendees%28email%2Cself%2CresponseStatus%29%2CextendedProperties%2Fprivate%29&singleEvents=true&timeMin=2026-03-02T00%3A00%3A00Z&timeMax=2026-03-03T00%3A00%3A00Z&pageToken=p%202
         /calendar/v3/calendars/anna%40example.com/events/s%2F1/instances?maxResults=100&prettyPrint=false&fields=kind%2CtimeZone%2CnextPageToken%2CnextSyncToken%2Citems%28kind%2Cid%2Cstatus%2CiCalUID%2Cstart%2Cend%2Cupdated%2Csequence%2Ctransparency%2CeventType%2CrecurringEventId%2Crecurrence%2Cattendees%28email%2Cself%2CresponseStatus%29%2CextendedProperties%2Fprivate%29&timeMin=2026-03-02T00%3A00%3A00Z&timeMax=2026-03-03T00%3A00%3A00Z
         /calendar/v3/calendars/anna%40example.com/events/e1?fields=kind%2Cid%2Cstatus%2CiCalUID%2Cstart%2Cend%2Cupdated%2Csequence%2Ctransparency%2CeventType%2CrecurringEventId%2Crecurrence%2Cattendees%28email%2Cself%2CresponseStatus%29%2CextendedProperties%2Fprivate"#]].assert_eq(&google.join("\n"));
-    let graph: Vec<String> = asks.iter().map(|ask| Vendor::Graph.address("anna@example.com", ask, window)).collect();
+    let graph: Vec<String> = asks.iter().map(|ask| Vendor::Graph.request(ask, &context).path).collect();
     expect![[r#"
         /v1.0/users/anna%40example.com/calendarView/delta?startDateTime=2026-03-02T00%3A00%3A00Z&endDateTime=2026-03-03T00%3A00%3A00Z
         c=1

@@ -1,4 +1,4 @@
-//! Every `fixtures/<vendor>/*.json` comes to what stands in the `.txt` beside it. After a change that is meant:
+//! Every `fixtures/<vendor>/*.json` and `*.ics` comes to what stands in the `.txt` beside it. After a change that is meant:
 //! `UPDATE_EXPECT=1 cargo test -p daybook-normalizer-core`, and read the difference.
 
 use std::fs;
@@ -14,7 +14,8 @@ use crate::world::{Kind, event, key, known, normalize, render, source};
 pub fn payloads(kind: Kind) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(kind.name());
     let files = fs::read_dir(folder).expect("the fixtures").map(|entry| entry.expect("an entry").path());
-    let mut payloads: Vec<_> = files.filter(|path| path.extension().is_some_and(|end| end == "json")).collect();
+    let mut payloads: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|end| end == "json" || end == "ics")).collect();
     payloads.sort();
     payloads
 }
@@ -65,6 +66,11 @@ fn each_page_of_google_comes_to_what_stands_beside_it() {
 #[test]
 fn each_page_of_outlook_comes_to_what_stands_beside_it() {
     check(Kind::Outlook);
+}
+
+#[test]
+fn each_calendar_comes_to_what_stands_beside_it() {
+    check(Kind::Icalendar);
 }
 
 #[test]

@@ -169,7 +169,8 @@ fn whatever_is_known_only_what_the_event_leaves_is_given_up_and_only_once() {
                 | Kind::Acuity
                 | Kind::Hubspot
                 | Kind::Google
-                | Kind::Outlook => 0,
+                | Kind::Outlook
+                | Kind::Icalendar => 0,
             };
             assert_eq!(left.len(), expected, "{known:?}");
             moves += left.len();

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::fixtures::payloads;
 use crate::world::{Kind, event, key, known, normalize, source};
 
-const KINDS: [Kind; 9] = Kind::ALL;
+const KINDS: [Kind; 10] = Kind::ALL;
 /// What the fixtures hold of people, in lower case: none of it may turn up in a reject or in drift.
 const PERSONAL: [&str; 10] = [
     "mara",

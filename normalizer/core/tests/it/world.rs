@@ -27,10 +27,12 @@ pub enum Kind {
     Google,
     /// The same.
     Outlook,
+    /// The same, as iCalendar.
+    Icalendar,
 }
 
 impl Kind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Calendly,
         Self::Generic,
         Self::Api,
@@ -40,6 +42,7 @@ impl Kind {
         Self::Hubspot,
         Self::Google,
         Self::Outlook,
+        Self::Icalendar,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -53,17 +56,19 @@ impl Kind {
             Self::Hubspot => "hubspot",
             Self::Google => "google",
             Self::Outlook => "outlook",
+            Self::Icalendar => "icalendar",
         }
     }
 
     /// Its format, judged once: thousands of cases are read by it.
     pub fn format(self) -> &'static Format {
-        static FORMATS: LazyLock<[Format; 9]> = LazyLock::new(|| {
+        static FORMATS: LazyLock<[Format; 10]> = LazyLock::new(|| {
             Kind::ALL.map(|kind| match kind {
                 Kind::Api => Format::Api,
                 Kind::CalCom => Format::new("cal.com", None).expect("shipped"),
                 Kind::Google => Format::GoogleCalendar,
                 Kind::Outlook => Format::Outlook,
+                Kind::Icalendar => Format::CalDav,
                 Kind::Calendly | Kind::Generic | Kind::Zendesk | Kind::Acuity | Kind::Hubspot => {
                     Format::new(kind.name(), None).expect("a format")
                 }
@@ -93,9 +98,10 @@ pub fn event(kind: Kind) -> SourceEvent {
         kind: match kind {
             Kind::Calendly | Kind::Generic | Kind::Api | Kind::CalCom | Kind::Zendesk => String::new(),
             Kind::Acuity | Kind::Hubspot => FETCHED.to_owned(),
-            Kind::Google | Kind::Outlook => POLLED.to_owned(),
+            Kind::Google | Kind::Outlook | Kind::Icalendar => POLLED.to_owned(),
         },
-        subject: matches!(kind, Kind::Google | Kind::Outlook).then(|| "anna@clinic.example".to_owned()),
+        subject: matches!(kind, Kind::Google | Kind::Outlook | Kind::Icalendar)
+            .then(|| "anna@clinic.example".to_owned()),
         time: None,
         content_type: "application/json".to_owned(),
         received_at: "2026-05-04T07:12:12Z".parse().expect("a time"),
@@ -108,7 +114,8 @@ pub fn event(kind: Kind) -> SourceEvent {
             | Kind::Acuity
             | Kind::Hubspot
             | Kind::Google
-            | Kind::Outlook => Call::default(),
+            | Kind::Outlook
+            | Kind::Icalendar => Call::default(),
             Kind::Api => Call { digest: Some(RequestDigest([5; 16])), resource_version: Some(7) },
         },
     }
@@ -177,7 +184,7 @@ pub fn known(kind: Kind) -> Known {
         Kind::Zendesk => (&[("anna@clinic.example", "anna")], &[("4711", "first-name-of-4711", "anna", Stands)]),
         Kind::Acuity => (&[("4038206", "room-7")], &[("399", "first-name-of-4711", "room-7", Stands)]),
         Kind::Hubspot => (&[("1134", "anna"), ("1135", "bert")], &[("512", "first-name-of-4711", "anna", Stands)]),
-        Kind::Google | Kind::Outlook => {
+        Kind::Google | Kind::Outlook | Kind::Icalendar => {
             (&[("anna@clinic.example", "anna")], &[("anna@clinic.example/known", "first-name-of-busy", "anna", Stands)])
         }
     };
