@@ -194,9 +194,12 @@ impl Endpoints {
             ("DAYBOOK__SOURCES__CALENDLY__KIND", "calendly".to_owned()),
             ("DAYBOOK__SOURCES__GENERIC__KIND", "generic".to_owned()),
             ("DAYBOOK__SOURCES__SITE__KIND", "cal.com".to_owned()),
-            // They have topics, and are read only where ingest's settings say how: neither vendor is here.
+            // These have topics, and are read only where ingest's settings say how: no vendor of them is here, but for CalDAV.
             ("DAYBOOK__SOURCES__GOOGLE__KIND", "google-calendar".to_owned()),
             ("DAYBOOK__SOURCES__OUTLOOK__KIND", "outlook".to_owned()),
+            ("DAYBOOK__SOURCES__FEED__KIND", "ics-feed".to_owned()),
+            ("DAYBOOK__SOURCES__LEGACY__KIND", "caldav".to_owned()),
+            ("DAYBOOK__SOURCES__OFFICE__KIND", "caldav".to_owned()),
         ]
     }
 

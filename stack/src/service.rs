@@ -93,8 +93,18 @@ kind = "generic"
 
 [sources.site]
 kind = "cal.com"
+
+# Its calendars are those of resources that have an alias of this source.
+[sources.legacy]
+kind = "caldav"
+
+[sources.legacy.api]
+base = "{}"
+username = "{}"
 "#,
-            listen(instance, part, Use::Main)
+            listen(instance, part, Use::Main),
+            endpoints.caldav_url,
+            endpoints.caldav_user
         ),
         Service::Normalizer => r#"
 [sources.calendly]
@@ -111,6 +121,15 @@ kind = "google-calendar"
 
 [sources.outlook]
 kind = "outlook"
+
+[sources.legacy]
+kind = "caldav"
+
+[sources.office]
+kind = "caldav"
+
+[sources.feed]
+kind = "ics-feed"
 "#
         .to_owned(),
         Service::Propagator => format!(
@@ -143,6 +162,7 @@ fn secrets(service: Service, instance: &Instance) -> BTreeMap<String, String> {
             ("DAYBOOK__SOURCES__CALENDLY__SECRETS", list(&secrets.calendly)),
             ("DAYBOOK__SOURCES__GENERIC__SECRETS", list(&secrets.generic)),
             ("DAYBOOK__SOURCES__SITE__SECRETS", list(&secrets.site)),
+            ("DAYBOOK__SOURCES__LEGACY__API__PASSWORD", secrets.caldav.clone()),
         ],
         Service::Normalizer => {
             vec![password(&secrets.postgres_reader), ("DAYBOOK__NORMALIZER__CONTACT_KEY", secrets.contact_key.clone())]

@@ -25,6 +25,7 @@ use daybook_wire::{Headers, decode_request};
 use serde_json::{Value, json};
 
 use crate::instance::{Instance, SOON, note, shared, soak};
+use crate::peers::{python, run};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -192,16 +193,7 @@ fn the_api_keeps_its_own_document_for_a_fuzzer_that_is_not_ours() -> Result<()> 
 /// Schemathesis, installed once as it is pinned and kept with the other downloads.
 fn schemathesis(downloads: &Path) -> Result<PathBuf> {
     let pinned = Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts/schemathesis.txt");
-    let home = downloads.join("schemathesis-4.32.5");
-    let complete = home.join("complete");
-    if std::fs::read(&complete).unwrap_or_default() != std::fs::read(&pinned)? {
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home))?;
-        let mut pip = Command::new(home.join("bin/python"));
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"]).arg(&pinned);
-        run(&mut pip)?;
-        std::fs::copy(&pinned, complete)?;
-    }
-    Ok(home.join("bin/schemathesis"))
+    Ok(python(downloads, "schemathesis-4.32.5", &pinned)?.with_file_name("schemathesis"))
 }
 
 fn document() -> PathBuf {
@@ -224,11 +216,4 @@ fn node(downloads: &Path) -> Result<PathBuf> {
         std::fs::copy(home.join("package-lock.json"), home.join("complete"))?;
     }
     Ok(home)
-}
-
-fn run(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("cannot run {:?}", command.get_program()))?;
-    let (said, wrong) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    ensure!(output.status.success(), "{:?} ended with {}:\n{said}{wrong}", command.get_program(), output.status);
-    Ok(said.into_owned())
 }

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use daybook_domain::RequestId;
 use daybook_stack::{Engine, Service, Stack};
 use daybook_tests::calendar::Dialect;
+use daybook_tests::files::Files;
 use daybook_tests::privacy::{forbidden, search, search_logs};
 use daybook_tests::seed::unique_word;
 use daybook_tests::store::DecisionRow;
@@ -46,6 +47,49 @@ pub fn vendor(source: &str) -> &'static Vendor {
     &found.expect("a source whose calendars are read").2
 }
 
+/// The files that are published as calendars, for all tests.
+static FILES: LazyLock<Files> = LazyLock::new(|| RUNTIME.block_on(Files::start()).expect("a port for files"));
+
+/// Who publishes them.
+pub fn files() -> &'static Files {
+    &FILES
+}
+
+/// Where Xandikos is, in the test that runs it.
+pub static OFFICE_PORT: LazyLock<u16> = LazyLock::new(|| {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    free.expect("a free port").port()
+});
+
+/// How calendars that are iCalendar are read.
+fn legacy() -> Vec<(Service, String, String)> {
+    let often = [
+        ("POLL__INTERVAL", "300ms".to_owned()),
+        ("POLL__FULL_INTERVAL", "3s".to_owned()),
+        ("POLL__BELIEVE_AFTER", "2s".to_owned()),
+        // Both changes of the clocks, whatever the day is.
+        ("POLL__WINDOW_FUTURE", "400days".to_owned()),
+    ];
+    let office = [
+        ("KIND", "caldav".to_owned()),
+        ("API__BASE", format!("http://127.0.0.1:{}", *OFFICE_PORT)),
+        ("API__USERNAME", "user".to_owned()),
+        ("API__PASSWORD", "nobody asks for it".to_owned()),
+    ];
+    let feed = [
+        ("KIND", "ics-feed".to_owned()),
+        ("API__BASE", FILES.base()),
+        ("POLL__ALLOW_PRIVATE", "true".to_owned()),
+        ("POLL__ZONE", "Europe/Berlin".to_owned()),
+    ];
+    let of = |source: &str, settings: Vec<(&str, String)>| -> Vec<_> {
+        let settings =
+            settings.into_iter().chain(often.clone()).chain([("API__REQUESTS_PER_SECOND", "200".to_owned())]);
+        settings.map(|(key, value)| (Service::Ingest, format!("DAYBOOK__SOURCES__{source}__{key}"), value)).collect()
+    };
+    [of("OFFICE", office.into()), of("FEED", feed.into()), of("LEGACY", Vec::new())].concat()
+}
+
 /// How the stacks read calendars: often, and with little patience.
 fn calendars(installation: &str) -> Vec<(Service, String, String)> {
     let settings = |(source, kind, vendor): &(&str, &str, Vendor)| {
@@ -64,7 +108,7 @@ fn calendars(installation: &str) -> Vec<(Service, String, String)> {
         let source = source.to_uppercase();
         settings.map(|(key, value)| (Service::Ingest, format!("DAYBOOK__SOURCES__{source}__{key}"), value))
     };
-    VENDORS.iter().flat_map(settings).collect()
+    VENDORS.iter().flat_map(settings).chain(legacy()).collect()
 }
 
 /// One runtime for all tests: their clients outlive each of them.

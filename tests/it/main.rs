@@ -9,6 +9,7 @@
 
 mod arbiters;
 mod instance;
+mod peers;
 
 mod asking;
 mod bypass;
@@ -23,6 +24,7 @@ mod events;
 mod frozen;
 mod keys;
 mod layers;
+mod legacy;
 mod look;
 mod offers;
 mod outages;
@@ -31,6 +33,7 @@ mod poison;
 mod privacy;
 mod proxy;
 mod reader;
+mod recurrences;
 mod resources;
 mod restart;
 mod restored;
