@@ -219,6 +219,7 @@ fn parse_all<T, E: fmt::Display>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::poll::PollConfig;
 
     fn source(kind: &str, secrets: &[&str]) -> SourceConfig {
         let secrets = secrets.iter().map(|secret| SecretString::from(*secret)).collect();
@@ -254,6 +255,51 @@ mod tests {
         let found = faults("shop", config);
         assert!(found.iter().any(|fault| fault.starts_with("sources.shop.secrets[1]: ")), "{found:?}");
         assert!(!found.concat().contains("hunter2"));
+    }
+
+    #[test]
+    fn a_published_calendar_is_at_a_public_address_over_https_unless_somebody_says_otherwise() {
+        let feed = |address: &str, private: bool| {
+            let poll = PollConfig { allow_private: private, ..PollConfig::default() };
+            let feeds = [("anna".to_owned(), SecretString::from(address))].into();
+            faults("rota", SourceConfig { poll: Some(poll), feeds, ..source("ics-feed", &[]) })
+        };
+        for address in ["https://rota.example.com/private-x/basic.ics", "webcal://rota.example.com/basic.ics"] {
+            assert_eq!(feed(address, false), [""; 0], "{address}");
+        }
+        for address in
+            ["https://127.0.0.1/a.ics", "https://10.0.0.7/a.ics", "https://[::1]/a.ics", "https://localhost/a.ics"]
+        {
+            let found = feed(address, false);
+            assert_eq!(found.len(), 1, "{address}");
+            assert!(found[0].starts_with("sources.rota.feeds.anna: names an address that is not public"), "{found:?}");
+            assert_eq!(feed(address, true), [""; 0], "{address}");
+        }
+        let open = feed("http://rota.example.com/hunter2.ics", false);
+        assert!(open[0].starts_with("sources.rota.feeds.anna: must begin with https://"), "{open:?}");
+        assert!(!open.concat().contains("hunter2"));
+        assert_eq!(feed("http://rota.example.com/a.ics", true), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_missing_and_what_is_of_no_use_where_calendars_are_icalendar_is_said_at_once() {
+        let found = faults("rota", source("ics-feed", &[]));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with("sources.rota.feeds: are missing"), "{found:?}");
+        let poll = PollConfig { zone: Some("Berlin".to_owned()), allow_private: true, ..PollConfig::default() };
+        let feeds = [("anna".to_owned(), SecretString::from("https://rota.example.com/a.ics"))].into();
+        let config = SourceConfig { poll: Some(poll), feeds, ..source("caldav", &["a-secret-of-16-bytes"]) };
+        let mut found = faults("rota", config);
+        found.sort();
+        let keys: Vec<_> = found.iter().filter_map(|fault| fault.split(": ").next()).collect();
+        let expected = [
+            "sources.rota.api",
+            "sources.rota.feeds",
+            "sources.rota.poll.allow_private",
+            "sources.rota.poll.zone",
+            "sources.rota.secrets",
+        ];
+        assert_eq!(keys, expected, "{found:?}");
     }
 
     #[test]
