@@ -42,6 +42,13 @@ impl Installation {
         Self::up(Stack::builder())
     }
 
+    /// Everything, with settings of its own.
+    pub fn with(settings: impl IntoIterator<Item = (Service, String, String)>) -> Result<Self> {
+        let set =
+            |builder: Builder, (service, name, value): (Service, String, String)| builder.env(service, name, value);
+        Self::up(settings.into_iter().fold(Stack::builder(), set))
+    }
+
     /// The arbiter and what it stands on. It has decided something.
     pub fn arbiter() -> Result<Self> {
         let servers = [Server::Kafka, Server::Registry, Server::Postgres];

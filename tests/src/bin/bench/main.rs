@@ -9,6 +9,7 @@
 mod api;
 mod baseline;
 mod decisions;
+mod feed;
 mod flat;
 mod flat_store;
 mod floor;
@@ -53,6 +54,8 @@ enum Part {
     Webhooks,
     /// Events normalized in this process, by vendor.
     Normalize,
+    /// A published calendar of 50,000 events read, and the memory of that.
+    Feed,
     /// From a caller's request to its 201, and the memory of those who wait.
     Api,
     /// Decisions over many resources.
@@ -78,6 +81,9 @@ fn main() -> Result<()> {
     }
     if wanted(Part::Normalize) {
         normalize::measure(&mut report, turns)?;
+    }
+    if wanted(Part::Feed) {
+        feed::measure(&mut report)?;
     }
     if wanted(Part::Api) {
         api::measure(&mut report, turns)?;
