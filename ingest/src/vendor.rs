@@ -3,9 +3,10 @@
 //! and that an id.
 
 mod config;
-mod token;
 
+use daybook_access::Credential;
 use daybook_ingest_core::poll::{Call, Request};
+use daybook_runtime::access::{NoToken, Token};
 use daybook_runtime::guard::Guard;
 use daybook_runtime::http::whole;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -14,9 +15,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder};
 use secrecy::ExposeSecret;
 
-use self::config::Credential;
-pub use self::config::{Api, Grant, SourceApiConfig, is_ours};
-use self::token::{NoToken, Token};
+pub use self::config::{Api, SourceApiConfig};
 
 /// A vendor's API.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! The protocols: thin shells around the calls that the core composes and the answers that it judges.
 
 mod caldav;
+mod mirror;
 mod sender;
 mod webhook;
 
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::target::{Protocol, Target};
 use caldav::CalDav;
+use mirror::Mirror;
 use sender::Sender;
 use webhook::Webhook;
 
@@ -43,6 +45,7 @@ pub(crate) struct Ended {
 #[derive(Debug)]
 pub(crate) enum Adapter {
     CalDav(CalDav),
+    Mirror(Mirror),
     Webhook(Webhook),
 }
 
@@ -55,6 +58,9 @@ impl Adapter {
                 let sender = Sender::new(target, None, durations)?;
                 Self::CalDav(CalDav::new(sender, username.clone(), password.clone()))
             }
+            Protocol::Api { vendor, credential } => {
+                Self::Mirror(Mirror::new(Sender::new(target, None, durations)?, *vendor, credential.clone()))
+            }
             Protocol::Webhook { secrets, allow_private } => {
                 let guard = (!allow_private).then(|| Guard::new(&name, Arc::new(SystemLookup)));
                 Self::Webhook(Webhook::new(Sender::new(target, guard, durations)?, name, secrets.clone()))
@@ -66,6 +72,7 @@ impl Adapter {
     pub async fn turn(&self) {
         match self {
             Self::CalDav(caldav) => caldav.sender().turn().await,
+            Self::Mirror(mirror) => mirror.sender().turn().await,
             Self::Webhook(webhook) => webhook.sender().turn().await,
         }
     }
@@ -74,6 +81,7 @@ impl Adapter {
     pub async fn attempt(&self, attempt: &Attempt<'_>) -> Result<Ended, AddressError> {
         match self {
             Self::CalDav(caldav) => caldav.attempt(attempt).await,
+            Self::Mirror(mirror) => mirror.attempt(attempt).await,
             Self::Webhook(webhook) => webhook.attempt(attempt).await,
         }
     }

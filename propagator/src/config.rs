@@ -204,7 +204,10 @@ mod tests {
     #[test]
     fn a_setting_that_is_none_is_named_with_its_path() {
         assert!(faults("[targets.x]\nkind = 'webhook'\nsecret = 'y'").contains("targets.x.secret: is no setting"));
-        assert!(faults("[targets.x]\nkind = 'smtp'").contains("targets.x.kind: is not one of caldav, webhook"));
+        assert!(
+            faults("[targets.x]\nkind = 'smtp'")
+                .contains("targets.x.kind: is not one of caldav, google-calendar, outlook, webhook")
+        );
         assert!(faults("[targets.x]\nurl = 'y'").contains("targets.x.kind: is required"));
         let lane = "[targets.x]\nkind = 'webhook'\n[targets.x.lane]\nconcurency = 2";
         assert!(faults(lane).contains("targets.x.lane.concurency: is no setting"));

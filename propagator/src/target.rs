@@ -1,13 +1,16 @@
 //! A target's settings, and what they are once every one of them is known to be sound.
 //!
-//! The settings of both kinds are read into one struct and sorted afterwards, so that every fault of a target is
+//! The settings of all kinds are read into one struct and sorted afterwards, so that every fault of a target is
 //! reported at once by its key; an enum tagged by `kind` would stop at the first and forget where it was.
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use daybook_access::{Credential, Grant, Written, is_ours};
 use daybook_domain::TargetName;
-use daybook_propagator_core::{Pauses, RetrySchedule, ScheduleError};
+use daybook_propagator_core::mirror::Vendor;
+use daybook_propagator_core::{Pauses, RetrySchedule, ScheduleError, google, outlook};
 use daybook_runtime::config::Faults;
 use daybook_runtime::guard::may_be_public;
 use daybook_wire::standard_webhooks::Secret;
@@ -17,13 +20,19 @@ use url::Url;
 
 use crate::lane::BreakerPolicy;
 
+/// What a service account of Google's asks for: to write events.
+const GOOGLE: Grant = Grant::Service("https://www.googleapis.com/auth/calendar.events");
+/// What an app of Microsoft's asks for: all that it was granted, which should be `Calendars.ReadWrite` and no more.
+const MICROSOFT: Grant = Grant::Client("https://graph.microsoft.com/.default");
+
 /// A target, as it is written down.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TargetConfig {
     /// Which protocol it speaks.
     pub kind: TargetKind,
-    /// `caldav`: what the addresses of the resources' calendars are below.
+    /// `caldav`: what the addresses of the resources' calendars are below. `google-calendar`, `outlook`: where the API is, if not where
+    /// the vendor has it.
     #[serde(default)]
     pub base_url: Option<String>,
     /// `caldav`: user name, for Basic authentication.
@@ -32,6 +41,24 @@ pub struct TargetConfig {
     /// `caldav`: password.
     #[serde(default)]
     pub password: Option<SecretString>,
+    /// `google-calendar`, `outlook`: a bearer token, for whoever has one made elsewhere.
+    #[serde(default)]
+    pub token: Option<SecretString>,
+    /// `google-calendar`: the key file of a service account.
+    #[serde(default)]
+    pub service_account_file: Option<PathBuf>,
+    /// `google-calendar`: in whose name the service account writes, where it may.
+    #[serde(default)]
+    pub impersonate: Option<String>,
+    /// `outlook`: the id of an app that asks for tokens by its secret.
+    #[serde(default)]
+    pub client_id: Option<String>,
+    /// `outlook`: that secret.
+    #[serde(default)]
+    pub client_secret: Option<SecretString>,
+    /// `outlook`: where tokens are asked for.
+    #[serde(default)]
+    pub token_url: Option<String>,
     /// `webhook`: where to post. It may hold a token, so it is withheld like one.
     #[serde(default)]
     pub url: Option<SecretString>,
@@ -48,10 +75,14 @@ pub struct TargetConfig {
 
 /// A target's protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum TargetKind {
     /// A calendar collection (RFC 4791).
     Caldav,
+    /// Google Calendar.
+    GoogleCalendar,
+    /// Outlook, through Microsoft Graph.
+    Outlook,
     /// Signed messages (Standard Webhooks).
     Webhook,
 }
@@ -61,6 +92,8 @@ impl TargetKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Caldav => "caldav",
+            Self::GoogleCalendar => "google-calendar",
+            Self::Outlook => "outlook",
             Self::Webhook => "webhook",
         }
     }
@@ -143,6 +176,7 @@ pub(crate) struct Target {
 #[derive(Debug, Clone)]
 pub(crate) enum Protocol {
     CalDav { username: String, password: SecretString },
+    Api { vendor: Vendor, credential: Credential },
     Webhook { secrets: Vec<Secret>, allow_private: bool },
 }
 
@@ -150,6 +184,8 @@ impl Protocol {
     pub const fn kind(&self) -> TargetKind {
         match self {
             Self::CalDav { .. } => TargetKind::Caldav,
+            Self::Api { vendor: Vendor::Google, .. } => TargetKind::GoogleCalendar,
+            Self::Api { vendor: Vendor::Outlook, .. } => TargetKind::Outlook,
             Self::Webhook { .. } => TargetKind::Webhook,
         }
     }
@@ -158,8 +194,11 @@ impl Protocol {
 impl TargetConfig {
     /// The target, or what is wrong with it. `longest` is the longest that a request may take.
     pub(crate) fn parse(&self, name: TargetName, key: &str, longest: Duration, faults: &mut Faults) -> Option<Target> {
+        self.refuse_strangers(key, faults);
         let protocol = match self.kind {
             TargetKind::Caldav => self.caldav(key, faults),
+            TargetKind::GoogleCalendar => self.api(Vendor::Google, key, faults),
+            TargetKind::Outlook => self.api(Vendor::Outlook, key, faults),
             TargetKind::Webhook => self.webhook(key, faults),
         };
         let lane_key = format!("{key}.lane");
@@ -183,12 +222,6 @@ impl TargetConfig {
     }
 
     fn caldav(&self, key: &str, faults: &mut Faults) -> Option<(Url, Protocol)> {
-        let strange = [
-            ("url", self.url.is_some()),
-            ("secrets", !self.secrets.is_empty()),
-            ("allow_private", self.allow_private.is_some()),
-        ];
-        refuse(strange, key, TargetKind::Webhook, faults);
         let base = required(self.base_url.as_deref(), &format!("{key}.base_url"), faults);
         let base = base.and_then(|text| address(text, &format!("{key}.base_url"), faults));
         let username = required(self.username.clone(), &format!("{key}.username"), faults);
@@ -198,13 +231,59 @@ impl TargetConfig {
         Some((base, Protocol::CalDav { username: username?, password: password? }))
     }
 
-    fn webhook(&self, key: &str, faults: &mut Faults) -> Option<(Url, Protocol)> {
-        let strange = [
-            ("base_url", self.base_url.is_some()),
-            ("username", self.username.is_some()),
-            ("password", self.password.is_some()),
+    fn api(&self, vendor: Vendor, key: &str, faults: &mut Faults) -> Option<(Url, Protocol)> {
+        let base_key = format!("{key}.base_url");
+        let (base, grant) = match vendor {
+            Vendor::Google => (google::BASE, GOOGLE),
+            Vendor::Outlook => (outlook::BASE, MICROSOFT),
+        };
+        let text = self.base_url.as_deref().unwrap_or(base);
+        let ours = is_ours(text);
+        faults.require(ours, &base_key, "is no https:// address; http:// is for this machine only");
+        let written = Written {
+            token: self.token.as_ref(),
+            service_account_file: self.service_account_file.as_deref(),
+            client_id: self.client_id.as_deref(),
+            client_secret: self.client_secret.as_ref(),
+            token_url: self.token_url.as_deref(),
+            impersonate: self.impersonate.as_deref(),
+            ..Written::default()
+        };
+        let credential = written.read(
+            Some(grant),
+            |file| std::fs::read(file),
+            |setting, problem| {
+                faults.add(&format!("{key}.{setting}"), problem);
+            },
+        );
+        let base = address(text, &base_key, faults).filter(|_| ours)?;
+        Some((base, Protocol::Api { vendor, credential: credential? }))
+    }
+
+    /// What is set, and belongs to a target of another kind.
+    fn refuse_strangers(&self, key: &str, faults: &mut Faults) {
+        use TargetKind::{Caldav, GoogleCalendar, Outlook, Webhook};
+        let settings: [(&str, bool, &[TargetKind]); 12] = [
+            ("base_url", self.base_url.is_some(), &[Caldav, GoogleCalendar, Outlook]),
+            ("username", self.username.is_some(), &[Caldav]),
+            ("password", self.password.is_some(), &[Caldav]),
+            ("token", self.token.is_some(), &[GoogleCalendar, Outlook]),
+            ("service_account_file", self.service_account_file.is_some(), &[GoogleCalendar]),
+            ("impersonate", self.impersonate.is_some(), &[GoogleCalendar]),
+            ("client_id", self.client_id.is_some(), &[Outlook]),
+            ("client_secret", self.client_secret.is_some(), &[Outlook]),
+            ("token_url", self.token_url.is_some(), &[Outlook]),
+            ("url", self.url.is_some(), &[Webhook]),
+            ("secrets", !self.secrets.is_empty(), &[Webhook]),
+            ("allow_private", self.allow_private.is_some(), &[Webhook]),
         ];
-        refuse(strange, key, TargetKind::Caldav, faults);
+        for (setting, _, kinds) in settings.into_iter().filter(|(_, set, kinds)| *set && !kinds.contains(&self.kind)) {
+            let kinds: Vec<String> = kinds.iter().map(|kind| format!("\"{}\"", kind.as_str())).collect();
+            faults.add(&format!("{key}.{setting}"), format_args!("belongs to kind = {}", kinds.join(" or ")));
+        }
+    }
+
+    fn webhook(&self, key: &str, faults: &mut Faults) -> Option<(Url, Protocol)> {
         let url_key = format!("{key}.url");
         let allow_private = self.allow_private.unwrap_or(false);
         let base = required(self.url.as_ref().map(ExposeSecret::expose_secret), &url_key, faults);
@@ -231,12 +310,6 @@ impl TargetConfig {
             }
         }
         Some((base?, Protocol::Webhook { secrets, allow_private }))
-    }
-}
-
-fn refuse(strange: [(&str, bool); 3], key: &str, other: TargetKind, faults: &mut Faults) {
-    for (setting, _) in strange.into_iter().filter(|(_, is_there)| *is_there) {
-        faults.add(&format!("{key}.{setting}"), format_args!("belongs to kind = \"{}\"", other.as_str()));
     }
 }
 

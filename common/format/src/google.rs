@@ -32,6 +32,10 @@ pub fn is_series(event: &Value) -> bool {
 
 /// The private extended property by which an entry says that Daybook has written it: the booking's id.
 pub const MARK: &str = "daybook_booking_id";
+/// The one by which it says at which version it is.
+pub const MARK_VERSION: &str = "daybook_version";
+/// The reasons of a 403 that pass.
+pub const QUOTAS: [&str; 4] = ["dailyLimitExceeded", "quotaExceeded", "rateLimitExceeded", "userRateLimitExceeded"];
 
 #[cfg(test)]
 mod tests {

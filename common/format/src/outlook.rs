@@ -18,6 +18,17 @@ pub fn is_series(event: &Value) -> bool {
     event.get("type").and_then(Value::as_str) == Some("seriesMaster")
 }
 
+/// The transaction by which an event says that Daybook has written it: the booking's id, and the version that it was made for.
+pub fn transaction(booking_id: &str, version: u64) -> String {
+    format!("daybook:{booking_id}:{version}")
+}
+
+/// The booking of such a transaction; none of anybody else's.
+pub fn mark(event: &Value) -> Option<&str> {
+    let transaction = event.get("transactionId").and_then(Value::as_str)?;
+    transaction.strip_prefix("daybook:")?.split_once(':').map(|(booking_id, _)| booking_id)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

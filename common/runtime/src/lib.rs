@@ -4,6 +4,7 @@
 //! Owns: when a partition is ours (and when it no longer is), what "acknowledged" means, and how each library's errors
 //! are sorted by what the caller does next. Absent on purpose: anything about bookings.
 
+pub mod access;
 pub mod admin;
 pub mod args;
 pub mod clock;

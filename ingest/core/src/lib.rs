@@ -16,7 +16,6 @@ pub mod described;
 mod event;
 mod fate;
 pub mod fetch;
-pub mod grant;
 mod key;
 mod look;
 mod media;

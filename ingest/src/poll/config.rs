@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use daybook_access::{Grant, is_ours};
 use daybook_format::Format;
 use daybook_ingest_core::ping::{PingSecret, PingSecretError};
 use daybook_ingest_core::poll::{Pinger, Vendor};
@@ -14,7 +15,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::config::SourceConfig;
-use crate::vendor::{Api, Grant, SourceApiConfig, is_ours};
+use crate::vendor::{Api, SourceApiConfig};
 
 /// What a service account of Google's asks for: to read events.
 const GOOGLE: Grant = Grant::Service("https://www.googleapis.com/auth/calendar.events.readonly");

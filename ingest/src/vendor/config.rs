@@ -5,11 +5,9 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use daybook_domain::Timestamp;
-use daybook_ingest_core::grant::{self, Signer};
-use secrecy::{ExposeSecret, SecretString};
+use daybook_access::{Credential, Grant, Written, is_ours};
+use secrecy::SecretString;
 use serde::Deserialize;
-use url::{Host, Url};
 
 /// How a source's API is asked.
 #[derive(Debug, Clone, Deserialize)]
@@ -91,59 +89,6 @@ pub struct Api {
     pub gone_in_a_row_max: u32,
 }
 
-/// Who we are at a vendor.
-#[derive(Debug, Clone)]
-pub enum Credential {
-    /// RFC 7617.
-    Basic(String, SecretString),
-    /// RFC 6750.
-    Bearer(SecretString),
-    /// Tokens that the account asks for.
-    Granted(Account),
-    /// Nobody in particular.
-    Nobody,
-}
-
-/// An account that asks for its own tokens.
-#[derive(Debug, Clone)]
-pub enum Account {
-    /// By an assertion that it signs (RFC 7523): its key, what it asks for, and in whose name.
-    Service(Signer, &'static str, Option<String>),
-    /// By its secret (RFC 6749 §4.4): where, who, the secret, and what it asks for.
-    Client(String, String, SecretString, &'static str),
-}
-
-impl Account {
-    /// Where it asks for tokens.
-    pub fn token_url(&self) -> &str {
-        match self {
-            Self::Service(signer, _, _) => &signer.audience,
-            Self::Client(url, _, _, _) => url,
-        }
-    }
-
-    /// What it asks with.
-    pub fn form(&self, now: Timestamp) -> Option<String> {
-        match self {
-            Self::Service(signer, scope, subject) => {
-                signer.assertion(scope, subject.as_deref(), now).map(|assertion| grant::assertion_form(&assertion))
-            }
-            Self::Client(_, id, secret, scope) => Some(grant::secret_form(id, secret.expose_secret(), scope)),
-        }
-    }
-}
-
-/// How accounts ask for tokens that may ask at all.
-#[derive(Debug, Clone, Copy)]
-pub enum Grant {
-    /// By a key file, for this.
-    Service(&'static str),
-    /// By a secret, for this.
-    Client(&'static str),
-    /// None are asked for, and nobody need say who asks.
-    Open,
-}
-
 impl Default for SourceApiConfig {
     /// Nobody, as often as the settings have it.
     fn default() -> Self {
@@ -178,63 +123,18 @@ impl SourceApiConfig {
         if !(1..=100).contains(&self.attempts_max) {
             fault("attempts_max", &"must be 1 to 100");
         }
-        if self.impersonate.is_some() && self.service_account_file.is_none() {
-            fault("impersonate", &"is for a service account only; give service_account_file too, or take it away");
-        }
-        let credential = self.credential(grant, &mut fault)?;
+        let written = Written {
+            username: self.username.as_deref(),
+            password: self.password.as_ref(),
+            token: self.token.as_ref(),
+            service_account_file: self.service_account_file.as_deref(),
+            client_id: self.client_id.as_deref(),
+            client_secret: self.client_secret.as_ref(),
+            token_url: self.token_url.as_deref(),
+            impersonate: self.impersonate.as_deref(),
+        };
+        let credential = written.read(grant, |file| std::fs::read(file), &mut fault)?;
         let Self { base, requests_per_second, timeout, attempts_max, gone_in_a_row_max, .. } = self.clone();
         Some(Api { base, credential, requests_per_second, timeout, attempts_max, gone_in_a_row_max })
-    }
-
-    fn credential(&self, grant: Option<Grant>, fault: &mut impl FnMut(&str, &dyn fmt::Display)) -> Option<Credential> {
-        let own = (&self.username, &self.password, &self.token);
-        let asked = (&self.service_account_file, &self.client_id, &self.client_secret, &self.token_url);
-        match (own, asked, grant) {
-            ((Some(username), Some(password), None), (None, None, None, None), _) => {
-                Some(Credential::Basic(username.clone(), password.clone()))
-            }
-            ((None, None, Some(token)), (None, None, None, None), _) => Some(Credential::Bearer(token.clone())),
-            ((None, None, None), (Some(file), None, None, None), Some(Grant::Service(scope))) => {
-                let file = std::fs::read(file).map_err(|error| fault("service_account_file", &error)).ok()?;
-                let signer = Signer::new(&file).map_err(|error| fault("service_account_file", &error)).ok()?;
-                if !is_ours(&signer.audience) {
-                    fault("service_account_file", &"has a token_uri that is no https:// address");
-                }
-                Some(Credential::Granted(Account::Service(signer, scope, self.impersonate.clone())))
-            }
-            ((None, None, None), (None, Some(id), Some(secret), Some(url)), Some(Grant::Client(scope))) => {
-                if !is_ours(url) {
-                    fault("token_url", &"is no https:// address; http:// is for this machine only");
-                }
-                Some(Credential::Granted(Account::Client(url.clone(), id.clone(), secret.clone(), scope)))
-            }
-            ((None, None, None), (None, None, None, None), Some(Grant::Open)) => Some(Credential::Nobody),
-            (_, _, grant) => {
-                let problem = match grant {
-                    None | Some(Grant::Open) => "or username and password must say who asks; give one of the two",
-                    Some(Grant::Service(_)) => "or service_account_file must say who asks; give one of the two",
-                    Some(Grant::Client(_)) => {
-                        "or client_id, client_secret and token_url must say who asks; give one of the two"
-                    }
-                };
-                fault("token", &problem);
-                None
-            }
-        }
-    }
-}
-
-/// Whether our credentials, and what proves our channels, may go there.
-pub fn is_ours(address: &str) -> bool {
-    let url = Url::parse(address).ok();
-    url.is_some_and(|url| url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
     }
 }

@@ -18,7 +18,7 @@
 use chrono::NaiveDateTime;
 use chrono_tz::Tz;
 use daybook_ask::zone;
-use daybook_domain::{Interval, Tag, Timestamp, TimestampError};
+use daybook_domain::{BookingId, Interval, Tag, Timestamp, TimestampError};
 use daybook_format::outlook::{is_series, takes_time};
 
 use crate::draft::{Entry, ICAL, Person, Wish, interval};
@@ -123,18 +123,33 @@ fn event(raw: RawEvent<'_>, item: usize, node: &Node<'_>, drift: &mut Drift) -> 
     let calendar = subject(raw).ok_or_else(|| {
         Fault::new(RejectReason::MissingField, "ce_subject", "is missing; nothing else says whose calendar it is")
     })?;
-    let wish = takes_time(node.value()).then(|| wish(id, &event, drift)).transpose()?;
+    let wish = takes_time(node.value()).then(|| wish(id, node, &event, drift)).transpose()?;
     Ok(Sighting { raw, item, path: node.path(), calendar, id }.entry(wish))
 }
 
-fn wish(id: &str, event: &Object<'_>, drift: &mut Drift) -> Result<Wish, Fault> {
+fn wish(id: &str, node: &Node<'_>, event: &Object<'_>, drift: &mut Drift) -> Result<Wish, Fault> {
     let mut tags = vec![Tag::derive(SYSTEM, id)];
     if event.optional("seriesMasterId").is_none()
         && let Some(uid) = event.optional("iCalUId")
     {
         tags.push(Tag::derive(ICAL, uid.id()?));
     }
-    Ok(Wish { interval: times(event, drift)?, shown: None, attending: attending(event, drift)?, tags, mark: None })
+    Ok(Wish {
+        interval: times(event, drift)?,
+        shown: None,
+        attending: attending(event, drift)?,
+        tags,
+        mark: mark(node, drift),
+    })
+}
+
+/// The booking of ours that an event shows, by the transaction that made it.
+fn mark(node: &Node<'_>, drift: &mut Drift) -> Option<BookingId> {
+    let mark = daybook_format::outlook::mark(node.value())?.parse().ok();
+    if mark.is_none() {
+        drift.note(&node.path().field("transactionId"));
+    }
+    mark
 }
 
 fn times(event: &Object<'_>, drift: &mut Drift) -> Result<Interval, Fault> {

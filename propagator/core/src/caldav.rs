@@ -251,7 +251,7 @@ impl Exchange {
 fn entry_name(known: &Known) -> Option<String> {
     match known {
         Known::Entry { external_id, .. } => Some(external_id.clone()),
-        Known::Unsure { external_id } => external_id.clone(),
+        Known::Unsure { external_id, .. } => external_id.clone(),
         Known::Nothing | Known::Removed { .. } => None,
     }
 }

@@ -17,6 +17,8 @@ pub enum Method {
     Delete,
     /// Send.
     Post,
+    /// Change some of it.
+    Patch,
 }
 
 impl Method {
@@ -27,6 +29,7 @@ impl Method {
             Self::Put => "PUT",
             Self::Delete => "DELETE",
             Self::Post => "POST",
+            Self::Patch => "PATCH",
         }
     }
 }

@@ -58,7 +58,7 @@ pub fn render(visible: &Visible) -> String {
     out
 }
 
-fn summary(visible: &Visible) -> &str {
+pub(crate) fn summary(visible: &Visible) -> &str {
     match &visible.title {
         Some(title) if !clean(title).trim().is_empty() => title,
         Some(_) | None => BUSY,
@@ -66,7 +66,7 @@ fn summary(visible: &Visible) -> &str {
 }
 
 /// One line a person, with whatever is known of them.
-fn description(attendees: &[Attendee]) -> String {
+pub(crate) fn description(attendees: &[Attendee]) -> String {
     let lines = attendees.iter().map(|attendee| {
         let email = attendee.email.as_ref().map(|email| format!("<{email}>"));
         let parts = [attendee.name.clone(), email, attendee.phone.clone()];
@@ -80,7 +80,7 @@ fn utc(time: Timestamp) -> String {
     DateTime::<Utc>::from(time).format("%Y%m%dT%H%M%SZ").to_string()
 }
 
-fn up(time: Timestamp) -> Timestamp {
+pub(crate) fn up(time: Timestamp) -> Timestamp {
     time.plus(std::time::Duration::from_micros(999_999))
 }
 

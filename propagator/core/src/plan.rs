@@ -61,6 +61,8 @@ pub enum Known {
     },
     /// A call was begun and its end is not known.
     Unsure {
+        /// The version that the target held, or that ended what it held, before the doubt; 0 for none.
+        version: u64,
         /// What the target calls it, if it did before the doubt.
         external_id: Option<String>,
     },
@@ -73,7 +75,7 @@ impl Known {
     /// [`Conclusion::in_doubt`](crate::Conclusion): so a worker that dies between the two leaves it set.
     pub fn from_row(applied_version: u64, external_id: Option<String>, etag: Option<String>, in_doubt: bool) -> Self {
         match (in_doubt, external_id) {
-            (true, external_id) => Self::Unsure { external_id },
+            (true, external_id) => Self::Unsure { version: applied_version, external_id },
             (false, Some(external_id)) => Self::Entry { version: applied_version, external_id, etag },
             (false, None) if applied_version == 0 => Self::Nothing,
             (false, None) => Self::Removed { version: applied_version },

@@ -159,7 +159,7 @@ pub(crate) enum Effect {
 }
 
 impl Effect {
-    fn doubt(self, trouble: Trouble) -> Verdict {
+    pub(crate) fn doubt(self, trouble: Trouble) -> Verdict {
         match self {
             Self::None => Verdict::Retryable(trouble),
             Self::Once => Verdict::LookFirst(trouble),

@@ -6,7 +6,7 @@ use daybook_propagator_core::caldav::{Exchange, Progress};
 use daybook_propagator_core::{Action, Answer, Conclusion, Verdict};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::sender::{AddressError, Envelope, Sender};
+use super::sender::{AddressError, Envelope, Identity, Sender};
 use super::{Attempt, Ended};
 
 /// A CalDAV server, with our account there.
@@ -41,7 +41,7 @@ impl CalDav {
         let envelope = Envelope {
             deadline: attempt.deadline,
             traceparent: attempt.traceparent,
-            basic: Some((&self.username, self.password.expose_secret())),
+            identity: Identity::Basic(&self.username, self.password.expose_secret()),
         };
         let mut status = None;
         loop {

@@ -50,7 +50,18 @@ pub(crate) struct Sender {
 pub(crate) struct Envelope<'a> {
     pub deadline: Instant,
     pub traceparent: Option<&'a str>,
-    pub basic: Option<(&'a str, &'a str)>,
+    pub identity: Identity<'a>,
+}
+
+/// Who calls.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Identity<'a> {
+    /// Nobody; or whoever has signed the body.
+    Nobody,
+    /// RFC 7617.
+    Basic(&'a str, &'a str),
+    /// RFC 6750.
+    Bearer(&'a str),
 }
 
 impl Sender {
@@ -97,6 +108,16 @@ impl Sender {
         Ok(url)
     }
 
+    /// Where a call to an API goes, whose path and query the core has written to the last character.
+    pub fn api(&self, path: &str) -> Result<Url, AddressError> {
+        format!("{}{path}", self.base.as_str().trim_end_matches('/')).parse().map_err(|_| AddressError)
+    }
+
+    /// For calls besides those to the target: for its tokens.
+    pub const fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Sends one call and reads its answer.
     pub async fn send(&self, url: Url, call: Call, envelope: Envelope<'_>) -> Answer {
         let left = envelope.deadline.saturating_duration_since(Instant::now());
@@ -108,6 +129,7 @@ impl Sender {
             Method::Put => reqwest::Method::PUT,
             Method::Delete => reqwest::Method::DELETE,
             Method::Post => reqwest::Method::POST,
+            Method::Patch => reqwest::Method::PATCH,
         };
         let request = self.client.request(method, url).timeout(left.min(self.timeout));
         let began = Instant::now();
@@ -133,9 +155,11 @@ fn dress(request: RequestBuilder, call: Call, envelope: Envelope<'_>) -> Request
     if let Some(traceparent) = envelope.traceparent {
         request = request.header("traceparent", traceparent);
     }
-    if let Some((username, password)) = envelope.basic {
-        request = request.basic_auth(username, Some(password));
-    }
+    request = match envelope.identity {
+        Identity::Nobody => request,
+        Identity::Basic(username, password) => request.basic_auth(username, Some(password)),
+        Identity::Bearer(token) => request.bearer_auth(token),
+    };
     if call.body.is_empty() { request } else { request.body(call.body) }
 }
 

@@ -7,7 +7,7 @@ use daybook_runtime::clock;
 use daybook_wire::standard_webhooks::Secret;
 
 use super::caldav::no_call;
-use super::sender::{AddressError, Envelope, Sender};
+use super::sender::{AddressError, Envelope, Identity, Sender};
 use super::{Attempt, Ended};
 
 /// A receiver of signed messages.
@@ -33,7 +33,8 @@ impl Webhook {
             Action::Remove(removal) => Message::remove(removal, &self.target),
             Action::NothingToShow | Action::UpToDate => return Ok(no_call()),
         };
-        let envelope = Envelope { deadline: attempt.deadline, traceparent: attempt.traceparent, basic: None };
+        let envelope =
+            Envelope { deadline: attempt.deadline, traceparent: attempt.traceparent, identity: Identity::Nobody };
         let call = message.call(&self.secrets, clock::now());
         let url = self.sender.url(attempt.address, &call.path)?;
         let answer = self.sender.send(url, call, envelope).await;

@@ -53,7 +53,7 @@ impl Leased {
     pub fn external_id(&self) -> Option<&str> {
         match &self.known {
             Known::Entry { external_id, .. } => Some(external_id),
-            Known::Unsure { external_id } => external_id.as_deref(),
+            Known::Unsure { external_id, .. } => external_id.as_deref(),
             Known::Nothing | Known::Removed { .. } => None,
         }
     }

@@ -83,7 +83,24 @@ pub(super) fn write(shown: &Shown<'_>) -> Value {
     }
 }
 
+/// An entry, all of it.
+pub(super) fn entry(id: &str, event: &Event) -> Value {
+    common(id, event, event.start, event.end)
+}
+
 fn common(id: &str, event: &Event, start: i64, end: i64) -> Value {
+    let mut common = plain(id, event, start, end);
+    if let Some(ours) = &event.ours {
+        common["summary"] = json!(ours.title);
+        common["description"] = json!(ours.text);
+        common["extendedProperties"] = json!({"private": {
+            "daybook_booking_id": ours.booking, "daybook_version": ours.version.to_string(),
+        }});
+    }
+    common
+}
+
+fn plain(id: &str, event: &Event, start: i64, end: i64) -> Value {
     let attendee = |email: &String| json!({"email": email, "responseStatus": "accepted"});
     json!({
         "kind": "calendar#event", "etag": format!("\"{}\"", event.changed), "id": id, "status": "confirmed",

@@ -89,7 +89,27 @@ pub(super) fn write(shown: &Shown<'_>) -> Value {
     }
 }
 
+/// An entry, all of it.
+pub(super) fn entry(id: &str, event: &Event) -> Value {
+    common(id, event, event.start, event.end, "singleInstance")
+}
+
 fn common(id: &str, event: &Event, start: i64, end: i64, kind: &str) -> Value {
+    let mut common = plain(id, event, start, end, kind);
+    if let Some(ours) = &event.ours {
+        common["subject"] = json!(ours.title);
+        common["transactionId"] = json!(ours.transaction);
+        // Written as it likes.
+        let space = "{6E1F8A52-9C07-4B0D-8D3C-5A41F0C2B9E7}";
+        common["singleValueExtendedProperties"] = json!([
+            {"id": format!("String {space} Name daybook_booking_id"), "value": ours.booking},
+            {"id": format!("String {space} Name daybook_version"), "value": ours.version.to_string()},
+        ]);
+    }
+    common
+}
+
+fn plain(id: &str, event: &Event, start: i64, end: i64, kind: &str) -> Value {
     let attendee = |email: &String| json!({"type": "required", "status": {"response": "none"}, "emailAddress": {"name": "Jane", "address": email}});
     json!({
         "@odata.etag": format!("W/\"{}\"", event.changed), "id": id, "type": kind, "subject": "Her knee", "isAllDay": false,

@@ -4,11 +4,14 @@
 
 mod google;
 mod graph;
+mod writes;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
+
+pub use self::writes::{Answered, Applied, Made, Ours, WriteFault};
 
 const HOUR: i64 = 3_600;
 /// Events on a page.
@@ -61,6 +64,8 @@ struct Event {
     prefix: Option<String>,
     /// Whether the owner was invited to its instances only: the series itself is not theirs to see.
     hidden: bool,
+    /// What Daybook has written there.
+    ours: Option<Ours>,
 }
 
 /// Whose way of writing it is.
@@ -81,6 +86,10 @@ pub struct Calendar {
     clock: u64,
     /// What goes wrong next.
     pub faults: VecDeque<Fault>,
+    /// What goes wrong with the next writes.
+    pub write_faults: VecDeque<WriteFault>,
+    /// Every write of ours that was applied, in order.
+    pub applied: Vec<Applied>,
     before: BTreeMap<String, String>,
     /// How often it was asked.
     pub asked: usize,
@@ -133,7 +142,16 @@ enum After {
 impl Calendar {
     /// An empty one.
     pub fn new(dialect: Dialect) -> Self {
-        Self { dialect, events: BTreeMap::new(), clock: 0, faults: VecDeque::new(), before: BTreeMap::new(), asked: 0 }
+        Self {
+            dialect,
+            events: BTreeMap::new(),
+            clock: 0,
+            faults: VecDeque::new(),
+            write_faults: VecDeque::new(),
+            applied: Vec::new(),
+            before: BTreeMap::new(),
+            asked: 0,
+        }
     }
 
     fn change(&mut self, id: &str, change: impl FnOnce(&mut Event)) {
@@ -150,6 +168,7 @@ impl Calendar {
             alone: false,
             prefix: None,
             hidden: false,
+            ours: None,
         };
         let event = self.events.entry(id.to_owned()).or_insert(fresh);
         event.alone = false;

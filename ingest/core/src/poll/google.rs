@@ -9,7 +9,7 @@
 
 use chrono::NaiveDate;
 use daybook_domain::Timestamp;
-use daybook_format::google::{MARK, is_series, takes_time};
+use daybook_format::google::{MARK, QUOTAS, is_series, takes_time};
 use percent_encoding::utf8_percent_encode;
 use serde_json::{Map, Value};
 
@@ -43,8 +43,6 @@ const KEPT: [&str; 12] = [
 const KEPT_OF_ATTENDEE: [&str; 2] = ["email", "self"];
 /// What changes without anything having changed for us.
 const VOLATILE: [&str; 2] = ["sequence", "updated"];
-/// The reasons of a 403 that pass.
-const QUOTAS: [&str; 4] = ["dailyLimitExceeded", "quotaExceeded", "rateLimitExceeded", "userRateLimitExceeded"];
 
 /// The path and query of what is asked of a calendar.
 pub fn address(calendar: &str, ask: &Ask, window: Window) -> String {

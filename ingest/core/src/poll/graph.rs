@@ -32,7 +32,7 @@ const PAGE_SIZE: u16 = 100;
 const LINK_LENGTH_MAX: usize = 16 * 1_024;
 
 /// What is asked for of an event where that can be said, and kept of it everywhere.
-const KEPT: [&str; 13] = [
+const KEPT: [&str; 14] = [
     "attendees",
     "end",
     "iCalUId",
@@ -45,6 +45,7 @@ const KEPT: [&str; 13] = [
     "seriesMasterId",
     "showAs",
     "start",
+    "transactionId",
     "type",
 ];
 /// What changes without anything having changed for us.

@@ -60,7 +60,7 @@ fn status(status: u16) -> Answer {
 }
 
 fn unsure() -> Known {
-    Known::Unsure { external_id: None }
+    Known::Unsure { version: 0, external_id: None }
 }
 
 /// Plays the answers and returns the calls as `METHOD condition`, with the conclusion.
@@ -311,7 +311,7 @@ impl Server {
                 self.entries.remove(&call.path);
                 answer(if self.gives_tags { 204 } else { 200 }, None, "")
             }
-            Method::Post => answer(405, None, ""),
+            Method::Post | Method::Patch => answer(405, None, ""),
         }
     }
 

@@ -140,7 +140,7 @@ fn concluded(answer: &Answer) -> Conclusion {
 fn a_2xx_settles_the_message() {
     let applied = Verdict::Applied { external_id: visible().booking_id.to_string(), etag: None };
     assert_eq!(concluded(&replied(204)), Conclusion { verdict: applied, in_doubt: false });
-    let unsure = Known::Unsure { external_id: None };
+    let unsure = Known::Unsure { version: 0, external_id: None };
     let gone = Message::remove(&removal(), &target()).conclude(&unsure, &replied(200));
     assert_eq!(gone, Conclusion { verdict: Verdict::Gone, in_doubt: false });
 }
@@ -177,7 +177,7 @@ fn a_server_error_or_silence_is_repeated_under_the_same_id_and_leaves_doubt() {
 fn a_request_that_cannot_have_arrived_leaves_the_doubt_as_it_was() {
     let message = Message::show(&visible(), &target());
     assert!(!message.conclude(&Known::Nothing, &Answer::NotSent).in_doubt);
-    assert!(message.conclude(&Known::Unsure { external_id: None }, &Answer::NotSent).in_doubt);
+    assert!(message.conclude(&Known::Unsure { version: 0, external_id: None }, &Answer::NotSent).in_doubt);
 }
 
 proptest! {

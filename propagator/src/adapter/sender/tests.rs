@@ -51,7 +51,7 @@ fn get() -> Call {
 }
 
 fn envelope() -> Envelope<'static> {
-    Envelope { deadline: Instant::now() + Duration::from_secs(5), traceparent: None, basic: None }
+    Envelope { deadline: Instant::now() + Duration::from_secs(5), traceparent: None, identity: Identity::Nobody }
 }
 
 async fn answer(app: Router) -> Answer {
@@ -130,7 +130,7 @@ async fn a_request_carries_its_headers_the_trace_and_the_credentials() {
     }));
     let sender = sender(&serve(app).await);
     let call = Call { method: Method::Delete, headers: vec![("if-match", "\"1\"".to_owned())], ..get() };
-    let envelope = Envelope { traceparent: Some("00-a-b-01"), basic: Some(("daybook", "x")), ..envelope() };
+    let envelope = Envelope { traceparent: Some("00-a-b-01"), identity: Identity::Basic("daybook", "x"), ..envelope() };
     let url = sender.url("", "x.ics").expect("an address");
     let Answer::Replied(reply) = sender.send(url, call, envelope).await else { panic!("no answer") };
     assert_eq!(String::from_utf8_lossy(&reply.body), "DELETE \"1\" 00-a-b-01 Basic ZGF5Ym9vazp4 -");

@@ -3,15 +3,14 @@
 
 use std::time::Duration;
 
+use daybook_access::{Account, grant};
 use daybook_domain::Timestamp;
-use daybook_ingest_core::grant;
-use daybook_runtime::clock;
-use daybook_runtime::http::whole;
 use reqwest::Client;
 use secrecy::SecretString;
 use tokio::sync::Mutex;
 
-use super::config::Account;
+use crate::clock;
+use crate::http::whole;
 
 /// An answer with a token is some kilobytes.
 const BODY_MAX: usize = 64 * 1_024;
@@ -20,7 +19,7 @@ const MARGIN: Duration = Duration::from_secs(120);
 
 /// Why there is no token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoToken {
+pub enum NoToken {
     /// Nobody answers, or not now.
     Away,
     /// The account does not count.
@@ -29,7 +28,7 @@ pub(super) enum NoToken {
 
 /// The token that is valid now, if there is one. One task at a time asks for a new one, and the others wait for it.
 #[derive(Debug, Default)]
-pub(super) struct Token(Mutex<Option<(SecretString, Timestamp)>>);
+pub struct Token(Mutex<Option<(SecretString, Timestamp)>>);
 
 impl Token {
     /// The token of an account.

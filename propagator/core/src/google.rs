@@ -1,0 +1,129 @@
+//! How Google Calendar is written to: its API, version 3, which is pinned here and nowhere else on this side.
+//!
+//! - `events.insert` with an id of ours: 32 hexadecimal digits of the booking's and `g` with its generation, which is base32hex as
+//!   Google wants it. 409: it is there already. An id that was deleted stays taken, and answers as `cancelled`: such an entry is
+//!   brought back by `events.update`, which says all of it anew.
+//! - `sendUpdates=none` with every write; nobody is invited anyway.
+//! - The mark is a private extended property, which other calendars that are invited do not get to see.
+//! - 403 is a limit, a verdict about one calendar, or about our account, by the `reason` in its body.
+
+use daybook_domain::{BookingId, Timestamp};
+use daybook_format::google::{MARK, MARK_VERSION, QUOTAS};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use crate::mirror::{Content, Entry, Phase, Seen, Subject, end, start, text_of, title};
+use crate::verdict::{Effect, Reason, Verdict, refusal};
+use crate::{Call, Method, Reply, Trouble, Visible};
+
+/// Where the API is, if the settings do not say otherwise.
+pub const BASE: &str = "https://www.googleapis.com";
+/// What may stand in a path as it is (RFC 3986 §2.3).
+pub(crate) const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// The reasons of a 403 that are about our account, and so about every calendar.
+const ACCOUNT: [&str; 4] = ["accessNotConfigured", "authError", "domainPolicy", "insufficientPermissions"];
+
+/// What an entry is called.
+pub(crate) fn id(booking_id: BookingId, generation: u64) -> String {
+    format!("{}g{generation}", booking_id.uuid().simple())
+}
+
+pub(crate) fn call(phase: &Phase, subject: &Subject<'_>) -> Call {
+    let events = format!("/calendar/v3/calendars/{}/events", utf8_percent_encode(subject.calendar, ESCAPED));
+    let entry = format!("{events}/{}", utf8_percent_encode(subject.id, ESCAPED));
+    let written = |entry: Option<&str>| {
+        let body = subject.visible.map(|visible| body(visible, entry).to_string().into_bytes());
+        body.unwrap_or_default()
+    };
+    let json = || ("content-type", "application/json; charset=utf-8".to_owned());
+    let condition = |etag: &str| ("if-match", etag.to_owned());
+    let call = |method, path, headers, body| Call { method, path, headers, body };
+    match phase {
+        Phase::Find | Phase::Look | Phase::Verify => call(Method::Get, entry, Vec::new(), Vec::new()),
+        Phase::Create => {
+            call(Method::Post, format!("{events}?sendUpdates=none"), vec![json()], written(Some(subject.id)))
+        }
+        Phase::Change { etag } => {
+            call(Method::Put, format!("{entry}?sendUpdates=none"), vec![json(), condition(etag)], written(None))
+        }
+        Phase::Remove { etag } => {
+            call(Method::Delete, format!("{entry}?sendUpdates=none"), vec![condition(etag)], Vec::new())
+        }
+    }
+}
+
+fn body(visible: &Visible, id: Option<&str>) -> Value {
+    let mut body = json!({
+        "status": "confirmed", "summary": title(visible), "description": text_of(visible),
+        "start": {"dateTime": start(visible).to_string()}, "end": {"dateTime": end(visible).to_string()},
+        "transparency": "opaque", "reminders": {"useDefault": false},
+        "extendedProperties": {"private": {
+            MARK: visible.booking_id.to_string(), MARK_VERSION: visible.version.to_string(),
+        }},
+    });
+    if let Some(id) = id {
+        body["id"] = json!(id);
+    }
+    body
+}
+
+pub(crate) fn read(phase: &Phase, reply: &Reply, effect: Effect) -> Seen {
+    let removes = matches!(phase, Phase::Remove { .. });
+    match reply.status {
+        204 if removes => Seen::Nothing,
+        // It says nothing of having removed it.
+        200..=299 if removes => Seen::Conflict,
+        200..=299 => entry(&reply.body).map_or_else(|| unreadable(phase, effect), Seen::Entry),
+        404 if *phase == Phase::Create => Seen::NoCalendar,
+        404 | 410 => Seen::Nothing,
+        409 | 412 => Seen::Conflict,
+        403 => Seen::Other(match reason(&reply.body).as_deref() {
+            Some(reason) if QUOTAS.contains(&reason) => Verdict::Throttled { retry_after: reply.retry_after },
+            Some(reason) if ACCOUNT.contains(&reason) => Verdict::Unauthorized,
+            // The calendar is not shared with us, or not to be written to.
+            Some(_) => Verdict::Permanent(Reason::Refused),
+            None => effect.doubt(Trouble::Unreadable),
+        }),
+        _ => Seen::Other(refusal(reply, effect)),
+    }
+}
+
+/// A success that shows nothing: what was written is looked up, what was asked for is asked again.
+fn unreadable(phase: &Phase, effect: Effect) -> Seen {
+    match phase {
+        Phase::Create | Phase::Change { .. } => Seen::Taken(None),
+        Phase::Find | Phase::Look | Phase::Verify | Phase::Remove { .. } => {
+            Seen::Other(effect.doubt(Trouble::Unreadable))
+        }
+    }
+}
+
+fn reason(body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    body.pointer("/error/errors/0/reason").and_then(Value::as_str).map(str::to_owned)
+}
+
+fn entry(body: &[u8]) -> Option<Entry> {
+    let event: Value = serde_json::from_slice(body).ok()?;
+    let text = |path: &str| event.pointer(path).and_then(Value::as_str);
+    let own = |name: &str| text(&format!("/extendedProperties/private/{name}")).map(str::to_owned);
+    Some(Entry {
+        id: text("/id").filter(|id| !id.is_empty())?.to_owned(),
+        etag: text("/etag").map(str::to_owned),
+        deleted: text("/status") == Some("cancelled"),
+        booking: own(MARK),
+        version: own(MARK_VERSION).and_then(|version| version.parse().ok()),
+        content: content(&event),
+    })
+}
+
+/// What somebody has made of it is not what we have written: a series, a day, free time, other people.
+fn content(event: &Value) -> Option<Content> {
+    let text = |path: &str| event.pointer(path).and_then(Value::as_str);
+    let time = |path: &str| text(path)?.parse::<Timestamp>().ok();
+    let absent = |name: &str| event.get(name).is_none_or(|value| value.is_null() || *value == json!([]));
+    let ours = text("/transparency") != Some("transparent") && absent("recurrence") && absent("attendees");
+    let (start, end) = (time("/start/dateTime")?, time("/end/dateTime")?);
+    let (title, text) = (text("/summary").unwrap_or_default(), text("/description").unwrap_or_default());
+    ours.then(|| Content { start, end, title: title.to_owned(), text: Some(text.to_owned()) })
+}
