@@ -90,6 +90,28 @@ fn legacy() -> Vec<(Service, String, String)> {
     [of("OFFICE", office.into()), of("FEED", feed.into()), of("LEGACY", Vec::new())].concat()
 }
 
+/// How the stacks write to the same calendars.
+fn mirrors() -> Vec<(Service, String, String)> {
+    let settings = |(target, kind, vendor): &(&str, &str, Vendor)| {
+        let settings = [
+            ("KIND", (*kind).to_owned()),
+            ("BASE_URL", vendor.base()),
+            ("TOKEN", TOKEN.to_owned()),
+            ("LANE__TIMEOUT", "2s".to_owned()),
+            ("LANE__REQUESTS_PER_SECOND", "500".to_owned()),
+            ("LANE__SCHEDULE", format!("[{}]", ["\"200ms\""; 40].join(","))),
+            ("LANE__PAUSE_MIN", "100ms".to_owned()),
+            ("LANE__PAUSE_THROTTLED", "200ms".to_owned()),
+            ("LANE__PAUSE_UNAUTHORIZED", "300ms".to_owned()),
+            ("LANE__BREAKER_PAUSE", "200ms".to_owned()),
+            ("LANE__BREAKER_PAUSE_MAX", "1s".to_owned()),
+        ];
+        let target = target.to_uppercase();
+        settings.map(|(key, value)| (Service::Propagator, format!("DAYBOOK__TARGETS__{target}__{key}"), value))
+    };
+    VENDORS.iter().flat_map(settings).collect()
+}
+
 /// How the stacks read calendars: often, and with little patience.
 fn calendars(installation: &str) -> Vec<(Service, String, String)> {
     let settings = |(source, kind, vendor): &(&str, &str, Vendor)| {
@@ -108,7 +130,7 @@ fn calendars(installation: &str) -> Vec<(Service, String, String)> {
         let source = source.to_uppercase();
         settings.map(|(key, value)| (Service::Ingest, format!("DAYBOOK__SOURCES__{source}__{key}"), value))
     };
-    VENDORS.iter().flat_map(settings).chain(legacy()).collect()
+    VENDORS.iter().flat_map(settings).chain(legacy()).chain(mirrors()).collect()
 }
 
 /// One runtime for all tests: their clients outlive each of them.

@@ -26,6 +26,7 @@ mod keys;
 mod layers;
 mod legacy;
 mod look;
+mod mirrors;
 mod offers;
 mod outages;
 mod partitioner;

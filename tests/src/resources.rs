@@ -25,6 +25,8 @@ pub struct Resource {
     pub read: Option<(&'static str, String)>,
     /// The path of its calendar, if it is mirrored in one.
     pub calendar: Option<String>,
+    /// Its calendars at vendors, if it is mirrored there: the target, and what the calendar is called.
+    pub mirrors: Vec<(&'static str, String)>,
     /// Whether the partner hears of it.
     pub partner: bool,
     /// Whether the targets may see titles and attendees, or busy time only.
@@ -42,6 +44,7 @@ impl Resource {
             alias: format!("{id} {}", mark()),
             read: None,
             calendar: Some(format!("/daybook/{}-{id}/", calendar_mark())),
+            mirrors: Vec::new(),
             partner: true,
             open: true,
             id,
@@ -78,12 +81,15 @@ impl Resource {
         if let Some((source, calendar)) = &self.read {
             line(format!("      {source}: [{}]", quoted(calendar)));
         }
-        if self.calendar.is_none() && !self.partner {
+        if self.calendar.is_none() && self.mirrors.is_empty() && !self.partner {
             return;
         }
         line("    targets:".to_owned());
         if let Some(path) = &self.calendar {
             line(format!("      calendar: {{ address: {}, fields: {fields} }}", quoted(path)));
+        }
+        for (target, calendar) in &self.mirrors {
+            line(format!("      {target}: {{ address: {}, fields: {fields} }}", quoted(calendar)));
         }
         if self.partner {
             line(format!("      partner: {{ fields: {fields} }}"));

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -15,7 +15,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::calendar::{Calendar, Dialect};
+use crate::calendar::{Answered, Calendar, Dialect};
 
 /// The token that counts.
 pub const TOKEN: &str = "a-token-of-a-vendor-0123456789";
@@ -205,8 +205,7 @@ async fn answer(State(vendor): State<Vendor>, method: Method, uri: Uri, headers:
             return opened(vendor.open(Some((*calendar).to_owned()), &body).await);
         }
         (&Method::POST, ["v1.0", "subscriptions"]) => return opened(vendor.open(None, &body).await),
-        (&Method::GET, _) => {}
-        (_, _) => return StatusCode::METHOD_NOT_ALLOWED.into_response(),
+        (_, _) => {}
     }
     let mut truth = vendor.truth();
     let at = match truth.dialect {
@@ -222,7 +221,13 @@ async fn answer(State(vendor): State<Vendor>, method: Method, uri: Uri, headers:
         };
         return (StatusCode::NOT_FOUND, body).into_response();
     };
-    let (status, retry_after, body) = calendar.answer(uri.path_and_query().map_or("", |target| target.as_str()));
+    let condition = headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok());
+    let target = uri.path_and_query().map_or("", |target| target.as_str());
+    let Answered::With(status, retry_after, body) = calendar.request(method.as_str(), target, condition, &body) else {
+        // The connection breaks off in the middle of an answer.
+        let broken = futures::stream::iter([Ok(Bytes::from_static(b"{")), Err(std::io::Error::other("it breaks off"))]);
+        return Body::from_stream(broken).into_response();
+    };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let wait = retry_after.map(|wait| [(header::RETRY_AFTER, wait)]);
     match wait {
