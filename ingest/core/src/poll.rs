@@ -305,15 +305,15 @@ pub fn farewell(vendor: Vendor, known: &BTreeMap<String, Known>) -> Vec<Change> 
 }
 
 /// The records of changes, each of some of them, in their order. All are as of when the round began.
-pub fn records(
+pub fn records<'a>(
     vendor: Vendor,
-    source: &SourceName,
-    calendar: &str,
-    changes: &[Change],
-    zone: Option<&str>,
+    source: &'a SourceName,
+    calendar: &'a str,
+    changes: &'a [Change],
+    zone: Option<&'a str>,
     began: Timestamp,
-) -> Vec<(RawRecord, Vec<u8>)> {
-    let record = |(number, part): (usize, &[Change])| {
+) -> impl Iterator<Item = (RawRecord, Vec<u8>)> + 'a {
+    let record = move |(number, part): (usize, &[Change])| {
         let items: Vec<Value> = part.iter().map(|change| change.body.clone()).collect();
         let body = vendor.page(&items, zone);
         let (began_at, number) = (began.micros().to_be_bytes(), (number as u64).to_be_bytes());
@@ -331,7 +331,7 @@ pub fn records(
         };
         (RawRecord { key: calendar.to_owned(), event }, body)
     };
-    changes.chunks(ITEMS_PER_RECORD).enumerate().map(record).collect()
+    changes.chunks(ITEMS_PER_RECORD).enumerate().map(record)
 }
 
 /// How long to wait after so many rounds in a row that came to nothing (the first is 1): exponential, from the interval of

@@ -8,10 +8,13 @@ use daybook_domain::{SourceName, Timestamp};
 use daybook_ingest_core::ping::{News, Ping};
 use daybook_ingest_core::poll::{Change, Channel, Known, Outcome};
 use daybook_runtime::postgres::StoreError;
+use futures::TryStreamExt as _;
 use sqlx::postgres::types::PgInterval;
 use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
+/// Events that one statement writes.
+const ROWS_AT_ONCE: usize = 2_000;
 /// A fingerprint that is nothing's: of what may have been sent, and is not known to be.
 const NOTHINGS: [u8; 32] = [0; 32];
 
@@ -225,14 +228,13 @@ impl Store {
 
     /// What is known of a calendar's events.
     pub async fn known(&self, calendar: &str) -> Result<BTreeMap<String, Known>> {
-        let rows: Vec<EventRow> = sqlx::query_as(
+        let mut rows = sqlx::query_as::<_, EventRow>(
             "SELECT event, series, from_time, until_time, stamp, hash, missing_since FROM polled_event
              WHERE source = $1 AND calendar = $2",
         )
         .bind(self.source.as_str())
         .bind(calendar)
-        .fetch_all(&self.pool)
-        .await?;
+        .fetch(&self.pool);
         let known = |row: EventRow| {
             let known = Known {
                 series: row.series,
@@ -245,9 +247,14 @@ impl Store {
                     .map_err(|_| StoreError::Corrupt("a fingerprint of another length".to_owned()))?,
                 missing_since: row.missing_since.map(time).transpose()?,
             };
-            Ok((row.event, known))
+            Ok::<_, StoreError>((row.event, known))
         };
-        rows.into_iter().map(known).collect()
+        let mut all = BTreeMap::new();
+        while let Some(row) = rows.try_next().await? {
+            let (event, known) = known(row)?;
+            all.insert(event, known);
+        }
+        Ok(all)
     }
 
     /// A round counts: what is known from now on. False if the calendar has become another's meanwhile, and nothing is written.
@@ -318,9 +325,20 @@ impl Store {
     ) -> Result<()> {
         let rows: Vec<(&str, &Known)> =
             changes.iter().filter_map(|change| Some((change.id.as_str(), change.known.as_ref()?))).collect();
-        if rows.is_empty() {
-            return Ok(());
+        // Some at a time: a calendar may have very many.
+        for rows in rows.chunks(ROWS_AT_ONCE) {
+            self.put_some(transaction, calendar, rows, sent).await?;
         }
+        Ok(())
+    }
+
+    async fn put_some(
+        &self,
+        transaction: &mut Transaction<'_, Postgres>,
+        calendar: &str,
+        rows: &[(&str, &Known)],
+        sent: bool,
+    ) -> Result<()> {
         let each = |of: fn(&Known) -> DateTime<Utc>| rows.iter().map(|(_, known)| of(known)).collect::<Vec<_>>();
         sqlx::query(
             "INSERT INTO polled_event AS e (source, calendar, event, series, from_time, until_time, stamp, hash)

@@ -18,7 +18,7 @@ pub(super) fn page(
     let wanted = Wanted { from: context.window.from, to: context.window.to, zone: context.zone };
     let calendar = read(text, &wanted, go_on)?;
     let mut items = Vec::with_capacity(calendar.events.len() + calendar.faults.len());
-    for event in &calendar.events {
+    for event in calendar.events {
         let series = event.id.recurrence.as_ref().map(|_| event.id.uid.clone());
         let text = event.write();
         items.push(Item {

@@ -421,29 +421,36 @@ impl Round {
     }
 
     /// The difference. To be asked for when there is nothing left to ask.
-    pub fn finish(self) -> Outcome {
+    pub fn finish(mut self) -> Outcome {
+        let over = |known: &Known| known.until <= self.window.from;
+        let untouched = |id: &String| !self.seen.contains_key(id) && !self.gone.contains(id);
+        let past = self.known.iter().filter(|(id, known)| over(known) && untouched(id));
+        let past = past.map(|(id, _)| id.clone()).collect();
+        let missing: Vec<String> = self.held.iter().filter(|id| !self.seen.contains_key(*id)).cloned().collect();
         let mut outcome = Outcome {
-            cursor: self.cursor.clone(),
+            past,
+            cursor: self.cursor.take(),
             zone: self.zone.clone(),
+            complete: self.full && missing.is_empty(),
+            missing,
             skipped: self.skipped,
             ..Outcome::default()
         };
-        for (id, item) in &self.seen {
-            let known = self.known.get(id);
+        for (id, item) in std::mem::take(&mut self.seen) {
+            let known = self.known.get(&id);
             match (item.state, known) {
-                (State::Busy, Some(known)) if known.hash == self.fingerprint(item) => {
+                (State::Busy, Some(known)) if known.hash == self.fingerprint(&item) => {
                     if known.missing_since.is_some() {
-                        outcome.found.push(id.clone());
+                        outcome.found.push(id);
                     }
                 }
                 (State::Busy, _) if known.is_some() || item.span.is_none_or(|span| self.window.has(span)) => {
                     let job = if known.is_some() { Job::UpdateSync } else { Job::NewAppointmentSync };
-                    let known = Some(self.known_as(item));
-                    outcome.changes.push(Change { job, id: id.clone(), body: item.body.clone(), known });
+                    let known = Some(self.known_as(&item));
+                    outcome.changes.push(Change { job, id, body: item.body, known });
                 }
                 (State::Free, Some(_)) => {
-                    let (job, body) = (Job::CancellationSync, item.body.clone());
-                    outcome.changes.push(Change { job, id: id.clone(), body, known: None });
+                    outcome.changes.push(Change { job: Job::CancellationSync, id, body: item.body, known: None });
                 }
                 (State::Busy | State::Free | State::Series | State::Gone, _) => {}
             }
@@ -452,12 +459,6 @@ impl Round {
             let body = self.vendor.gone(id);
             outcome.changes.push(Change { job: Job::CancellationSync, id: id.clone(), body, known: None });
         }
-        let over = |known: &Known| known.until <= self.window.from;
-        let untouched = |id: &String| !self.seen.contains_key(id) && !self.gone.contains(id);
-        let past = self.known.iter().filter(|(id, known)| over(known) && untouched(id));
-        outcome.past = past.map(|(id, _)| id.clone()).collect();
-        outcome.missing = self.held.into_iter().filter(|id| !self.seen.contains_key(id)).collect();
-        outcome.complete = self.full && outcome.missing.is_empty();
         outcome
     }
 

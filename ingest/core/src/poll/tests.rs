@@ -2,7 +2,7 @@
 
 // The same as the pipeline's tests have, there behind HTTP.
 #[path = "../../../../tests/src/calendar/mod.rs"]
-#[allow(dead_code, reason = "whoever writes to calendars has other stories to tell with it")]
+#[allow(dead_code, unused_imports, reason = "whoever writes to calendars has other stories to tell with it")]
 mod calendar;
 mod files;
 
@@ -553,7 +553,8 @@ fn records_are_named_by_their_round_and_keyed_by_their_calendar() {
         known: None,
     };
     let changes: Vec<Change> = (0..120).map(change).collect();
-    let made = records(Vendor::Google, &source, "anna@example.com", &changes, Some("Europe/Berlin"), at(MONDAY));
+    let made = records(Vendor::Google, &source, "anna@example.com", &changes, Some("Europe/Berlin"), at(MONDAY))
+        .collect::<Vec<_>>();
     assert_eq!(made.len(), 3);
     let (record, body) = &made[0];
     assert_eq!((record.key.as_str(), record.event.subject.as_deref()), ("anna@example.com", Some("anna@example.com")));
@@ -563,8 +564,9 @@ fn records_are_named_by_their_round_and_keyed_by_their_calendar() {
         (body["items"].as_array().expect("items").len(), body["timeZone"].as_str()),
         (50, Some("Europe/Berlin"))
     );
-    assert_eq!(made, records(Vendor::Google, &source, "anna@example.com", &changes, Some("Europe/Berlin"), at(MONDAY)));
-    let later = records(Vendor::Google, &source, "anna@example.com", &changes, Some("Europe/Berlin"), at(MONDAY + 1));
+    let made_at = |at| records(Vendor::Google, &source, "anna@example.com", &changes, Some("Europe/Berlin"), at);
+    assert_eq!(made, made_at(at(MONDAY)).collect::<Vec<_>>());
+    let later: Vec<_> = made_at(at(MONDAY + 1)).collect();
     let names = |records: &[(RawRecord, Vec<u8>)]| {
         records.iter().map(|(record, _)| record.event.id.clone()).collect::<BTreeSet<_>>()
     };

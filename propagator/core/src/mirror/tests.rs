@@ -2,7 +2,7 @@
 
 // The same as the pipeline's tests have, there behind HTTP.
 #[path = "../../../../tests/src/calendar/mod.rs"]
-#[allow(dead_code, reason = "whoever reads calendars has other stories to tell with it")]
+#[allow(dead_code, unused_imports, reason = "whoever reads calendars has other stories to tell with it")]
 mod calendar;
 
 use daybook_domain::{BookingId, BookingKind, Interval, Standing};

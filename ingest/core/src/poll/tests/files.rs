@@ -366,10 +366,11 @@ impl Reader {
 /// When it is that a change says; not at all, if it takes no time.
 fn said(vendor: Vendor, change: &Change) -> Option<i64> {
     let source = "files".parse().expect("a name");
-    let records = crate::poll::records(vendor, &source, "anna", std::slice::from_ref(change), None, at(MONDAY));
-    assert_eq!(records[0].0.event.content_type, "text/calendar");
+    let mut records = crate::poll::records(vendor, &source, "anna", std::slice::from_ref(change), None, at(MONDAY));
+    let (record, body) = records.next().expect("a record");
+    assert_eq!(record.event.content_type, "text/calendar");
     let wanted = Wanted { from: at(0), to: at(1), zone: None };
-    let calendar = read(&records[0].1, &wanted, || true).expect("a calendar");
+    let calendar = read(&body, &wanted, || true).expect("a calendar");
     assert_eq!((calendar.events.len(), calendar.faults.len()), (1, 0));
     let event = &calendar.events[0];
     assert_eq!(event.id.to_string(), change.id);
