@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    aliases, audit, booking, compensations, decisions, dlq, explain, keys, resources, sources, sync, whatif, why,
+    aliases, audit, booking, brakes, compensations, decisions, dlq, explain, keys, resources, sources, sync, whatif,
+    why,
 };
 
 /// Sets up, looks into and repairs a Daybook installation.
@@ -53,6 +54,40 @@ pub enum Command {
     /// Look at the calendars that are read.
     #[command(subcommand)]
     Sources(Sources),
+    /// Stop what is told to a target, or what a source's API is asked.
+    ///
+    /// In effect within five seconds, at every process and after every restart, until somebody resumes it. Deciding goes on, and
+    /// what waits is made good then: a target is told the newest state of each booking, and nothing of those between. What is under
+    /// way is ended.
+    ///
+    /// Connects as daybook_ingest.
+    ///
+    /// Examples:
+    ///   daybook pause target google --reason "it deletes what we write; ticket 4711"
+    ///   daybook pause source outlook --reason "Microsoft throttles us"
+    #[command(verbatim_doc_comment)]
+    Pause(brakes::Pause),
+    /// Let it go on.
+    ///
+    /// Example:
+    ///   daybook resume target google
+    #[command(verbatim_doc_comment)]
+    Resume(brakes::Resume),
+    /// Stop whatever is told to any target, at once.
+    ///
+    /// For the moment in which nobody knows yet what goes wrong. Deciding goes on. Connects as daybook_ingest.
+    ///
+    /// Example:
+    ///   daybook freeze --reason "bookings are doubled in everybody's calendar"
+    #[command(verbatim_doc_comment)]
+    Freeze(brakes::Freeze),
+    /// Let targets be told again.
+    Thaw,
+    /// List what is stopped, since when, by whom and why.
+    ///
+    /// Connects as daybook_reader.
+    #[command(verbatim_doc_comment)]
+    Paused(brakes::Paused),
     /// Say who may call the API, and for what.
     #[command(subcommand)]
     Keys(Keys),

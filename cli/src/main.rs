@@ -11,6 +11,7 @@ mod aliases;
 mod args;
 mod audit;
 mod booking;
+mod brakes;
 mod compensations;
 mod config;
 mod connect;
@@ -83,6 +84,11 @@ async fn dispatch(command: Command, config: &Config, out: &Out) -> Result<(), Fa
         Command::Resources(Resources::Apply(args)) => resources::run(&args, config, out).await,
         Command::Aliases(Aliases::Unmatched(args)) => aliases::unmatched(&args, config, out).await,
         Command::Sync(args) => sync::run(&args, config, out).await,
+        Command::Pause(args) => brakes::pause(&args, config, out).await,
+        Command::Resume(args) => brakes::resume(&args, config, out).await,
+        Command::Freeze(args) => brakes::freeze(&args, config, out).await,
+        Command::Thaw => brakes::thaw(config, out).await,
+        Command::Paused(args) => brakes::paused(&args, config, out).await,
         Command::Whatif(args) => whatif::run(&args, config, out),
         Command::Sources(Sources::Status(args)) => sources::status(&args, config, out).await,
         Command::Keys(Keys::Create(args)) => keys::create(&args, config, out).await,

@@ -4,6 +4,7 @@
 mod aliases;
 mod audit;
 mod bookings;
+mod brakes;
 mod calendars;
 mod compensations;
 mod deliveries;
@@ -18,6 +19,7 @@ use sqlx::postgres::PgRow;
 pub use aliases::known_aliases;
 pub use audit::{HeadRow, LinkRow, hashes, heads, links};
 pub use bookings::{booking, decisions_about, decisions_on, resource_zone};
+pub use brakes::{BrakeRow, brakes, is_known, put_brake, release_brake};
 pub use calendars::{CalendarRow, Prompt, calendars, prompt_calendars};
 pub use compensations::{CompensationRow, close_compensation, compensations, compensations_at, compensations_of};
 pub use deliveries::{AttemptRow, DeliveryRow, Unparked, deliveries, unpark};

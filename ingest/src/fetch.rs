@@ -23,6 +23,7 @@ use daybook_format::Description;
 use daybook_ingest_core::TraceParent;
 use daybook_ingest_core::fetch::{self, Answer};
 use daybook_runtime::admin::Health;
+use daybook_runtime::brake::{self, Brakes};
 use daybook_runtime::clock;
 use daybook_runtime::kafka::{
     Consumer, ConsumerSpec, FromGroup, KafkaConfig, Outgoing, Partition, Producer, ProducerError, RECORD_CONTENT_MAX,
@@ -66,6 +67,7 @@ struct Fetcher {
     base: Option<String>,
     vendor: Vendor,
     producer: Producer,
+    brakes: Brakes,
     metrics: IngestMetrics,
     /// How many bookings of the source were answered for, by all partitions: while it stands still, a failure says more
     /// about the vendor than about the booking.
@@ -92,6 +94,7 @@ pub fn start(
     kafka: &KafkaConfig,
     sources: &Sources,
     producer: &Producer,
+    brakes: &Brakes,
     metrics: &IngestMetrics,
     service: &Service,
 ) -> Result<(), StartError> {
@@ -107,6 +110,7 @@ pub fn start(
             base: api.base.clone(),
             vendor: Vendor::new(api, None)?,
             producer: producer.clone(),
+            brakes: brakes.clone(),
             metrics: metrics.clone(),
             answered: AtomicU64::default(),
             gone: AtomicU32::default(),
@@ -200,6 +204,11 @@ impl Fetcher {
 
     /// Tries each that is due once; leaves those that have to be tried again.
     async fn round(&self, wants: &mut Vec<Want>, revoked: &CancellationToken) -> Result<(), Revoked> {
+        if self.brakes.source(&self.source) {
+            let later = Instant::now() + brake::LOOK;
+            wants.iter_mut().for_each(|want| want.due = want.due.max(later));
+            return Ok(());
+        }
         let mut left = Vec::new();
         let mut denied = false;
         for mut want in std::mem::take(wants) {

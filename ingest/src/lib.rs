@@ -30,6 +30,7 @@ mod watched;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use daybook_runtime::brake;
 use daybook_runtime::kafka::{Producer, ProducerSpec};
 use daybook_runtime::postgres::PostgresConfig;
 use daybook_runtime::registry::Registry;
@@ -78,7 +79,13 @@ pub async fn start(config: Config, service: &Service) -> Result<SocketAddr, Star
     let raw_topics = sources.all().map(|source| source.topic.clone()).collect();
     trail::start(&config.kafka, raw_topics, &store, &api.metrics, service)?;
 
-    fetch::start(&config.kafka, &sources, &producer, &metrics, service)?;
+    let (asked, paused) = (sources.asked(), metrics.sources_paused.clone());
+    let brakes = brake::watch(store.clone(), service, move |braked| {
+        for source in &asked {
+            paused.with_label_values(&[source]).set(i64::from(braked.source(source)));
+        }
+    });
+    fetch::start(&config.kafka, &sources, &producer, &brakes, &metrics, service)?;
     // Of its own: calendars that are read at once must not keep the API's callers waiting.
     let calendars = PostgresConfig { connections: POLLING_CONNECTIONS, ..config.postgres.clone() };
     poll::start(&sources, &calendars.pool("daybook-ingest")?, &producer, &metrics, service)?;

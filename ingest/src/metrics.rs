@@ -65,6 +65,9 @@ daybook_runtime::metrics! {
         /// Changes that a reading has found of which the vendor had said nothing, by source, although there was a channel. A
         /// few are only late. Alert when it keeps rising: pings do not arrive.
         missed_webhook_total: IntCounterVec["source"],
+        /// 1 while somebody has stopped by hand what the source's API is asked (`daybook pause source`). Alert after a day: somebody has
+        /// forgotten it.
+        sources_paused: IntGaugeVec["source"],
         /// 1 while a source's API turns our credentials away where calendars are read. Alert at once: nothing is read.
         poll_denied: IntGaugeVec["source"],
         /// 1 while Kafka takes this source's events, 0 from a failure to the next success. Alert at 0 for a minute.

@@ -89,6 +89,12 @@ impl Sources {
     pub fn all(&self) -> impl Iterator<Item = &Source> {
         self.0.values()
     }
+
+    /// The names of those whose API is asked.
+    pub fn asked(&self) -> Vec<String> {
+        let asked = self.all().filter(|source| source.fetched.is_some() || source.polled.is_some());
+        asked.map(|source| source.name.to_string()).collect()
+    }
 }
 
 impl Source {

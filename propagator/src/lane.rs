@@ -13,6 +13,7 @@ use std::time::Duration;
 use daybook_domain::TargetName;
 use daybook_propagator_core::{PauseCause, RetrySchedule};
 use daybook_runtime::admin::Health;
+use daybook_runtime::brake::Brakes;
 use daybook_runtime::clock;
 use daybook_runtime::postgres::StoreError;
 use daybook_runtime::retry::Advice;
@@ -48,6 +49,7 @@ pub(crate) struct Lane {
     pub store: Store,
     pub records: Records,
     pub metrics: Metrics,
+    pub brakes: Brakes,
     pub health: Health,
     /// Rings when something may have become due.
     pub bell: Arc<Notify>,

@@ -21,6 +21,9 @@ metrics! {
         /// 1 for each target that resources name and this process is not configured for: its deliveries wait. Alert
         /// unless another process serves it.
         targets_not_configured: IntGaugeVec["target"],
+        /// 1 for each target that somebody has stopped by hand (`daybook pause target`, `daybook freeze`): its deliveries wait. Alert
+        /// after a day: somebody has forgotten it.
+        targets_paused: IntGaugeVec["target"],
         /// Outcomes that are not on propagation.outcomes yet. Alert when above 0 for 5 minutes.
         outcomes_unpublished: IntGauge,
         /// Outcomes published, by what they say.

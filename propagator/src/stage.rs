@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
+use daybook_runtime::brake;
 use daybook_runtime::config::Faults;
 use daybook_runtime::kafka::{Consumer, ConsumerSpec, FromGroup, Producer, ProducerSpec};
 use daybook_runtime::registry::Registry;
@@ -27,7 +28,8 @@ use crate::watch::Watch;
 pub async fn start(config: Config, service: &Service) -> Result<(), Box<dyn Error + Send + Sync>> {
     let targets = targets(&config)?;
     let metrics = Metrics::new(&service.registry).map_err(StartError::from)?;
-    let store = Store::new(config.postgres.pool("daybook propagator")?, service.metrics.clone());
+    let pool = config.postgres.pool("daybook propagator")?;
+    let store = Store::new(pool.clone(), service.metrics.clone());
     let registry = Registry::new(&config.registry, &service.metrics)?;
     let producer = Producer::start(&config.kafka, ProducerSpec::PIPELINE, &service.metrics)?;
     let records = Records::new(producer, registry.clone());
@@ -36,6 +38,13 @@ pub async fn start(config: Config, service: &Service) -> Result<(), Box<dyn Erro
     let (life, health, settings) = (&service.life, &service.health, &config.propagator);
     let shutdown = || life.shutdown().clone();
 
+    let (names, paused) =
+        (targets.iter().map(|target| target.name.to_string()).collect::<Vec<_>>(), metrics.targets_paused.clone());
+    let brakes = brake::watch(pool, service, move |braked| {
+        for name in &names {
+            paused.with_label_values(&[name]).set(i64::from(braked.target(name)));
+        }
+    });
     let configured = targets.iter().map(|target| target.name.to_string()).collect();
     let watch = Watch::new(store.clone(), metrics.clone(), health.clone(), settings.gauges, configured);
     life.spawn("watch", watch.run(shutdown()));
@@ -55,6 +64,7 @@ pub async fn start(config: Config, service: &Service) -> Result<(), Box<dyn Erro
             store: store.clone(),
             records: records.clone(),
             metrics: metrics.clone(),
+            brakes: brakes.clone(),
             health: health.clone(),
             bell: bells.of(&target.name),
             outcomes: Arc::clone(&settled),

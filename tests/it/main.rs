@@ -12,6 +12,7 @@ mod instance;
 mod peers;
 
 mod asking;
+mod brakes;
 mod bypass;
 mod calendars;
 mod contention;

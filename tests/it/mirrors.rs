@@ -19,20 +19,20 @@ use rand::seq::IndexedRandom as _;
 
 use crate::instance::{Instance, Rough, SOON, rough, shared, vendor};
 
-const HOUR: i64 = 3_600;
+pub const HOUR: i64 = 3_600;
 const TARGETS: [&str; 2] = ["google", "outlook"];
 
 /// The whole hour, so many from now, in seconds.
-fn hour(hours: i64) -> i64 {
+pub fn hour(hours: i64) -> i64 {
     (clock::now().millis() / 1_000 / HOUR + hours) * HOUR
 }
 
-fn at(seconds: i64) -> Timestamp {
+pub fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(seconds * 1_000).expect("a time")
 }
 
 /// A resource with a calendar at each vendor, which is read there and written to.
-fn resource(id: String) -> Resource {
+pub fn resource(id: String) -> Resource {
     let mailbox = format!("{id}.{}@office.example", mark());
     for target in TARGETS {
         vendor(target).calendar(&mailbox, |_| ());
@@ -42,13 +42,13 @@ fn resource(id: String) -> Resource {
     Resource { read: Some(("google", mailbox)), mirrors, ..Resource::unseen(id) }
 }
 
-fn calendar<T>(resource: &Resource, target: &str, change: impl FnOnce(&mut Calendar) -> T) -> T {
+pub fn calendar<T>(resource: &Resource, target: &str, change: impl FnOnce(&mut Calendar) -> T) -> T {
     let (_, name) = resource.mirrors.iter().find(|(known, _)| *known == target).expect("it is mirrored there");
     vendor(target).calendar(name, change)
 }
 
 /// The bookings of a resource that stand: their ids, from when until when.
-async fn standing(it: &Instance, resource: &str) -> Result<BTreeSet<(String, i64, i64)>> {
+pub async fn standing(it: &Instance, resource: &str) -> Result<BTreeSet<(String, i64, i64)>> {
     let rows = it.world.store.bookings_of(resource).await?;
     let live = rows.into_iter().filter(|row| row.kind == "booking" && row.is_live());
     live.map(|row| {
@@ -59,28 +59,33 @@ async fn standing(it: &Instance, resource: &str) -> Result<BTreeSet<(String, i64
 }
 
 /// Waits until both calendars show what stands, each once.
-async fn shown(it: &Instance, resource: &Resource) -> Result<()> {
-    wait_until("the calendars to show what stands", 2 * SOON, async || {
+pub async fn shown(it: &Instance, resource: &Resource) -> Result<()> {
+    for target in TARGETS {
+        shown_at(it, resource, target).await?;
+    }
+    Ok(())
+}
+
+/// Waits until one of them does.
+pub async fn shown_at(it: &Instance, resource: &Resource, target: &str) -> Result<()> {
+    wait_until("the calendar to show what stands", 2 * SOON, async || {
         let standing = standing(it, &resource.id).await?;
-        for target in TARGETS {
-            let entries = calendar(resource, target, |calendar| calendar.ours());
-            let shown: BTreeSet<_> =
-                entries.iter().map(|(booking, _, start, end)| (booking.clone(), *start, *end)).collect();
-            not_yet(shown == standing && shown.len() == entries.len(), || {
-                format!(
-                    "{target}: {} entries, of which {} are of {} bookings that stand",
-                    entries.len(),
-                    shown.intersection(&standing).count(),
-                    standing.len()
-                )
-            })?;
-        }
-        Ok(())
+        let entries = calendar(resource, target, |calendar| calendar.ours());
+        let shown: BTreeSet<_> =
+            entries.iter().map(|(booking, _, start, end)| (booking.clone(), *start, *end)).collect();
+        not_yet(shown == standing && shown.len() == entries.len(), || {
+            format!(
+                "{target}: {} entries, of which {} are of {} bookings that stand",
+                entries.len(),
+                shown.intersection(&standing).count(),
+                standing.len()
+            )
+        })
     })
     .await
 }
 
-async fn said(it: &Instance, event: serde_json::Value) -> Result<()> {
+pub async fn said(it: &Instance, event: serde_json::Value) -> Result<()> {
     let answer = it.world.sender.send(&Webhook::generic(format!("msg-{}", next_number()), &[event])).await?;
     ensure!(answer.acknowledged(), "the door answered {}", answer.status);
     Ok(())

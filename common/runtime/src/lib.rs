@@ -7,6 +7,7 @@
 pub mod access;
 pub mod admin;
 pub mod args;
+pub mod brake;
 pub mod clock;
 pub mod config;
 pub mod guard;

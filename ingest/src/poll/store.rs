@@ -138,12 +138,13 @@ impl Store {
         Ok(())
     }
 
-    /// Takes calendars that are due, at most so many; none while the source is to be left alone.
+    /// Takes calendars that are due, at most so many; none while the source is to be left alone, or is stopped by hand.
     pub async fn claim(&self, most: usize) -> Result<Vec<Calendar>> {
         let rows = sqlx::query_as(
             "WITH due AS (
                 SELECT calendar, prompted_at >= claimed_at AS prompted FROM polled_calendar
                 WHERE source = $1 AND next_at <= now() AND leased_until < now()
+                    AND NOT EXISTS (SELECT FROM brake WHERE kind = 'source' AND name = $1)
                     AND NOT EXISTS (SELECT FROM polled_account a
                                     WHERE a.source = $1 AND a.free_at > now() + interval '2 seconds')
                 ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED

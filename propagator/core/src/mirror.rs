@@ -137,7 +137,7 @@ pub(crate) struct Content {
 #[derive(Debug, Clone)]
 pub enum Progress {
     /// Send the next call.
-    Next(Exchange),
+    Next(Box<Exchange>),
     /// The attempt is over.
     Over(Conclusion),
 }
@@ -369,7 +369,7 @@ impl Exchange {
         }
         self.calls += 1;
         self.phase = phase;
-        Progress::Next(self)
+        Progress::Next(Box::new(self))
     }
 
     fn gone(self) -> Progress {

@@ -54,7 +54,7 @@ impl Mirror {
             }
             match exchange.answer(&answer) {
                 Progress::Next(next) => {
-                    exchange = next;
+                    exchange = *next;
                     self.sender.turn().await;
                 }
                 Progress::Over(conclusion) => return Ok(Ended { conclusion, status }),

@@ -25,10 +25,12 @@ pub(super) struct Subject<'a> {
 impl Lane {
     /// Makes one attempt and records it. What it has shown of the target.
     pub(super) async fn deliver(self: Arc<Self>, leased: Leased, until: Instant) -> Result<Sign, StoreError> {
+        let mut brakes = self.brakes.clone();
         let done = tokio::select! {
             biased;
             // Nothing has been sent: whoever comes next can have it at once.
-            () = self.shutdown.cancelled() => self.store.release(&leased).await.map(|()| Sign::None).map_err(Ended::Stopped),
+            () = self.shutdown.cancelled() => self.give_back(&leased).await,
+            () = brakes.target_stopped(&self.target) => self.give_back(&leased).await,
             () = self.adapter.turn() => self.consider(&leased, until).await,
         };
         match done {
@@ -38,6 +40,10 @@ impl Lane {
             Err(Ended::Stopped(error)) if error.advice() == Advice::Retry => Ok(Sign::None),
             Err(Ended::Stopped(error)) => Err(error),
         }
+    }
+
+    async fn give_back(&self, leased: &Leased) -> Result<Sign, Ended<StoreError>> {
+        self.store.release(leased).await.map(|()| Sign::None).map_err(Ended::Stopped)
     }
 
     /// Where nothing is sent, it does not matter whether the lease was still ours when that was recorded.

@@ -74,8 +74,9 @@ impl fmt::Debug for Place {
 }
 
 impl Store {
-    /// Takes up to `limit` deliveries to `target` that are due, each with its booking as it stands now. From here on, what
-    /// the target holds is in doubt until it is recorded: a worker that dies in between leaves the doubt behind.
+    /// Takes up to `limit` deliveries to `target` that are due, each with its booking as it stands now; none while somebody
+    /// has stopped them by hand. From here on, what the target holds is in doubt until it is recorded: a worker that dies in
+    /// between leaves the doubt behind.
     pub async fn lease(&self, target: &TargetName, limit: usize, span: Duration) -> Result<Vec<Leased>, StoreError> {
         let rows = sqlx::query(
             "WITH due AS (
@@ -83,6 +84,7 @@ impl Store {
                  WHERE target = $1 AND applied_version < desired_version AND parked_reason IS NULL
                    AND next_at <= clock_timestamp()
                    AND (leased_until IS NULL OR leased_until < clock_timestamp())
+                   AND NOT EXISTS (SELECT FROM brake WHERE kind = 'all' OR kind = 'target' AND name = $1)
                  ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED
              ), leased AS (
                  UPDATE delivery d SET in_doubt = true, lease = gen_random_uuid(),

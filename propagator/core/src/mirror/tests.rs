@@ -111,7 +111,7 @@ fn attempt(
             return None;
         }
         match exchange.answer(&answer) {
-            Progress::Next(next) => exchange = next,
+            Progress::Next(next) => exchange = *next,
             Progress::Over(conclusion) => {
                 row.in_doubt = conclusion.in_doubt;
                 match &conclusion.verdict {
@@ -122,7 +122,12 @@ fn attempt(
                     Verdict::Gone => {
                         (row.applied_version, row.external_id, row.etag) = (booking.version, None, None);
                     }
-                    _ => {}
+                    Verdict::LookFirst(_)
+                    | Verdict::Reread
+                    | Verdict::Throttled { .. }
+                    | Verdict::Unauthorized
+                    | Verdict::Retryable(_)
+                    | Verdict::Permanent(_) => {}
                 }
                 return Some(conclusion.verdict);
             }
@@ -263,9 +268,8 @@ fn refusals_are_told_apart_by_what_can_be_done_about_them() {
 
 #[test]
 fn what_is_sent_is_what_the_vendors_document() {
-    let visible = match plan(&booking(1, Some(NINE)), Fields::default(), &Known::Nothing) {
-        Action::Put(visible) => visible,
-        other => panic!("{other:?}"),
+    let Action::Put(visible) = plan(&booking(1, Some(NINE)), Fields::default(), &Known::Nothing) else {
+        panic!("there is something to show")
     };
     let line = |vendor: Vendor, known: &Known| {
         let call = Exchange::show(vendor, "anna@example.com", visible.clone(), known).call();
@@ -389,7 +393,7 @@ proptest! {
             };
             exchange.call();
             match exchange.answer(&answer) {
-                Progress::Next(next) => exchange = next,
+                Progress::Next(next) => exchange = *next,
                 Progress::Over(_) => {
                     over = true;
                     break;
