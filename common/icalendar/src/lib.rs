@@ -193,7 +193,20 @@ fn is_recurrence(text: &str) -> bool {
 
 /// Reads a calendar. `go_on` is asked before each series is expanded: a rule may take some milliseconds, and a calendar may
 /// have very many.
-pub fn read(bytes: &[u8], wanted: &Wanted, mut go_on: impl FnMut() -> bool) -> Result<Calendar, Unreadable> {
+pub fn read(bytes: &[u8], wanted: &Wanted, go_on: impl FnMut() -> bool) -> Result<Calendar, Unreadable> {
+    let mut events = Vec::new();
+    let calendar = read_each(bytes, wanted, go_on, |event| events.push(event))?;
+    Ok(Calendar { events, ..calendar })
+}
+
+/// The same, with each event given to `take` rather than kept: of a calendar of very many, only the text and one series are held
+/// at once. What was taken before a calendar turns out to be unreadable is to be thrown away.
+pub fn read_each(
+    bytes: &[u8],
+    wanted: &Wanted,
+    mut go_on: impl FnMut() -> bool,
+    mut take: impl FnMut(Event),
+) -> Result<Calendar, Unreadable> {
     let text = std::str::from_utf8(bytes).map_err(|_| Unreadable::NotUtf8)?;
     let parts = text::parts(text)?;
     let mut zones = Zones::new(wanted);
@@ -207,30 +220,38 @@ pub fn read(bytes: &[u8], wanted: &Wanted, mut go_on: impl FnMut() -> bool) -> R
         }
     }
     let mut calendar = Calendar { zone: zones.of_calendar(), ..Calendar::default() };
-    let mut by_uid = BTreeMap::<String, Vec<Component<'_>>>::new();
+    // Each is read twice: once for what it is called, and once it is its turn. To remember all that they say takes ten times the
+    // memory of the text.
+    let mut by_uid = BTreeMap::<String, Vec<&str>>::new();
     let mut components = 0;
-    for part in &parts {
+    for part in parts {
         let Part::Event(block) = part else { continue };
         components += 1;
         if components > COMPONENTS_MAX {
             return Err(Unreadable::TooMany);
         }
         match component::read(block, &zones, &mut calendar.passed_over) {
-            Ok(mut component) => {
-                component.cancelled |= cancelled;
-                by_uid.entry(component.uid.clone()).or_default().push(component);
-            }
+            Ok(component) => by_uid.entry(component.uid).or_default().push(block),
             Err(fault) => calendar.faults.push(*fault),
         }
     }
-    for components in by_uid.into_values() {
+    let mut instances = 0;
+    for blocks in by_uid.into_values() {
+        let read = |block| {
+            let mut component = component::read(block, &zones, &mut calendar.passed_over).ok()?;
+            component.cancelled |= cancelled;
+            Some(component)
+        };
+        let components: Vec<Component<'_>> = blocks.into_iter().filter_map(read).collect();
         if components.iter().any(Component::repeats) && !go_on() {
             return Err(Unreadable::TooSlow);
         }
         series::expand(components, wanted, &mut calendar);
-        if calendar.events.len() > INSTANCES_MAX {
+        instances += calendar.events.len();
+        if instances > INSTANCES_MAX {
             return Err(Unreadable::TooMany);
         }
+        calendar.events.drain(..).for_each(&mut take);
     }
     Ok(calendar)
 }

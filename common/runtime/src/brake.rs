@@ -1,8 +1,9 @@
 //! What somebody has stopped by hand (`daybook pause`, `daybook freeze`), known anew every two seconds.
 //!
-//! A source of which this is not known yet is left alone: a process that starts may not undo what somebody has stopped. Deliveries
-//! to a target are taken from the store by a statement that looks for itself; here it is learnt that those which were taken, and
-//! wait for their turn, are to be given back. A store that is away leaves what was known.
+//! A source is left alone until the first look is over: a process that starts may not undo what somebody has stopped. A store that
+//! is away leaves what was known, and where nothing was, nothing is stopped: whoever has stopped a source and starts ingest without
+//! its store gets its states fetched. Deliveries to a target are taken from the store by a statement that looks for itself; here it
+//! is learnt that those which were taken, and wait for their turn, are to be given back.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -83,7 +84,14 @@ pub fn watch(pool: PgPool, service: &Service, show: impl Fn(&Braked) + Send + 's
                     show(&braked);
                     tell.send_replace(Some(braked));
                 }
-                Err(error) => tracing::warn!(%error, "what is stopped by hand is not known anew; what was known holds"),
+                Err(error) => {
+                    tracing::warn!(%error, "what is stopped by hand is not known anew; what was known holds");
+                    tell.send_if_modified(|known| {
+                        let is_first = known.is_none();
+                        known.get_or_insert_default();
+                        is_first
+                    });
+                }
             }
             tokio::select! {
                 () = sleep(LOOK) => {}
@@ -118,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_source_is_left_alone_until_it_is_known_what_is_stopped_and_who_waits_learns_of_a_stop() {
+    async fn a_source_is_left_alone_until_the_first_look_is_over_and_who_waits_learns_of_a_stop() {
         let (tell, told) = watch::channel(None);
         let (mut brakes, google) = (Brakes(told), "google".parse().expect("a name"));
         assert!(brakes.source(&"outlook".parse().expect("a name")));

@@ -1,6 +1,6 @@
 //! Calendars that are iCalendar, as items: a published file, and what a CalDAV server has of one.
 
-use daybook_icalendar::{EventId, FOOT, HEAD, Unreadable, Wanted, read};
+use daybook_icalendar::{EventId, FOOT, HEAD, Unreadable, Wanted, read_each};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -16,9 +16,8 @@ pub(super) fn page(
     go_on: &mut dyn FnMut() -> bool,
 ) -> Result<Page, Unreadable> {
     let wanted = Wanted { from: context.window.from, to: context.window.to, zone: context.zone };
-    let calendar = read(text, &wanted, go_on)?;
-    let mut items = Vec::with_capacity(calendar.events.len() + calendar.faults.len());
-    for event in calendar.events {
+    let mut items = Vec::new();
+    let calendar = read_each(text, &wanted, go_on, |event| {
         let series = event.id.recurrence.as_ref().map(|_| event.id.uid.clone());
         let text = event.write();
         items.push(Item {
@@ -31,7 +30,7 @@ pub(super) fn page(
             hash: Sha256::digest(&text).into(),
             body: Value::String(text),
         });
-    }
+    })?;
     // Whoever reads it on says what is wrong with it, where somebody will see it.
     for fault in calendar.faults {
         let hash: [u8; 32] = Sha256::digest(&fault.text).into();

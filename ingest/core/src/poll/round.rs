@@ -329,9 +329,11 @@ impl Round {
             Proof::Event => BTreeMap::new(),
             // What was read of an object was all of it.
             Proof::Object => split(&mut suspects, |name| self.series.contains_key(name)),
-            // A series that is there lacks what is not one of it, unless all of it is old.
+            // A series that is there lacks what is not one of it, unless all of it is old; one that does not say when it was
+            // changed may be old.
             Proof::Nothing => {
-                let shown: BTreeSet<&String> = self.seen.values().filter_map(|item| item.series.as_ref()).collect();
+                let stamped = self.seen.values().filter(|item| item.stamp.is_some());
+                let shown: BTreeSet<&String> = stamped.filter_map(|item| item.series.as_ref()).collect();
                 split(&mut suspects, |name| shown.contains(name) && self.older.is_empty())
             }
         };

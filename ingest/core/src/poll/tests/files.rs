@@ -385,7 +385,7 @@ fn the_first_round_finds_everything_and_the_next_only_what_has_changed() {
         let (mut server, mut reader) = (Server::default(), Reader::new(vendor));
         server.put("one", MONDAY, None);
         server.put("far", MONDAY + 400 * DAY, None);
-        server.put("daily", MONDAY, Some(4));
+        server.put("days", MONDAY, Some(4));
         server.put("other", MONDAY, Some(6));
         let outcome = reader.round(&mut server).expect("a round");
         assert_eq!(ids(&outcome, Job::NewAppointmentSync).len(), 11, "{vendor:?}");
@@ -393,12 +393,12 @@ fn the_first_round_finds_everything_and_the_next_only_what_has_changed() {
         assert_eq!(reader.round(&mut server).expect("a round").changes, []);
         assert_eq!(reader.calls, calls + 1, "it costs one call to hear that nothing has changed");
         server.put("one", MONDAY + 7_200, None);
-        server.except("daily", 1, None);
+        server.except("days", 1, None);
         server.except("other", 2, Some(3_600));
         let outcome = reader.round(&mut server).expect("a round");
         let moved = format!("other/{}", basic(MONDAY + 2 * DAY));
         assert_eq!(ids(&outcome, Job::UpdateSync), ["one".to_owned(), moved], "{vendor:?}");
-        assert_eq!(ids(&outcome, Job::CancellationSync), [format!("daily/{}", basic(MONDAY + DAY))], "{vendor:?}");
+        assert_eq!(ids(&outcome, Job::CancellationSync), [format!("days/{}", basic(MONDAY + DAY))], "{vendor:?}");
         server.change("one", |one| one.free = true);
         let outcome = reader.round(&mut server).expect("a round");
         assert_eq!(ids(&outcome, Job::CancellationSync), ["one"], "{vendor:?}");
@@ -421,7 +421,7 @@ fn a_server_without_a_feed_of_changes_is_listed_each_time() {
 fn what_a_file_lacks_is_believed_to_be_gone_when_a_later_one_lacks_it_too() {
     let (mut server, mut reader) = (Server::default(), Reader::new(Vendor::Feed));
     (0..10).for_each(|number| server.put(&format!("e{number}"), MONDAY + number * 3_600, None));
-    server.put("daily", MONDAY, Some(4));
+    server.put("days", MONDAY, Some(4));
     reader.round(&mut server).expect("a round");
     for fault in [Fault::Nothing, Fault::Half, Fault::Halved, Fault::Page] {
         reader.full_due = true;
@@ -433,11 +433,28 @@ fn what_a_file_lacks_is_believed_to_be_gone_when_a_later_one_lacks_it_too() {
     }
     reader.assert_shows(&server);
     server.delete("e1");
-    server.except("daily", 1, None);
+    server.except("days", 1, None);
     let held = |outcome: Outcome| (outcome.changes.len(), outcome.missing.len());
     assert_eq!(held(reader.round(&mut server).expect("a round")), (1, 1), "a series that is there says so itself");
     assert_eq!(held(reader.round(&mut server).expect("a round")), (0, 1));
     assert_eq!(held(reader.round(&mut server).expect("a round")), (1, 0));
+    reader.assert_shows(&server);
+}
+
+#[test]
+fn an_instance_that_is_gone_is_held_where_its_series_does_not_say_when_it_was_changed() {
+    let (mut server, mut reader) = (Server::default(), Reader::new(Vendor::Feed));
+    server.put("daily", MONDAY, Some(4));
+    reader.round(&mut server).expect("a round");
+    // Moved by an hour, all of it; and then the file of before comes again.
+    server.put("daily", MONDAY + 3_600, Some(4));
+    server.before = Some(calendar(&server.objects["daily"].write("daily")));
+    server.except("daily", 1, None);
+    let held = |outcome: Outcome| (ids(&outcome, Job::CancellationSync).len(), outcome.missing.len());
+    assert_eq!(held(reader.round(&mut server).expect("a round")), (0, 4));
+    server.faults = [Fault::Replayed].into();
+    assert_eq!(held(reader.round(&mut server).expect("a round")), (0, 4));
+    reader.settle(&mut server);
     reader.assert_shows(&server);
 }
 
