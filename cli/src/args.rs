@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    aliases, audit, booking, brakes, compensations, decisions, dlq, explain, keys, resources, sources, sync, whatif,
-    why,
+    aliases, audit, booking, brakes, compensations, decisions, dlq, explain, keys, resources, sources, status, sync,
+    whatif, why,
 };
 
 /// Sets up, looks into and repairs a Daybook installation.
@@ -51,6 +51,17 @@ pub enum Command {
     /// Find names that no resource has.
     #[command(subcommand)]
     Aliases(Aliases),
+    /// Show the whole installation on one page: what is wrong, what waits for what, and what to do.
+    ///
+    /// Services and their lag, the arbiter's partitions, sources, targets, dead letters, compensations. Works while Kafka or
+    /// PostgreSQL is away, and says so; then it ends with exit code 1. Connects as daybook_reader.
+    ///
+    /// Examples:
+    ///   daybook status
+    ///   daybook status --json | jq -r '.findings[]'
+    ///   daybook status --prometheus http://prometheus:9090
+    #[command(verbatim_doc_comment)]
+    Status(status::Status),
     /// Look at the calendars that are read.
     #[command(subcommand)]
     Sources(Sources),

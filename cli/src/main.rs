@@ -31,6 +31,7 @@ mod resources;
 mod sample;
 mod schemas;
 mod sources;
+mod status;
 mod store;
 mod sync;
 mod table;
@@ -89,6 +90,7 @@ async fn dispatch(command: Command, config: &Config, out: &Out) -> Result<(), Fa
         Command::Freeze(args) => brakes::freeze(&args, config, out).await,
         Command::Thaw => brakes::thaw(config, out).await,
         Command::Paused(args) => brakes::paused(&args, config, out).await,
+        Command::Status(args) => status::run(&args, config, out).await,
         Command::Whatif(args) => whatif::run(&args, config, out),
         Command::Sources(Sources::Status(args)) => sources::status(&args, config, out).await,
         Command::Keys(Keys::Create(args)) => keys::create(&args, config, out).await,

@@ -42,4 +42,5 @@ mod restored;
 mod rivals;
 mod rogue;
 mod rubbish;
+mod status;
 mod straight;

@@ -30,6 +30,13 @@ impl GroupView {
         Ok(Self { group: group.to_owned(), consumer })
     }
 
+    /// How many processes are in it.
+    pub fn members(&self, timeout: Duration) -> Result<usize, TailError> {
+        let fail = |source| TailError::Kafka { topic: format!("the group {}", self.group), source };
+        let list = self.consumer.fetch_group_list(Some(&self.group), timeout).map_err(fail)?;
+        Ok(list.groups().iter().find(|group| group.name() == self.group).map_or(0, |group| group.members().len()))
+    }
+
     /// The first offset of each of these partitions of a topic that the group has not finished; none for one that it has
     /// never committed.
     pub fn committed(

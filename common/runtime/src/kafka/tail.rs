@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use rdkafka::{ClientConfig, ClientContext, Message, Offset, TopicPartitionList};
 
 use super::client::KafkaConfig;
@@ -105,6 +106,14 @@ impl Tail {
         let consumer: BaseConsumer = options.create().map_err(fail)?;
         consumer.fetch_metadata(None, timeout).map_err(fail)?;
         Ok(Self(consumer))
+    }
+
+    /// Every topic, with its partitions.
+    pub fn topics(&self, timeout: Duration) -> Result<BTreeMap<String, Vec<i32>>, TailError> {
+        let fail = |source| TailError::Kafka { topic: "the list of topics".to_owned(), source };
+        let metadata = self.0.fetch_metadata(None, timeout).map_err(fail)?;
+        let partitions = |topic: &MetadataTopic| topic.partitions().iter().map(MetadataPartition::id).collect();
+        Ok(metadata.topics().iter().map(|topic| (topic.name().to_owned(), partitions(topic))).collect())
     }
 
     /// The first offset of each partition, and one past its last record.

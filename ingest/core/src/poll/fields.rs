@@ -20,10 +20,11 @@ pub(super) fn items(values: Vec<Value>, item: impl Fn(Value) -> Option<Item>) ->
 }
 
 /// The items whose ids can be taken, and how many others there are.
-pub(super) fn taken(items: Vec<Item>) -> (Vec<Item>, usize) {
-    let (taken, skipped): (Vec<_>, Vec<_>) =
-        items.into_iter().partition(|item| item.id.chars().count() <= ID_LENGTH_MAX);
-    (taken, skipped.len())
+pub(super) fn taken(mut items: Vec<Item>) -> (Vec<Item>, usize) {
+    let all = items.len();
+    items.retain(|item| item.id.chars().count() <= ID_LENGTH_MAX);
+    let skipped = all - items.len();
+    (items, skipped)
 }
 
 /// The longest wait that a vendor can ask for.

@@ -1,0 +1,151 @@
+//! What waits, as the store has it.
+
+use daybook_domain::Timestamp;
+use sqlx::postgres::PgRow;
+use sqlx::{PgPool, Row};
+
+use super::{Result, optional_time, time};
+
+/// How far one partition has been decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionRow {
+    pub partition: i32,
+    pub epoch: i64,
+    /// Who took it last.
+    pub owner: String,
+    pub acquired_at: Timestamp,
+    /// Of the first request that is not decided.
+    pub next_offset: i64,
+    /// Of the last decision.
+    pub last_seq: i64,
+}
+
+/// What one target is still to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetRow {
+    pub target: String,
+    pub due: i64,
+    /// When the oldest of them was decided.
+    pub oldest: Option<Timestamp>,
+    pub parked: i64,
+    pub paused: bool,
+}
+
+/// What one source's calendars and events wait for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceRow {
+    pub source: String,
+    pub calendars: i64,
+    pub failing: i64,
+    pub missing: i64,
+    /// Dead letters that were not replayed.
+    pub letters: i64,
+    pub oldest_letter: Option<Timestamp>,
+    pub paused: bool,
+}
+
+/// What of refused bookings is still to be put right.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OpenRow {
+    pub compensations: i64,
+    pub oldest: Option<Timestamp>,
+}
+
+/// How far each partition is.
+pub async fn partitions(pool: &PgPool) -> Result<Vec<PartitionRow>> {
+    let rows = sqlx::query(
+        "SELECT partition, epoch, owner, acquired_at, next_offset, next_seq - 1 AS last_seq
+         FROM arbiter_partition ORDER BY partition",
+    )
+    .fetch_all(pool)
+    .await?;
+    let row = |row: &PgRow| {
+        Ok(PartitionRow {
+            partition: row.try_get("partition")?,
+            epoch: row.try_get("epoch")?,
+            owner: row.try_get("owner")?,
+            acquired_at: time(row, "acquired_at")?,
+            next_offset: row.try_get("next_offset")?,
+            last_seq: row.try_get("last_seq")?,
+        })
+    };
+    rows.iter().map(row).collect()
+}
+
+/// Every target that some resource is or was shown at.
+pub async fn targets(pool: &PgPool) -> Result<Vec<TargetRow>> {
+    let rows = sqlx::query(
+        "WITH known AS (
+             SELECT target FROM resource_target UNION SELECT target FROM delivery
+                 WHERE (applied_version < desired_version AND parked_reason IS NULL) OR parked_reason IS NOT NULL
+             UNION SELECT name FROM brake WHERE kind = 'target'
+         ), waiting AS (
+             SELECT target, count(*) AS due, min(decided_at) AS oldest FROM delivery
+             WHERE applied_version < desired_version AND parked_reason IS NULL GROUP BY target
+         ), parked AS (
+             SELECT target, count(*) AS parked FROM delivery WHERE parked_reason IS NOT NULL GROUP BY target
+         )
+         SELECT k.target, coalesce(w.due, 0) AS due, w.oldest, coalesce(p.parked, 0) AS parked,
+             EXISTS (SELECT FROM brake WHERE kind = 'all' OR kind = 'target' AND name = k.target) AS paused
+         FROM known k LEFT JOIN waiting w USING (target) LEFT JOIN parked p USING (target) ORDER BY k.target",
+    )
+    .fetch_all(pool)
+    .await?;
+    let row = |row: &PgRow| {
+        Ok(TargetRow {
+            target: row.try_get("target")?,
+            due: row.try_get("due")?,
+            oldest: optional_time(row, "oldest")?,
+            parked: row.try_get("parked")?,
+            paused: row.try_get("paused")?,
+        })
+    };
+    rows.iter().map(row).collect()
+}
+
+/// Every source that resources know, that has calendars or dead letters.
+pub async fn sources(pool: &PgPool) -> Result<Vec<SourceRow>> {
+    let rows = sqlx::query(
+        "WITH calendars AS (
+             SELECT source, count(*) AS calendars, count(*) FILTER (WHERE failures > 0) AS failing
+             FROM polled_calendar GROUP BY source
+         ), missing AS (
+             SELECT source, count(*) AS missing FROM polled_event WHERE missing_since IS NOT NULL GROUP BY source
+         ), letters AS (
+             SELECT source, count(*) AS letters, min(failed_at) AS oldest FROM event_dead_letter
+             WHERE replayed_at IS NULL GROUP BY source
+         ), known AS (
+             SELECT source FROM resource_alias UNION SELECT source FROM calendars UNION SELECT source FROM letters
+             UNION SELECT name FROM brake WHERE kind = 'source'
+         )
+         SELECT k.source, coalesce(c.calendars, 0) AS calendars, coalesce(c.failing, 0) AS failing,
+             coalesce(m.missing, 0) AS missing, coalesce(l.letters, 0) AS letters, l.oldest,
+             EXISTS (SELECT FROM brake WHERE kind = 'source' AND name = k.source) AS paused
+         FROM known k LEFT JOIN calendars c USING (source) LEFT JOIN missing m USING (source)
+             LEFT JOIN letters l USING (source) ORDER BY k.source",
+    )
+    .fetch_all(pool)
+    .await?;
+    let row = |row: &PgRow| {
+        Ok(SourceRow {
+            source: row.try_get("source")?,
+            calendars: row.try_get("calendars")?,
+            failing: row.try_get("failing")?,
+            missing: row.try_get("missing")?,
+            letters: row.try_get("letters")?,
+            oldest_letter: optional_time(row, "oldest")?,
+            paused: row.try_get("paused")?,
+        })
+    };
+    rows.iter().map(row).collect()
+}
+
+/// How much is open.
+pub async fn open(pool: &PgPool) -> Result<OpenRow> {
+    let row = sqlx::query(
+        "SELECT count(*) AS compensations, min(opened_at) AS oldest FROM compensation WHERE closed_at IS NULL",
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(OpenRow { compensations: row.try_get("compensations")?, oldest: optional_time(&row, "oldest")? })
+}
