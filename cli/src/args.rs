@@ -428,3 +428,69 @@ pub enum Dlq {
     #[command(verbatim_doc_comment)]
     Replay(dlq::Replay),
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    /// The words of a line of shell up to a comment, a pipe or a second command; quotes taken off.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
+        for letter in line.chars() {
+            match (quote, letter) {
+                (Some(open), letter) if open == letter => quote = None,
+                (Some(_), letter) => word.push(letter),
+                (None, '"' | '\'') => quote = Some(letter),
+                (None, '#' | '|' | ';' | '>') => break,
+                (None, ' ') => words.extend(Some(std::mem::take(&mut word)).filter(|word| !word.is_empty())),
+                (None, letter) => word.push(letter),
+            }
+        }
+        words.extend(Some(word).filter(|word| !word.is_empty()));
+        words
+    }
+
+    /// What is wrong with a command, if anything is.
+    fn fault(line: &str) -> Option<String> {
+        let error = Args::try_parse_from(words(line)).err()?;
+        let helps = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+        (!helps).then(|| error.to_string())
+    }
+
+    #[test]
+    fn the_commands_are_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_that_a_runbook_or_the_readme_gives_exists() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut pages = vec![root.join("README.md")];
+        for page in fs::read_dir(root.join("helm/runbooks")).expect("runbooks") {
+            pages.push(page.expect("a runbook").path());
+        }
+        let (mut checked, mut faults) = (0, Vec::new());
+        for path in pages {
+            let text = fs::read_to_string(&path).expect("a page");
+            let place = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let (mut in_block, mut continued) = (false, false);
+            for line in text.lines() {
+                if line.starts_with("```") {
+                    in_block = line == "```sh";
+                } else if in_block && !continued && !line.ends_with('\\') && line.starts_with("daybook ") {
+                    checked += 1;
+                    faults.extend(fault(line).map(|why| format!("{place}: {line}\n{why}")));
+                }
+                continued = line.ends_with('\\');
+            }
+        }
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+        assert!(checked > 60, "only {checked} commands were found");
+    }
+}

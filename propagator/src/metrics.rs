@@ -24,6 +24,11 @@ metrics! {
         /// 1 for each target that somebody has stopped by hand (`daybook pause target`, `daybook freeze`): its deliveries wait. Alert
         /// after a day: somebody has forgotten it.
         targets_paused: IntGaugeVec["target"],
+        /// Bookings that a source has promised and Daybook has refused, still to be put right, by source; the same number in every
+        /// process.
+        compensations_open: IntGaugeVec["source"],
+        /// Seconds since the oldest of them was opened, by source. Alert above 3600.
+        compensations_oldest_age_seconds: IntGaugeVec["source"],
         /// Outcomes that are not on propagation.outcomes yet. Alert when above 0 for 5 minutes.
         outcomes_unpublished: IntGauge,
         /// Outcomes published, by what they say.

@@ -16,7 +16,7 @@ use daybook_runtime::postgres::StoreError;
 use sqlx::PgPool;
 
 pub(crate) use attempt::{Entry, Noted, Recorded};
-pub(crate) use gauges::Gauges;
+pub(crate) use gauges::{Compensations, Gauges};
 pub(crate) use intake::Seen;
 pub(crate) use lease::{Leased, WITHDRAWN};
 pub(crate) use outcomes::Unpublished;

@@ -9,7 +9,7 @@ use daybook_runtime::retry::Advice;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
-use crate::store::{Gauges, Store};
+use crate::store::{Compensations, Gauges, Store};
 
 /// The name under which it beats: the store's, because that is what it watches.
 const COMPONENT: &str = "postgres";
@@ -26,6 +26,7 @@ pub(crate) struct Watch {
     /// Label sets that have been set, to be put to 0 when they are no more.
     parked: BTreeSet<(String, String)>,
     due: BTreeSet<String>,
+    promised: BTreeSet<String>,
     not_configured: BTreeSet<String>,
 }
 
@@ -40,6 +41,7 @@ impl Watch {
             configured,
             due,
             parked: BTreeSet::new(),
+            promised: BTreeSet::new(),
             not_configured: BTreeSet::new(),
         }
     }
@@ -87,6 +89,16 @@ impl Watch {
             }
         }
         self.metrics.outcomes_unpublished.set(gauges.unpublished);
+        let Metrics { compensations_open, compensations_oldest_age_seconds, .. } = &self.metrics;
+        for source in &self.promised {
+            compensations_open.with_label_values(&[source]).set(0);
+            compensations_oldest_age_seconds.with_label_values(&[source]).set(0);
+        }
+        for Compensations { source, open, oldest } in &gauges.compensations {
+            compensations_open.with_label_values(&[source]).set(*open);
+            compensations_oldest_age_seconds.with_label_values(&[source]).set(oldest.max(0.0) as i64);
+            self.promised.insert(source.clone());
+        }
         self.parked.append(&mut parked);
         self.due = due;
         self.compare(&gauges.wanted);

@@ -8,7 +8,9 @@ use std::sync::{Mutex, PoisonError};
 mod apt;
 mod command;
 mod dist;
+mod prometheus;
 
+pub use self::prometheus::program as prometheus;
 pub(crate) use self::{
     command::{find, run},
     dist::{java, kafka_classpath, postgres_bin, python, registry_home},
@@ -33,7 +35,8 @@ pub fn install(layout: &Layout, purpose: Purpose, progress: &Progress) -> Result
 /// The distribution's packages.
 pub(crate) fn packages(layout: &Layout, purpose: Purpose, progress: &Progress) -> Result<(), Error> {
     let _lock = Lock::take_dist(layout, progress)?;
-    apt::install(layout, purpose, progress)
+    apt::install(layout, purpose, progress)?;
+    if purpose.tests { prometheus::install(layout, progress) } else { Ok(()) }
 }
 
 /// What one server is made of.

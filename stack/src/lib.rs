@@ -41,7 +41,7 @@ pub use crate::{
     engine::{Engine, Status},
     error::Error,
     guard::guard,
-    install::{Purpose, install},
+    install::{Purpose, install, prometheus},
     layout::Layout,
     part::{Part, Server, Service},
     progress::Progress,

@@ -7,6 +7,7 @@
 //! run's random choices again. `make test` builds the services first; by itself, `cargo test` runs them as they were last
 //! built.
 
+mod alerts;
 mod arbiters;
 mod instance;
 mod peers;
@@ -44,3 +45,4 @@ mod rogue;
 mod rubbish;
 mod status;
 mod straight;
+mod watched;

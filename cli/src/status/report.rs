@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use daybook_domain::Timestamp;
+use daybook_domain::{Timestamp, topics};
 
 use crate::store::{OpenRow, PartitionRow, SourceRow, TargetRow};
 use crate::text;
@@ -231,7 +231,7 @@ impl Report {
                 found.push(format!("no {} is running, or none reaches Kafka", group.service));
             }
         }
-        let arbiter = log.letters.get("dlq.arbiter").copied().unwrap_or(0);
+        let arbiter = log.letters.get(topics::DLQ_ARBITER).copied().unwrap_or(0);
         if arbiter > 0 {
             found.push(format!("{arbiter} requests could not be decided: daybook dlq list --queue arbiter"));
         }

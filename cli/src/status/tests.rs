@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use daybook_domain::topics;
 use expect_test::expect;
 
 use super::page::{object, page};
@@ -57,7 +58,7 @@ fn well() -> Report {
         requests: [(0, 120), (1, 9), (2, 0)].into(),
         published: [(0, 118), (1, 9)].into(),
         last_event: [("calendly".to_owned(), at("2026-03-01T07:58:00Z"))].into(),
-        letters: [("dlq.arbiter".to_owned(), 0)].into(),
+        letters: [(topics::DLQ_ARBITER.to_owned(), 0)].into(),
         ..Logged::default()
     };
     Report { at: at(NOW), store: Ok(stored), log: Ok(log), alerts: None }
@@ -70,7 +71,7 @@ fn ill() -> Report {
         log.requests = [(0, 132), (1, 19), (2, 0)].into();
         log.waiting_since = [(0, at("2026-03-01T07:57:00Z")), (1, at("2026-03-01T07:59:59Z"))].into();
         log.groups[2].members = 0;
-        log.letters = [("dlq.arbiter".to_owned(), 2)].into();
+        log.letters = [(topics::DLQ_ARBITER.to_owned(), 2)].into();
         stored.later = [(0, 120), (1, 19), (2, 0)].into();
         stored.targets[0] =
             TargetRow { due: 40, oldest: Some(at("2026-03-01T07:30:00Z")), parked: 1, ..target("google") };

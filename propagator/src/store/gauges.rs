@@ -17,6 +17,17 @@ pub(crate) struct Gauges {
     pub wanted: BTreeSet<String>,
     /// Outcomes that are not published.
     pub unpublished: i64,
+    /// What is open of refused bookings, by source.
+    pub compensations: Vec<Compensations>,
+}
+
+/// What one source has promised and is still to be put right.
+#[derive(Debug, Clone, PartialEq, FromRow)]
+pub(crate) struct Compensations {
+    pub source: String,
+    pub open: i64,
+    /// Seconds since the oldest of them was opened.
+    pub oldest: f64,
 }
 
 /// Deliveries to one target that are in one state.
@@ -58,10 +69,18 @@ impl Store {
             .fetch_one(&self.pool)
             .await?;
             let wanted: Vec<String> = row.try_get("wanted")?;
+            let compensations = sqlx::query_as(
+                "SELECT source_system AS source, count(*) AS open,
+                        extract(epoch FROM clock_timestamp() - min(opened_at))::float8 AS oldest
+                 FROM compensation WHERE closed_at IS NULL GROUP BY source_system",
+            )
+            .fetch_all(&self.pool)
+            .await?;
             Ok(Gauges {
                 backlog: backlog.collect::<Result<_, sqlx::Error>>()?,
                 wanted: wanted.into_iter().collect(),
                 unpublished: row.try_get("unpublished")?,
+                compensations,
             })
         };
         read.await.map_err(|error| self.fail(error))

@@ -116,7 +116,7 @@ fn is_known(package: &str) -> bool {
 }
 
 /// As root directly, else through sudo where that asks for no password: nobody sits at the other end of its prompt.
-fn as_root(program: &Path, arguments: &[&str]) -> Result<Command, &'static str> {
+pub(super) fn as_root(program: &Path, arguments: &[&str]) -> Result<Command, &'static str> {
     let mut command = if Uid::effective().is_root() {
         Command::new(program)
     } else {
