@@ -43,6 +43,7 @@ mod restored;
 mod rivals;
 mod rogue;
 mod rubbish;
+mod signatures;
 mod status;
 mod straight;
 mod watched;
