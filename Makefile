@@ -6,7 +6,10 @@ STACK := cargo run -q -p daybook-stack --bin stack --
 CORE := daybook-domain daybook-format daybook-wire arbiter-core daybook-normalizer-core daybook-ingest-core daybook-propagator-core
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status check test test-core demo bench soak fmt linker
+# How long `make soak` fuzzes, in all.
+FUZZ_SECONDS := 3600
+
+.PHONY: help up down clean status check test test-core demo bench soak fuzz fmt linker
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,10 +53,15 @@ bench: linker ## Throughput as ratios against bare Kafka and bare PostgreSQL, an
 	cargo build --release --workspace --bins
 	cargo run -q --release -p daybook-tests --bin bench
 
-soak: linker ## The core, the simulation and the pipeline tests, with longer campaigns of faults.
+soak: linker ## The core, the simulation and the pipeline tests, with longer campaigns of faults; and an hour of `fuzz`.
 	cargo run -q -p daybook-stack --bin stack -- install --tests
 	cargo build --workspace --bins
 	DAYBOOK_SOAK=1 cargo test -p arbiter-core -p daybook-arbiter -p daybook-tests --no-fail-fast
+	tests/fuzz/run $(FUZZ_SECONDS)
+
+fuzz: linker ## Everything that reads a stranger's bytes, led by coverage: FUZZ_SECONDS in all, an hour if not said otherwise.
+	@command -v c++ >/dev/null || { echo "install g++: the engine is C++"; exit 1; }
+	tests/fuzz/run $(FUZZ_SECONDS)
 
 fmt: ## Format the code.
 	cargo fmt --all
