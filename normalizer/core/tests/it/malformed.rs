@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use daybook_normalizer_core::Item;
+use daybook_normalizer_core::{Item, Normalized};
 use serde_json::{Value, json};
 
 use crate::world::{Kind, normalize};
@@ -19,15 +19,74 @@ fn check(kind: Kind, cases: &[Case]) {
         let mut body = sound.clone();
         *body.pointer_mut(at).unwrap_or_else(|| panic!("{at} is not there")) = value.clone();
         let normalized = normalize(kind, body.to_string().as_bytes());
-        let found: Vec<_> = normalized
-            .items
-            .iter()
-            .map(|item| match item {
-                Item::Reject(reject) => (reject.reason.as_str(), reject.field.as_str()),
-                Item::Request(_) | Item::Ignored(_) | Item::Unplaced(_) => panic!("{at} = {value}: {item:?}"),
-            })
-            .collect();
-        assert_eq!(found, [(*reason, *field)], "{at} = {value}");
+        assert_eq!(rejects(&normalized), [(*reason, *field)], "{at} = {value}");
+    }
+}
+
+/// The reasons and fields of what is nothing but rejects.
+fn rejects(normalized: &Normalized) -> Vec<(&str, &str)> {
+    let items = normalized.items.iter();
+    items
+        .map(|item| match item {
+            Item::Reject(reject) => (reject.reason.as_str(), reject.field.as_str()),
+            Item::Request(_) | Item::Ignored(_) | Item::Unplaced(_) => panic!("{item:?}"),
+        })
+        .collect()
+}
+
+#[test]
+fn what_is_wrong_with_an_event_of_icalendar_is_told_by_its_property() {
+    const START: &str = "DTSTART;TZID=Europe/Berlin:20260504T090000";
+    const END: &str = "DTEND;TZID=Europe/Berlin:20260504T093000";
+    let sound = include_str!("../fixtures/icalendar/created.ics");
+    let cases = [
+        ("UID:e1", "UID:", "missing_field", "[0].UID"),
+        ("UID:e1", "X-UID:e1", "missing_field", "[0].UID"),
+        (START, "X-START:20260504T090000", "missing_field", "[0].DTSTART"),
+        (START, "DTSTART;TZID=Europe/Berlin:20260230T090000", "invalid_time", "[0].DTSTART"),
+        (START, "DTSTART;TZID=Europe/Berlin:9 o'clock", "invalid_time", "[0].DTSTART"),
+        (START, "DTSTART;TZID=Berlin:20260504T090000", "unknown_time_zone", "[0].DTSTART"),
+        // A day, of a calendar that does not say where.
+        (START, "DTSTART;VALUE=DATE:20260504", "unknown_time_zone", "[0].DTSTART"),
+        (END, "DTEND;TZID=Europe/Berlin:20260504T085959", "empty_interval", "[0].DTEND"),
+        (END, "DTEND;TZID=Berlin:20260504T093000", "unknown_time_zone", "[0].DTEND"),
+        (END, "DTEND;TZID=Europe/Berlin:20260704T093000", "invalid_time", "[0].DTEND"),
+        (END, "DURATION:half an hour", "invalid_value", "[0].DURATION"),
+        (END, "DURATION:-PT30M", "invalid_value", "[0].DURATION"),
+        ("SEQUENCE:0", "RRULE:FREQ=NEVER", "invalid_value", "[0].RRULE"),
+    ];
+    for (old, new, reason, field) in cases {
+        assert!(sound.contains(old), "{old} is not there");
+        let normalized = normalize(Kind::Icalendar, sound.replacen(old, new, 1).as_bytes());
+        assert_eq!(rejects(&normalized), [(reason, field)], "{new}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_call_is_told_by_its_field() {
+    let sound: Value = serde_json::from_str(include_str!("../fixtures/api/book.json")).expect("JSON");
+    let cases = [
+        ("/operation", json!("borrow"), "operation"),
+        ("/operation", json!(7), "operation"),
+        ("/resource", json!("Room 7"), "resource"),
+        ("/resource", json!([]), "resource"),
+        ("/start", json!("9 o'clock"), "start"),
+        ("/start", json!(1_772_614_800), "start"),
+        ("/start", json!("2026-02-30T09:00:00Z"), "start"),
+        ("/end", Value::Null, "end"),
+        ("/end", json!("2026-05-11T09:00"), "end"),
+        ("/time_zone", json!("Berlin"), "time_zone"),
+        ("/title", json!({}), "title"),
+        ("/attendees", json!("jane"), "attendees"),
+        ("/attendees/0/email", json!("jane"), "attendees[0].email"),
+        ("/attendees/1/phone", json!("12"), "attendees[1].phone"),
+    ];
+    for (at, value, field) in cases {
+        let mut body = sound.clone();
+        *body.pointer_mut(at).unwrap_or_else(|| panic!("{at} is not there")) = value.clone();
+        let normalized = normalize(Kind::Api, body.to_string().as_bytes());
+        let found = rejects(&normalized);
+        assert!(matches!(found[..], [(_, found)] if found == field), "{at} = {value}: {found:?}");
     }
 }
 
