@@ -113,6 +113,11 @@ pub(crate) fn read<'a>(
         let reader = Reader { block, zones, id: None };
         return Err(reader.fault(FaultKind::Missing, "UID", "is missing; nothing else says which event it is"));
     };
+    // No store takes U+0000, and no text has others by intention.
+    if uid.chars().any(char::is_control) {
+        let reader = Reader { block, zones, id: None };
+        return Err(reader.fault(FaultKind::Value, "UID", "has control characters"));
+    }
     let reader = Reader { block, zones, id: Some(EventId { uid: uid.clone(), recurrence: None }) };
     reader.component(uid, component, passed_over)
 }

@@ -341,6 +341,10 @@ fn what_is_wrong_names_its_property_and_what_is_not_wrong_is_read_beside_it() {
     }
     let nameless = calendar("BEGIN:VEVENT\nDTSTART:20260907T090000Z\nEND:VEVENT\n");
     assert_eq!((faults(&nameless), nameless.faults[0].id.clone()), (vec![(FaultKind::Missing, "UID")], None));
+    for uid in ["e\u{0}1", "e\u{1b}1", "e\\n1"] {
+        let named = calendar(&format!("BEGIN:VEVENT\nUID:{uid}\nDTSTART:20260907T090000Z\nEND:VEVENT\n"));
+        assert_eq!((faults(&named), named.faults[0].id.clone()), (vec![(FaultKind::Value, "UID")], None), "{uid:?}");
+    }
 }
 
 #[test]

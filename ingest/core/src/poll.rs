@@ -171,7 +171,7 @@ pub struct Page {
     pub cursor: Option<String>,
     /// The zone of the calendar, if it says so.
     pub zone: Option<String>,
-    /// Events whose id is too long to be taken.
+    /// Events whose id cannot be taken: it is too long, or has control characters.
     pub skipped: usize,
 }
 
@@ -293,7 +293,7 @@ pub struct Outcome {
     pub zone: Option<String>,
     /// Whether everything was listed, and nothing is held.
     pub complete: bool,
-    /// Events whose id is too long to be taken.
+    /// Events whose id cannot be taken: it is too long, or has control characters.
     pub skipped: usize,
 }
 

@@ -95,6 +95,8 @@ pub(crate) fn check(kind: Kind, body: &[u8]) {
         }
         if round.next().is_none() {
             let outcome = round.finish();
+            let ids = outcome.changes.iter().map(|change| &change.id);
+            assert!(!ids.chain(&outcome.past).any(|id| id.contains('\0')), "no store takes the id of an event");
             let source: SourceName = "calendar".parse().expect("a name");
             let zone = outcome.zone.as_deref();
             for (record, body) in records(vendor, &source, context.calendar, &outcome.changes, zone, now) {

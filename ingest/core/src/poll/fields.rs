@@ -14,7 +14,7 @@ use super::{Answer, Item, Setback};
 /// The longest id of an event that is taken, in characters: the normalizer takes no longer ones.
 const ID_LENGTH_MAX: usize = 512;
 
-/// The items of a page, and how many have an id that is too long. None if one is no event, which makes the page none.
+/// The items of a page, and how many have an id that cannot be taken. None if one is no event, which makes the page none.
 pub(super) fn items(values: Vec<Value>, item: impl Fn(Value) -> Option<Item>) -> Option<(Vec<Item>, usize)> {
     values.into_iter().map(item).collect::<Option<Vec<_>>>().map(taken)
 }
@@ -22,9 +22,14 @@ pub(super) fn items(values: Vec<Value>, item: impl Fn(Value) -> Option<Item>) ->
 /// The items whose ids can be taken, and how many others there are.
 pub(super) fn taken(mut items: Vec<Item>) -> (Vec<Item>, usize) {
     let all = items.len();
-    items.retain(|item| item.id.chars().count() <= ID_LENGTH_MAX);
+    items.retain(|item| is_name(&item.id) && item.series.as_deref().is_none_or(is_name));
     let skipped = all - items.len();
     (items, skipped)
+}
+
+/// Whether the store takes it, too: one event that it refuses would stop all of its calendar.
+fn is_name(id: &str) -> bool {
+    id.chars().count() <= ID_LENGTH_MAX && !id.chars().any(char::is_control)
 }
 
 /// The longest wait that a vendor can ask for.
@@ -51,4 +56,30 @@ pub(super) fn hash(body: &Value, volatile: &[&str]) -> [u8; 32] {
     let fields = body.as_object().into_iter().flatten();
     let steady: BTreeMap<_, _> = fields.filter(|(name, _)| !volatile.contains(&name.as_str())).collect();
     Sha256::digest(serde_json::to_vec(&steady).unwrap_or_default()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::poll::State;
+
+    #[test]
+    fn an_event_whose_id_no_store_takes_is_passed_over_and_its_siblings_are_not() {
+        let item = |id: &str, series: Option<&str>| Item {
+            id: id.to_owned(),
+            series: series.map(str::to_owned),
+            state: State::Busy,
+            span: None,
+            days: false,
+            stamp: None,
+            hash: [0; 32],
+            body: Value::Null,
+        };
+        let long = "x".repeat(ID_LENGTH_MAX + 1);
+        let items =
+            vec![item("a", None), item("b\0", None), item("c", Some("s\0")), item(&long, None), item("d", Some("s"))];
+        let (taken, skipped) = taken(items);
+        let taken: Vec<_> = taken.iter().map(|item| item.id.as_str()).collect();
+        assert_eq!((&*taken, skipped), (&["a", "d"][..], 3));
+    }
 }
