@@ -3,7 +3,8 @@
 STACK := cargo run -q -p daybook-stack --bin stack --
 
 # The crates that do no I/O: seconds, no servers.
-CORE := daybook-domain daybook-format daybook-wire arbiter-core daybook-normalizer-core daybook-ingest-core daybook-propagator-core
+CORE := daybook-domain daybook-ask daybook-format daybook-wire daybook-icalendar daybook-access arbiter-core daybook-normalizer-core \
+	daybook-ingest-core daybook-propagator-core daybook-fuzz
 
 .DEFAULT_GOAL := help
 # How long `make soak` fuzzes, in all.
