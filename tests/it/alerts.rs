@@ -56,7 +56,7 @@ struct Rule {
     annotations: BTreeMap<String, String>,
 }
 
-fn helm(path: &str) -> PathBuf {
+pub fn helm(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../helm").join(path)
 }
 
@@ -112,7 +112,7 @@ fn names(rules: &[Rule]) -> BTreeSet<&str> {
     rules.iter().filter_map(|rule| rule.alert.as_deref()).collect()
 }
 
-fn promtool(arguments: &[&str]) -> Result<String> {
+pub fn promtool(arguments: &[&str]) -> Result<String> {
     let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/stack/dist");
     let promtool = prometheus("promtool", &dist).context("promtool; `make test` installs it")?;
     let ran = Command::new(promtool).args(arguments).current_dir(helm("alerts")).output()?;
@@ -167,15 +167,15 @@ fn each_alert_says_how_bad_it_is_and_has_a_page_that_says_what_to_do() -> Result
 }
 
 /// Every name of a metric in a text.
-fn metrics(text: &str) -> BTreeSet<&str> {
+pub fn metrics(text: &str) -> BTreeSet<&str> {
     let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_' && letter != ':');
     // The store's roles are called so, too.
     let roles = ["daybook_arbiter", "daybook_propagator", "daybook_ingest", "daybook_reader"];
     words.filter(|word| word.starts_with("daybook_") && !roles.contains(word)).collect()
 }
 
-#[test]
-fn what_the_alerts_and_their_pages_ask_for_is_what_the_services_have() -> Result<()> {
+/// What the services have, by their source: the names that can be asked for.
+pub fn known_metrics() -> Result<BTreeSet<String>> {
     let sources = ["ingest/src/metrics.rs", "ingest/src/api/metrics.rs", "normalizer/src/metrics.rs"];
     let sources = sources.into_iter().chain(["arbiter/src/metrics.rs", "propagator/src/metrics.rs"]);
     let mut known = BTreeSet::new();
@@ -200,6 +200,12 @@ fn what_the_alerts_and_their_pages_ask_for_is_what_the_services_have() -> Result
             }
         }
     }
+    Ok(known)
+}
+
+#[test]
+fn what_the_alerts_and_their_pages_ask_for_is_what_the_services_have() -> Result<()> {
+    let known = known_metrics()?;
     let mut asked = alerts()?.iter().map(|rule| rule.expr.clone()).collect::<Vec<_>>();
     for page in fs::read_dir(helm("runbooks"))? {
         asked.push(fs::read_to_string(page?.path())?);

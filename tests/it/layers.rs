@@ -9,10 +9,12 @@ use daybook_domain::topics;
 use daybook_wire::SCHEMAS;
 
 /// The crates that do no I/O.
-const PURE: [&str; 8] = [
+const PURE: [&str; 10] = [
+    "daybook-access",
     "daybook-ask",
     "daybook-domain",
     "daybook-format",
+    "daybook-icalendar",
     "daybook-wire",
     "arbiter-core",
     "daybook-ingest-core",

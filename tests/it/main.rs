@@ -19,6 +19,7 @@ mod calendars;
 mod contention;
 mod contracts;
 mod crashes;
+mod dashboards;
 mod demo;
 mod described;
 mod duplicates;

@@ -12,8 +12,10 @@ use daybook_tests::calendar::WriteFault;
 use daybook_tests::generic::Appointment;
 use daybook_tests::people::Person;
 use daybook_tests::wait::{not_yet, wait_until};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
+use crate::dashboards::{QUIET, panels};
 use crate::instance::{Instance, Rough, SOON, rough};
 use crate::mirrors::{HOUR, at, calendar, hour, resource, said, shown};
 
@@ -97,6 +99,25 @@ impl Prometheus {
         .await
     }
 
+    /// Whether every panel of the dashboards has something to draw, but for those that say themselves when they have not.
+    async fn draws(&self, it: &Instance) -> Result<()> {
+        let mut empty = Vec::new();
+        for panel in panels()? {
+            let mut found = 0;
+            for query in &panel.queries {
+                let query = utf8_percent_encode(query, NON_ALPHANUMERIC);
+                let answer = self.ask(it, &format!("/api/v1/query?query={query}")).await;
+                let answer = answer.with_context(|| panel.name.clone())?;
+                found += answer["data"]["result"].as_array().context("a result")?.len();
+            }
+            if found == 0 && !panel.description.starts_with(QUIET) {
+                empty.push(panel.name);
+            }
+        }
+        ensure!(empty.is_empty(), "nothing to draw: {empty:?}");
+        Ok(())
+    }
+
     /// Waits until it has seen every service ten times, and judged each time.
     async fn has_watched(&self, it: &Instance) -> Result<()> {
         wait_until("every service to be scraped", SOON, async || {
@@ -132,6 +153,7 @@ fn on_a_stack_that_is_well_and_at_work_nothing_fires_and_real_faults_fire_their_
             .map(|rule| format!("{}: {}", rule["name"], rule["lastError"]))
             .collect();
         ensure!(broken.is_empty(), "{broken:?}");
+        well.draws(it).await?;
         drop(well);
 
         // The same without patience, and each fault in turn.
