@@ -421,12 +421,23 @@ pub enum Dlq {
     /// normalizer: the original event goes back to raw.<source>. arbiter: the original request goes back to
     /// booking.requests. propagator: the delivery is taken up again, unless a newer version is wanted by now; connects
     /// as daybook_propagator. Safe to repeat: the same event makes the same requests, and a request is decided once.
+    /// Who has replayed a letter is noted, as daybook_ingest; from then on the list has it with --all only.
     ///
     /// Examples:
     ///   daybook dlq replay normalizer 2:17 3:4
     ///   daybook dlq replay normalizer --all --reason unknown_resource --dry-run
     #[command(verbatim_doc_comment)]
     Replay(dlq::Replay),
+    /// Say that nothing is to be done about dead letters, and why.
+    ///
+    /// They stay on their topic until Kafka forgets them, and the list has them with --all only. A delivery rests, until a newer
+    /// version of its booking takes it on. Connects as daybook_ingest; as daybook_propagator for the propagator's.
+    ///
+    /// Examples:
+    ///   daybook dlq discard normalizer 2:17 --because "a test of theirs"
+    ///   daybook dlq discard propagator --all --target partner --because "they have left"
+    #[command(verbatim_doc_comment)]
+    Discard(dlq::Discard),
 }
 
 #[cfg(test)]

@@ -108,6 +108,7 @@ async fn dispatch(command: Command, config: &Config, out: &Out) -> Result<(), Fa
         Command::Dlq(Dlq::List(args)) => dlq::list(&args, config, out).await,
         Command::Dlq(Dlq::Show(args)) => dlq::show(&args, config, out).await,
         Command::Dlq(Dlq::Replay(args)) => dlq::replay(&args, config, out).await,
+        Command::Dlq(Dlq::Discard(args)) => dlq::discard(&args, config, out).await,
         Command::Explain(args) => explain::run(&args, config, out),
         Command::Healthcheck { url } => healthcheck::run(&url, out).await,
     }

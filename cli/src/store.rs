@@ -9,6 +9,7 @@ mod calendars;
 mod compensations;
 mod deliveries;
 mod keys;
+mod letters;
 mod status;
 
 use chrono::{DateTime, Utc};
@@ -25,6 +26,7 @@ pub use calendars::{CalendarRow, Prompt, calendars, prompt_calendars};
 pub use compensations::{CompensationRow, close_compensation, compensations, compensations_at, compensations_of};
 pub use deliveries::{AttemptRow, DeliveryRow, Unparked, deliveries, unpark};
 pub use keys::{KeyRow, NewKey, insert_key, keys, revoke_keys};
+pub use letters::{HandledRow, Place, discard_delivery, handled, put_discarded, put_replayed};
 pub use status::{OpenRow, PartitionRow, SourceRow, TargetRow, open, partitions, sources, targets};
 
 type Result<T> = std::result::Result<T, StoreError>;

@@ -16,7 +16,8 @@ metrics! {
         deliveries_due: IntGaugeVec["target"],
         /// Seconds since the oldest delivery on its way was decided, by target. Alert above 300.
         deliveries_oldest_age_seconds: IntGaugeVec["target"],
-        /// Deliveries given up and not taken on since, by target and reason. Alert above 0; `withdrawn` is no failure.
+        /// Deliveries given up and not taken on since, by target and reason. Alert above 0; `withdrawn` and
+        /// `discarded` (somebody has said that nothing is to be done) are no failures.
         deliveries_parked: IntGaugeVec["target", "reason"],
         /// 1 for each target that resources name and this process is not configured for: its deliveries wait. Alert
         /// unless another process serves it.

@@ -274,7 +274,8 @@ mod tests {
         let text = fs::read_to_string(file).expect("docker-compose.yml");
         let wanted = text.split("${").skip(1).map(|rest| rest.split([':', '}']).next().unwrap_or_default());
         let missing: Vec<&str> = wanted.filter(|name| !given.contains_key(*name)).collect();
-        assert_eq!(missing, ["DAYBOOK_PROMETHEUS_PORT"], "only this one has a default and no chooser");
+        let watching = ["DAYBOOK_PROMETHEUS_PORT", "DAYBOOK_GRAFANA_PORT"];
+        assert_eq!(missing, watching, "the profile `monitoring` alone has defaults and no chooser");
         assert!(given.values().all(|value| !value.contains(['\'', '$', '\\'])), "nothing needs an escape");
     }
 }

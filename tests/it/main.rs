@@ -28,6 +28,7 @@ mod frozen;
 mod keys;
 mod layers;
 mod legacy;
+mod letters;
 mod look;
 mod mirrors;
 mod offers;

@@ -190,6 +190,24 @@ fn a_name_that_no_resource_has_is_listed_until_one_has_it_and_its_letters_pass_t
         ensure!(ran.success, "{}", ran.everything());
         let rows = it.decided(&[webhook.request_id(0)]).await?;
         ensure!(rows[0].outcome == "confirmed", "{}", rows[0].outcome);
+        // It is done with; who did it is not forgotten.
+        let listed = async |more: &[&str]| {
+            let ran = it.world.daybook(&[&["dlq", "list"], more].concat(), "").await?;
+            ensure!(ran.success, "{}", ran.everything());
+            let place = |line: &&str| line.split_whitespace().nth(1) == Some(&letter);
+            Ok(ran.out.lines().find(place).map(str::to_owned))
+        };
+        ensure!(listed(&[]).await?.is_none(), "a replayed letter is still listed");
+        let line = listed(&["--all"]).await?.context("it is gone")?;
+        ensure!(line.contains("replayed by "), "{line}");
+        let because =
+            ["dlq", "discard", "normalizer", &letter, "--because", "theirs was a test", "--by", "night shift"];
+        let ran = it.world.daybook(&because, "").await?;
+        ensure!(ran.success && ran.out.contains("1 letter discarded"), "{}", ran.everything());
+        let line = listed(&["--all", "--queue", "normalizer"]).await?.context("it is gone")?;
+        ensure!(line.contains("discarded by night shift") && line.contains("theirs was a test"), "{line}");
+        let mixed = it.world.daybook(&["dlq", "replay", "normalizer", &letter, "--reason", "x"], "").await?;
+        ensure!(mixed.code == Some(2), "{}", mixed.everything());
         Ok(())
     })
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::store::Place;
 use clap::ValueEnum;
 use daybook_domain::topics;
 use daybook_runtime::kafka::Record;
@@ -83,6 +84,11 @@ impl Letter {
     /// Where it is.
     pub fn id(&self) -> LetterId {
         LetterId { partition: self.record.partition, offset: self.record.offset }
+    }
+
+    /// The same, with its queue, as the store has it.
+    pub fn place(&self) -> Place {
+        (self.queue.as_str().to_owned(), self.record.partition, self.record.offset)
     }
 
     /// A header's text.

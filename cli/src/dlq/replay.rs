@@ -4,39 +4,35 @@
 //! a newer version is wanted at its target, which is taken care of by itself.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 use daybook_domain::topics;
 use daybook_runtime::kafka::{Outgoing, Producer};
 use daybook_wire::{DeliveryFailure, header};
 use sqlx::PgPool;
 
-use super::letter::{Letter, LetterId, Queue};
-use super::list::matches;
+use super::letter::{Letter, Queue};
+use super::{Chosen, chosen};
 use crate::config::Config;
 use crate::connect::{self, Role};
 use crate::failure::Failure;
-use crate::out::Out;
+use crate::out::{Out, note};
+use crate::person::who;
 use crate::store::{self, Unparked};
 use crate::text;
 
 /// See [`crate::args`].
 #[derive(Debug, clap::Args)]
 pub struct Replay {
-    /// The queue.
-    #[arg(value_enum)]
-    queue: Queue,
-    /// The letters, as the list names them.
-    #[arg(value_name = "PARTITION:OFFSET", required_unless_present = "all", conflicts_with = "all")]
-    ids: Vec<LetterId>,
-    /// Every letter of the queue.
-    #[arg(long)]
-    all: bool,
-    /// Of all letters, only those with this reason.
-    #[arg(long, value_name = "REASON", requires = "all")]
-    reason: Option<String>,
-    /// Of all letters, only events of this source.
-    #[arg(long, value_name = "SOURCE", requires = "all")]
-    source: Option<String>,
+    #[command(flatten)]
+    chosen: Chosen,
+    /// Who does it; without this, the user of this machine.
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+    /// How many are sent a second, so that live traffic goes on beside them.
+    #[arg(long, value_name = "NUMBER", default_value_t = NonZeroU32::new(50).expect("not 0"))]
+    rate: NonZeroU32,
     /// Say what would be done, and do nothing.
     #[arg(long)]
     dry_run: bool,
@@ -51,17 +47,23 @@ enum Done {
 
 /// Replays the letters.
 pub async fn replay(args: &Replay, config: &Config, out: &Out) -> Result<(), Failure> {
-    let letters = chosen(args, config).await?;
+    let by = who(args.by.as_deref())?;
+    let letters = chosen(&args.chosen, config).await?;
     if letters.is_empty() {
         return out.line("no such dead letters");
     }
     let mut shell = Shell { config, dry_run: args.dry_run, producer: None, pool: None, sent: BTreeSet::new() };
     let (mut replayed, mut refused) = (0, 0);
+    let mut turns = tokio::time::interval(Duration::from_secs(1) / args.rate.get());
     for letter in &letters {
+        if !args.dry_run {
+            turns.tick().await;
+        }
         let place = format!("{} {}", letter.queue.as_str(), letter.id());
         match shell.replay(letter).await? {
             Done::Replayed(how) => {
                 replayed += 1;
+                shell.note(letter, &by).await;
                 out.line(format_args!("{place}  {how}"))?;
             }
             Done::Passed(why) => out.line(format_args!("{place}  passed over: {why}"))?,
@@ -74,19 +76,6 @@ pub async fn replay(args: &Replay, config: &Config, out: &Out) -> Result<(), Fai
     let verb = if args.dry_run { "would be replayed" } else { "replayed" };
     out.line(format_args!("\n{} {verb}, {refused} refused", text::count(replayed, "letter")))?;
     if refused > 0 { Err(Failure::plain(format!("{} not replayed", text::count(refused, "letter")))) } else { Ok(()) }
-}
-
-async fn chosen(args: &Replay, config: &Config) -> Result<Vec<Letter>, Failure> {
-    if args.all {
-        let mut letters = super::letters(args.queue, true, config).await?;
-        letters.retain(|letter| matches(letter, args.reason.as_deref(), args.source.as_deref()));
-        return Ok(letters);
-    }
-    let mut letters = Vec::with_capacity(args.ids.len());
-    for id in args.ids.iter().collect::<BTreeSet<_>>() {
-        letters.push(super::letter(args.queue, *id, config).await?);
-    }
-    Ok(letters)
 }
 
 struct Shell<'a> {
@@ -137,6 +126,30 @@ impl Shell<'_> {
         Ok(Done::Replayed(format!("sent to {topic} {}:{}", receipt.partition, receipt.offset)))
     }
 
+    fn pool(&mut self) -> Result<PgPool, Failure> {
+        match &self.pool {
+            Some(pool) => Ok(pool.clone()),
+            None => Ok(self.pool.insert(connect::store(self.config)?).clone()),
+        }
+    }
+
+    /// Notes who has replayed it. Where that cannot be noted, it was replayed all the same.
+    async fn note(&mut self, letter: &Letter, by: &str) {
+        if self.dry_run {
+            return;
+        }
+        let role = if letter.queue == Queue::Propagator { Role::Propagator } else { Role::Ingest };
+        let noted = match self.pool() {
+            Ok(pool) => store::put_replayed(&pool, &letter.place(), by)
+                .await
+                .map_err(|error| role.explain("note who has replayed it", &error)),
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = noted {
+            note(format_args!("{failure}; it was replayed, and stays on the list"));
+        }
+    }
+
     async fn unpark(&mut self, failure: &DeliveryFailure) -> Result<Done, Failure> {
         let DeliveryFailure { booking_id, target, desired_version, .. } = failure;
         if self.dry_run {
@@ -144,10 +157,7 @@ impl Shell<'_> {
                 "{target} would be told version {desired_version} of booking {booking_id}, unless a newer one is wanted"
             )));
         }
-        let pool = match &self.pool {
-            Some(pool) => pool.clone(),
-            None => self.pool.insert(connect::store(self.config)?).clone(),
-        };
+        let pool = self.pool()?;
         let unparked = store::unpark(&pool, *booking_id, target.as_str(), *desired_version).await;
         let unparked = unparked.map_err(|error| Role::Propagator.explain("take up a delivery again", &error))?;
         Ok(match unparked {

@@ -83,7 +83,8 @@ pub async fn targets(pool: &PgPool) -> Result<Vec<TargetRow>> {
              SELECT target, count(*) AS due, min(decided_at) AS oldest FROM delivery
              WHERE applied_version < desired_version AND parked_reason IS NULL GROUP BY target
          ), parked AS (
-             SELECT target, count(*) AS parked FROM delivery WHERE parked_reason IS NOT NULL GROUP BY target
+             SELECT target, count(*) AS parked FROM delivery
+             WHERE parked_reason IS NOT NULL AND parked_reason NOT IN ('withdrawn', 'discarded') GROUP BY target
          )
          SELECT k.target, coalesce(w.due, 0) AS due, w.oldest, coalesce(p.parked, 0) AS parked,
              EXISTS (SELECT FROM brake WHERE kind = 'all' OR kind = 'target' AND name = k.target) AS paused
@@ -112,8 +113,14 @@ pub async fn sources(pool: &PgPool) -> Result<Vec<SourceRow>> {
          ), missing AS (
              SELECT source, count(*) AS missing FROM polled_event WHERE missing_since IS NOT NULL GROUP BY source
          ), letters AS (
-             SELECT source, count(*) AS letters, min(failed_at) AS oldest FROM event_dead_letter
-             WHERE replayed_at IS NULL GROUP BY source
+             SELECT l.source, count(*) AS letters, min(l.failed_at) AS oldest
+             FROM event_dead_letter l LEFT JOIN source_event e USING (event_key)
+             WHERE l.replayed_at IS NULL
+                 -- Sent again since, by its source or by somebody: then that counts.
+                 AND (e.event_key IS NULL OR (e.partition = l.raw_partition AND e.raw_offset <= l.raw_offset))
+                 AND NOT EXISTS (SELECT FROM dead_letter_handled h WHERE h.queue = 'normalizer'
+                                 AND h.partition = l.partition AND h.letter_offset = l.letter_offset)
+             GROUP BY l.source
          ), known AS (
              SELECT source FROM resource_alias UNION SELECT source FROM calendars UNION SELECT source FROM letters
              UNION SELECT name FROM brake WHERE kind = 'source'

@@ -139,7 +139,9 @@ pub async fn forget(pool: &PgPool) -> Result<u64> {
         }
     }
     let letters = sqlx::query("DELETE FROM event_dead_letter WHERE failed_at < clock_timestamp() - interval '31 days'");
-    Ok(forgotten + letters.execute(pool).await?.rows_affected())
+    forgotten += letters.execute(pool).await?.rows_affected();
+    let handled = sqlx::query("DELETE FROM dead_letter_handled WHERE at < clock_timestamp() - interval '31 days'");
+    Ok(forgotten + handled.execute(pool).await?.rows_affected())
 }
 
 /// Where an event lies, if it is known.
