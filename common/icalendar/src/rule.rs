@@ -12,11 +12,18 @@ use rrule::{Frequency, RRule, RRuleSet, Tz, Unvalidated};
 /// Occurrences of one rule that are looked at, those before the time of interest included.
 const STEPS_MAX: usize = 100_000;
 
+/// The fifth last of a weekday in its month is that weekday among these days, counted from the end: the library has no fifth last.
+const FIFTH_LAST: &str = "BYMONTHDAY=-29,-30,-31";
+
 /// A rule as it was written, understood to the last word.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Rule {
     /// Without `UNTIL`.
     rule: RRule<Unvalidated>,
+    /// What it comes to besides; none of both with `COUNT`, then.
+    besides: Option<RRule<Unvalidated>>,
+    /// How many times it has in all, where neither part can say.
+    count: Option<usize>,
     /// The last time that may be one of the series.
     pub until: Option<Until>,
 }
@@ -52,11 +59,18 @@ impl Rule {
                 None => parts.push(part),
             }
         }
-        let rule = guarded(|| RRule::from_str(&parts.join(";")).ok()).flatten().ok_or(RuleFault::Nothing)?;
+        let read =
+            |parts: &[String]| guarded(|| RRule::from_str(&parts.join(";")).ok()).flatten().ok_or(RuleFault::Nothing);
+        let rule = read(&parts)?;
         if rule.get_interval() == 0 || rule.get_count() == Some(0) {
             return Err(RuleFault::Nothing);
         }
-        Ok(Self { rule, until })
+        let Some((fifths, others)) = fifth_last(&rule, &parts) else {
+            return Ok(Self { rule, besides: None, count: None, until });
+        };
+        let count = rule.get_count().map(|count| usize::try_from(count).unwrap_or(usize::MAX));
+        let besides = others.map(|others| read(&others)).transpose()?;
+        Ok(Self { rule: read(&fifths)?, besides, count, until })
     }
 
     /// The times that it comes to from `from` to `to`, beginning at `start`; `until` is the last one that may be. In their order.
@@ -72,8 +86,12 @@ impl Rule {
         }
         let last = until.map_or(to, |until| until.min(to));
         let start = self.nearer(start, from);
-        let set = guarded(|| self.rule.clone().build(zoned(start)).ok()).flatten().ok_or(RuleFault::Nothing)?;
-        guarded(|| steps(&set, from, last)).unwrap_or(Err(RuleFault::Nothing))
+        let build = |rule: &RRule<Unvalidated>| {
+            guarded(|| rule.clone().build(zoned(start)).ok()).flatten().ok_or(RuleFault::Nothing)
+        };
+        let sets: Vec<RRuleSet> =
+            std::iter::once(&self.rule).chain(&self.besides).map(build).collect::<Result<_, _>>()?;
+        guarded(|| steps(sets, self.count, from, last)).unwrap_or(Err(RuleFault::Nothing))
     }
 
     /// Where a rule of days or weeks may as well begin, so that years need not be counted through.
@@ -87,7 +105,7 @@ impl Rule {
         };
         let period = i64::from(self.rule.get_interval()) * unit;
         let periods = from.signed_duration_since(start).num_days() / period - 1;
-        if self.rule.get_count().is_some() || periods <= 0 {
+        if self.rule.get_count().or(self.count.map(|_| 0)).is_some() || periods <= 0 {
             return start;
         }
         let days = u64::try_from(periods * period).unwrap_or(0);
@@ -95,10 +113,37 @@ impl Rule {
     }
 }
 
-fn steps(set: &RRuleSet, from: NaiveDateTime, last: NaiveDateTime) -> Result<Vec<NaiveDateTime>, RuleFault> {
-    let mut times = Vec::new();
+/// Two rules instead of one by the month that has fifth last weekdays, without their `COUNT`: of those, and of the other days.
+fn fifth_last(rule: &RRule<Unvalidated>, parts: &[String]) -> Option<(Vec<String>, Option<Vec<String>>)> {
+    let days = parts.iter().find_map(|part| part.strip_prefix("BYDAY="))?;
+    let (fifths, others): (Vec<&str>, Vec<&str>) = days.split(',').partition(|day| day.starts_with("-5"));
+    // Positions, and days of months, are among all that a month comes to.
+    let alone = |part: &&String| !part.starts_with("BYSETPOS=") && !part.starts_with("BYMONTHDAY=");
+    if rule.get_freq() != Frequency::Monthly || fifths.is_empty() || !parts.iter().all(|part| alone(&part)) {
+        return None;
+    }
+    let left = parts.iter().filter(|part| !part.starts_with("BYDAY=") && !part.starts_with("COUNT="));
+    let with = |days: String| left.clone().cloned().chain([format!("BYDAY={days}")]).collect::<Vec<_>>();
+    let plain: Vec<&str> = fifths.iter().filter_map(|day| day.strip_prefix("-5")).collect();
+    let mut fifths = with(plain.join(","));
+    fifths.push(FIFTH_LAST.to_owned());
+    Some((fifths, (!others.is_empty()).then(|| with(others.join(",")))))
+}
+
+fn steps(
+    sets: Vec<RRuleSet>,
+    count: Option<usize>,
+    from: NaiveDateTime,
+    last: NaiveDateTime,
+) -> Result<Vec<NaiveDateTime>, RuleFault> {
     // Limited: a rule that never comes to anything ends there.
-    for (step, time) in set.clone().limit().into_iter().enumerate() {
+    let mut heads: Vec<_> = sets.iter().map(|set| set.clone().limit().into_iter().peekable()).collect();
+    let mut times = Vec::new();
+    for step in 0..count.unwrap_or(usize::MAX) {
+        let Some(time) = heads.iter_mut().filter_map(|head| head.peek().copied()).min() else { break };
+        for head in &mut heads {
+            head.next_if(|it| *it == time);
+        }
         let time = time.naive_utc();
         if time > last {
             break;

@@ -53,6 +53,19 @@ fn a_time_that_occurs_twice_is_the_first_of_them_in_a_series_too() {
 }
 
 #[test]
+fn the_fifth_last_weekday_of_a_month_is_there_where_a_month_has_five() {
+    // Thursdays, five of them in October and December of 2026.
+    let fifth = event("DTSTART:20261001T090000Z\nDURATION:PT1H\nRRULE:FREQ=MONTHLY;BYDAY=-5TH;COUNT=2");
+    assert_eq!(starts(&calendar(&fifth)), ["2026-10-01T09:00:00Z", "2026-12-03T09:00:00Z"]);
+    let mixed = event("DTSTART:20261001T090000Z\nDURATION:PT1H\nRRULE:FREQ=MONTHLY;BYDAY=-5TH,1FR,2MO;COUNT=5");
+    let days = ["2026-10-01", "2026-10-02", "2026-10-12", "2026-11-06", "2026-11-09"];
+    assert_eq!(starts(&calendar(&mixed)), days.map(|day| format!("{day}T09:00:00Z")));
+    let until =
+        event("DTSTART:20261001T090000Z\nDURATION:PT1H\nRRULE:FREQ=MONTHLY;BYDAY=-5TH,1FR;UNTIL=20261106T090000Z");
+    assert_eq!(starts(&calendar(&until)).len(), 3);
+}
+
+#[test]
 fn a_time_that_does_not_occur_is_read_with_the_offset_before_it() {
     let weekly = event("DTSTART;TZID=America/New_York:20270307T023000\nDURATION:PT1H\nRRULE:FREQ=WEEKLY;COUNT=3");
     assert_eq!(starts(&calendar(&weekly)), ["2027-03-07T07:30:00Z", "2027-03-14T07:30:00Z", "2027-03-21T06:30:00Z"]);
