@@ -152,7 +152,7 @@ pub enum Command {
     ///   curl -s https://crm.example.com/event.json | daybook explain --source crm --kind generic - --alias room-7=small-room
     #[command(verbatim_doc_comment)]
     Explain(explain::Explain),
-    /// Have calendars read now, and not when they are due.
+    /// Have calendars read, and bookings listed, now and not when they are due.
     ///
     /// Ingest does it, within its budget, beside whatever it does else; what has not changed since changes nothing.
     /// With --believe, what `daybook sources status` shows as missing is ended, if the next listing lacks it too.
@@ -345,7 +345,7 @@ pub enum Aliases {
     Unmatched(aliases::Unmatched),
 }
 
-/// The calendars that are read.
+/// The calendars that are read, and the bookings that are listed.
 #[derive(Debug, Subcommand)]
 pub enum Sources {
     /// Show when each was read last, and what is wrong with any.

@@ -1,4 +1,4 @@
-//! `daybook sources status`: the calendars that are read, and what is wrong with any.
+//! `daybook sources status`: the calendars that are read and the bookings that are listed, and what is wrong with any.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,8 @@ pub async fn status(args: &Status, config: &Config, out: &Out) -> Result<(), Fai
     }
     if rows.is_empty() {
         return out.line(
-            "no calendars are read; give a source of kind google-calendar or outlook an alias, and ingest its settings",
+            "no calendars are read, and no bookings listed; give a source of kind google-calendar, outlook, caldav or ics-feed an alias, or \
+             one that is listed its table api",
         );
     }
     out.text(page(&rows, clock::now()))
@@ -65,7 +66,11 @@ fn line(row: &CalendarRow, now: Timestamp) -> Vec<String> {
     };
     vec![
         row.source.clone(),
-        row.resource.clone(),
+        match (&row.resource, &row.job) {
+            (Some(resource), _) => resource.clone(),
+            (None, Some(job)) => format!("({job})"),
+            (None, None) => "-".to_owned(),
+        },
         ago(row.read_at),
         ago(row.listed_at),
         row.events.to_string(),
@@ -79,6 +84,7 @@ fn state(row: &CalendarRow, now: Timestamp) -> String {
         None => return "good".to_owned(),
         Some("later") => "the vendor does not answer, or not as it should",
         Some("denied") => "the vendor turns our credentials away",
+        Some("refused") if row.job.is_some() => "its API does not list that: look at base, account and rights",
         Some("refused") => "it is not shared with our account, or the alias is no calendar",
         Some(other) => other,
     };
@@ -92,6 +98,7 @@ fn object(row: &CalendarRow) -> serde_json::Value {
     json!({
         "source": row.source,
         "resource_id": row.resource,
+        "job": row.job,
         "read_at": time(row.read_at),
         "listed_at": time(row.listed_at),
         "next_at": row.next_at.to_string(),
@@ -113,7 +120,8 @@ mod tests {
     fn row(resource: &str) -> CalendarRow {
         CalendarRow {
             source: "google".to_owned(),
-            resource: resource.to_owned(),
+            resource: Some(resource.to_owned()),
+            job: None,
             read_at: Some(at("2026-03-01T08:00:00Z")),
             listed_at: Some(at("2026-03-01T02:00:00Z")),
             next_at: at("2026-03-01T08:02:00Z"),
@@ -135,17 +143,26 @@ mod tests {
             events: 0,
             ..row("bert")
         };
+        let job = CalendarRow {
+            source: "acuity".to_owned(),
+            resource: None,
+            job: Some("cancellation".to_owned()),
+            failures: 1,
+            setback: Some("refused".to_owned()),
+            ..row("")
+        };
         let cleared = CalendarRow { missing: 50, source_rests_until: Some(at("2026-03-01T08:01:41Z")), ..row("carl") };
         expect![[r#"
-            SOURCE  RESOURCE  READ       LISTED         EVENTS  MISSING  STATE
-            google  anna      1 min ago  6 h 1 min ago  120     0        good
-            google  bert      never      never          0       0        it is not shared with our account, or the alias is no calendar; failed 3 times, next in 1 min
-            google  carl      1 min ago  6 h 1 min ago  120     50       good
+            SOURCE  RESOURCE        READ       LISTED         EVENTS  MISSING  STATE
+            acuity  (cancellation)  1 min ago  6 h 1 min ago  120     0        its API does not list that: look at base, account and rights; failed 1 time, next in 1 min
+            google  anna            1 min ago  6 h 1 min ago  120     0        good
+            google  bert            never      never          0       0        it is not shared with our account, or the alias is no calendar; failed 3 times, next in 1 min
+            google  carl            1 min ago  6 h 1 min ago  120     50       good
             google is left alone for 41 s more
             what is missing is believed gone once a later listing lacks it too; if nobody cleared that calendar, look at its source;
             if somebody did, daybook sync SOURCE --believe
         "#]]
-        .assert_eq(&page(&[row("anna"), refused, cleared], at("2026-03-01T08:01:00Z")));
+        .assert_eq(&page(&[job, row("anna"), refused, cleared], at("2026-03-01T08:01:00Z")));
     }
 
     #[test]
@@ -154,6 +171,7 @@ mod tests {
             {
               "events": 120,
               "failures": 0,
+              "job": null,
               "listed_at": "2026-03-01T02:00:00Z",
               "missing": 0,
               "next_at": "2026-03-01T08:02:00Z",

@@ -1,4 +1,4 @@
-//! `daybook sync`: calendars are read now, and not when they are due.
+//! `daybook sync`: calendars are read, and bookings listed, now and not when they are due.
 
 use daybook_domain::{ResourceId, SourceName};
 
@@ -6,13 +6,13 @@ use crate::config::Config;
 use crate::connect::{self, Role};
 use crate::failure::Failure;
 use crate::out::Out;
-use crate::store::{self, Prompt};
+use crate::store::{self, Prompt, Prompted};
 use crate::text;
 
 /// See [`crate::args`].
 #[derive(Debug, clap::Args)]
 pub struct Sync {
-    /// The source whose calendars are read.
+    /// The source whose calendars are read, or whose bookings are listed.
     #[arg(value_name = "SOURCE")]
     source: SourceName,
     /// Only this resource's.
@@ -37,13 +37,21 @@ pub async fn run(args: &Sync, config: &Config, out: &Out) -> Result<(), Failure>
         believe: args.believe,
     };
     let prompted = store::prompt_calendars(&pool, &prompt).await;
-    let (calendars, events) =
+    let Prompted { calendars, jobs, events } =
         prompted.map_err(|error| Role::Ingest.explain("ask for the calendars to be read", &error))?;
-    if calendars == 0 {
-        return Err(Failure::plain(format!("{} has no such calendars that are read", args.source))
-            .next("daybook sources status lists those that are; a new alias becomes one within ten seconds"));
+    if calendars + jobs == 0 {
+        return Err(Failure::plain(format!(
+            "{} has no such calendars that are read, and no bookings that are listed",
+            args.source
+        ))
+        .next("daybook sources status lists those that are; a new alias becomes one within ten seconds"));
     }
-    out.line(format_args!("{} will be read next", text::count(calendars, "calendar")))?;
+    if calendars > 0 {
+        out.line(format_args!("{} will be read next", text::count(calendars, "calendar")))?;
+    }
+    if jobs > 0 {
+        out.line(format_args!("{} will list bookings next", text::count(jobs, "job")))?;
+    }
     if args.believe {
         out.line(format_args!("{} believed to be gone, if they are missing still", text::count(events, "event")))?;
     }

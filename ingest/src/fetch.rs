@@ -19,9 +19,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use daybook_domain::{SourceName, Timestamp, topics};
-use daybook_format::Description;
+use daybook_format::LISTED;
 use daybook_ingest_core::TraceParent;
-use daybook_ingest_core::fetch::{self, Answer};
+use daybook_ingest_core::fetch::{self, Answer, How, State, calendly};
 use daybook_runtime::admin::Health;
 use daybook_runtime::brake::{self, Brakes};
 use daybook_runtime::clock;
@@ -34,14 +34,16 @@ use daybook_runtime::prometheus::Registry;
 use daybook_runtime::retry::{Advice, forever};
 use daybook_runtime::service::Service;
 use daybook_wire::{DeadLetter, Headers};
+use sqlx::PgPool;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use self::want::Want;
 use crate::error::StartError;
+use crate::listing::put_state;
 use crate::metrics::IngestMetrics;
 use crate::source::Sources;
-use crate::vendor::Vendor;
+use crate::vendor::{Reply, Vendor};
 
 /// The group of all processes of ingest.
 const GROUP: &str = "daybook-fetch";
@@ -61,11 +63,12 @@ const DENIED_FOR: Duration = Duration::from_secs(30);
 struct Fetcher {
     source: SourceName,
     topic: String,
-    description: Arc<Description>,
+    how: How,
     attempts_max: u32,
     gone_max: u32,
     base: Option<String>,
     vendor: Vendor,
+    store: PgPool,
     producer: Producer,
     brakes: Brakes,
     metrics: IngestMetrics,
@@ -93,6 +96,7 @@ enum Tried {
 pub fn start(
     kafka: &KafkaConfig,
     sources: &Sources,
+    store: &PgPool,
     producer: &Producer,
     brakes: &Brakes,
     metrics: &IngestMetrics,
@@ -100,15 +104,16 @@ pub fn start(
 ) -> Result<(), StartError> {
     let mut fetchers = BTreeMap::new();
     for source in sources.all() {
-        let Some((description, api)) = &source.fetched else { continue };
+        let Some((how, api)) = &source.fetched else { continue };
         let fetcher = Fetcher {
             source: source.name.clone(),
             topic: source.topic.clone(),
-            description: Arc::clone(description),
+            how: how.clone(),
             attempts_max: api.attempts_max,
             gone_max: api.gone_in_a_row_max,
             base: api.base.clone(),
             vendor: Vendor::new(api, None)?,
+            store: store.clone(),
             producer: producer.clone(),
             brakes: brakes.clone(),
             metrics: metrics.clone(),
@@ -192,7 +197,7 @@ impl Fetcher {
     /// Adds what a delivery speaks of: each booking once, because of the last delivery that speaks of it.
     fn take(&self, wants: &mut Vec<Want>, record: Record) {
         let record = Arc::new(record);
-        for mut want in want::of(&self.description, &record) {
+        for mut want in want::of(&self.how, &record) {
             if let Some(at) = wants.iter().position(|earlier| earlier.id == want.id) {
                 let earlier = wants.remove(at);
                 (want.due, want.tries, want.waits) = (earlier.due, earlier.tries, earlier.waits);
@@ -243,7 +248,7 @@ impl Fetcher {
 
     async fn attempt(&self, want: &mut Want, revoked: &CancellationToken) -> Result<Tried, Revoked> {
         let asked_at = clock::now();
-        let (answer, body) = tokio::select! {
+        let (answer, states) = tokio::select! {
             answered = self.ask(&want.id, asked_at) => answered,
             () = revoked.cancelled() => return Err(Revoked),
         };
@@ -261,9 +266,9 @@ impl Fetcher {
             }
             Answer::State => {
                 self.gone.store(0, Ordering::Relaxed);
-                self.settled(self.put(want, Some(&body), asked_at, revoked).await)
+                self.settled(self.put(want, &states, asked_at, revoked).await)
             }
-            Answer::Gone => self.settled(self.put(want, None, asked_at, revoked).await),
+            Answer::Gone => self.settled(self.put(want, &states, asked_at, revoked).await),
             Answer::Never => self.settled(self.give_up(want, "fetch_refused", revoked).await),
             Answer::Denied => Ok(Tried::Denied),
             Answer::Later(told) => {
@@ -282,17 +287,64 @@ impl Fetcher {
     }
 
     /// Asks for the state of a booking. A connection that fails is an answer that does not come yet.
-    async fn ask(&self, id: &str, now: Timestamp) -> (Answer, Vec<u8>) {
-        let Some(fetch) = &self.description.fetch else { return (Answer::Never, Vec::new()) };
-        let address = fetch::address(fetch, self.base.as_deref(), id);
-        let Some(reply) = self.vendor.get_in_turn(&address, BODY_MAX).await else {
-            return (Answer::Later(None), Vec::new());
-        };
-        let wait = reply.retry_after.as_deref();
-        match fetch::judge(&self.description, id, reply.status, wait, now, &reply.body) {
-            Answer::State => (Answer::State, fetch::kept(fetch, reply.body)),
-            other @ (Answer::Gone | Answer::Later(_) | Answer::Denied | Answer::Never) => (other, Vec::new()),
+    async fn ask(&self, id: &str, now: Timestamp) -> (Answer, Vec<State>) {
+        match &self.how {
+            How::Calendly => self.ask_calendly(id, now).await,
+            How::Described(description) => {
+                let Some(fetch) = &description.fetch else { return (Answer::Never, Vec::new()) };
+                let address = fetch::address(fetch, self.base.as_deref(), id);
+                let Some(reply) = self.vendor.get_in_turn(&address, &fetch.headers, BODY_MAX).await else {
+                    return (Answer::Later(None), Vec::new());
+                };
+                let wait = reply.retry_after.as_deref();
+                let answer = fetch::judge(description, id, reply.status, wait, now, &reply.body);
+                let states = match answer {
+                    Answer::State => vec![fetch::fetched_state(id, fetch::kept(fetch, reply.body))],
+                    Answer::Gone => vec![fetch::gone_state(id)],
+                    Answer::Later(_) | Answer::Denied | Answer::Never => Vec::new(),
+                };
+                (answer, states)
+            }
         }
+    }
+
+    /// The event, and all of its invitees: of half of them, nothing is said.
+    async fn ask_calendly(&self, name: &str, now: Timestamp) -> (Answer, Vec<State>) {
+        let reply = match self.get_of_calendly(calendly::event_path(name)).await {
+            Ok(reply) => reply,
+            Err(answer) => return (answer, Vec::new()),
+        };
+        let event = calendly::event(name, &reply.body);
+        let told = |reply: &Reply, good: bool| {
+            // What it says to be gone was never there, as far as its documents go: nobody is to be told of it.
+            fetch::answered(good, &[404], reply.status, reply.retry_after.as_deref(), now, &reply.body)
+        };
+        let (Answer::State, Some(event)) = (told(&reply, event.is_some()), event) else {
+            return (told(&reply, false), Vec::new());
+        };
+        let (mut all, mut page) = (Vec::new(), None);
+        for _ in 0..calendly::PAGES_MAX {
+            let reply = match self.get_of_calendly(calendly::invitees_path(name, page.as_deref())).await {
+                Ok(reply) => reply,
+                Err(answer) => return (answer, Vec::new()),
+            };
+            let found = calendly::invitees(name, &reply.body);
+            let (Answer::State, Some((invitees, next))) = (told(&reply, found.is_some()), found) else {
+                return (told(&reply, false), Vec::new());
+            };
+            all.extend(invitees);
+            page = next;
+            if page.is_none() {
+                return (Answer::State, calendly::states(&event, &all));
+            }
+        }
+        (Answer::Never, Vec::new())
+    }
+
+    async fn get_of_calendly(&self, path: String) -> Result<Reply, Answer> {
+        let base = self.base.as_deref().map_or(calendly::BASE, |base| base.trim_end_matches('/'));
+        let reply = self.vendor.get_in_turn(&format!("{base}{path}"), &BTreeMap::new(), BODY_MAX).await;
+        reply.ok_or(Answer::Later(None))
     }
 
     fn settled(&self, sent: Result<(), Revoked>) -> Result<Tried, Revoked> {
@@ -305,21 +357,31 @@ impl Fetcher {
     async fn put(
         &self,
         want: &Want,
-        state: Option<&[u8]>,
+        states: &[State],
         asked_at: Timestamp,
         revoked: &CancellationToken,
     ) -> Result<(), Revoked> {
         // An upstream system may have written anything there.
         let trace = want.told.traceparent.clone().filter(|text| text.parse::<TraceParent>().is_ok());
-        let (record, body) = fetch::record(&self.source, want.at, &want.id, state, asked_at, trace);
-        self.send(&self.topic, Some(record.key.as_bytes()), Some(&body), &record.event.headers(), revoked).await?;
-        tracing::info!(
-            source = self.source.as_str(),
-            event.id = record.event.id,
-            event.of = want.told.id,
-            state = record.event.kind,
-            "state fetched"
-        );
+        let listed = want.told.kind == LISTED;
+        for state in states {
+            let record = fetch::record(&self.source, want.at, state, listed, asked_at, trace.clone());
+            let headers = record.event.headers();
+            if want.counts {
+                // What it was is looked into later; where that cannot be noted, a lost delivery is healed and not counted.
+                if let Err(error) = put_state(&self.store, &self.source, &record.event.id, &record.key).await {
+                    tracing::warn!(%error, source = self.source.as_str(), "not noted that a booking was listed");
+                }
+            }
+            self.send(&self.topic, Some(record.key.as_bytes()), Some(&state.body), &headers, revoked).await?;
+            tracing::info!(
+                source = self.source.as_str(),
+                event.id = record.event.id,
+                event.of = want.told.id,
+                state = record.event.kind,
+                "state fetched"
+            );
+        }
         Ok(())
     }
 

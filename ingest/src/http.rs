@@ -200,6 +200,7 @@ impl Door {
                 body: bytes,
                 received_at: now,
                 traceparent: Some(trace),
+                fetched: source.fetched.is_some(),
             },
         );
         let receipt = self.put(source, &record, bytes).await?;

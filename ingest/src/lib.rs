@@ -1,7 +1,7 @@
 //! Ingest: the only door.
 //!
-//! In: webhooks, `POST /webhooks/<source>`, the API, `/v1`, the states that webhooks only speak of (`fetch.rs`), and
-//! calendars (`poll.rs`). Out: a webhook's bytes, a state's, and what has changed in a calendar, on `raw.<source>`, named by
+//! In: webhooks, `POST /webhooks/<source>`, the API, `/v1`, the states that webhooks only speak of (`fetch.rs`), or that
+//! their vendor lists (`listing.rs`), and calendars (`poll.rs`). Out: a webhook's bytes, a state's, and what has changed in a calendar, on `raw.<source>`, named by
 //! CloudEvents headers; answers to the API's callers (`api.rs`).
 //! Owns: "2xx means that the broker has it" (acks=all), "only what was signed passes", and bounds: of bodies, of
 //! connections, of requests at once, of what a stranger can make it log.
@@ -19,6 +19,7 @@ mod http;
 mod idle;
 mod kafka;
 mod line_budget;
+mod listing;
 mod metrics;
 mod poll;
 mod server;
@@ -85,10 +86,12 @@ pub async fn start(config: Config, service: &Service) -> Result<SocketAddr, Star
             paused.with_label_values(&[source]).set(i64::from(braked.source(source)));
         }
     });
-    fetch::start(&config.kafka, &sources, &producer, &brakes, &metrics, service)?;
+    fetch::start(&config.kafka, &sources, &store, &producer, &brakes, &metrics, service)?;
     // Of its own: calendars that are read at once must not keep the API's callers waiting.
     let calendars = PostgresConfig { connections: POLLING_CONNECTIONS, ..config.postgres.clone() };
-    poll::start(&sources, &calendars.pool("daybook-ingest")?, &producer, &metrics, service)?;
+    let calendars = calendars.pool("daybook-ingest")?;
+    poll::start(&sources, &calendars, &producer, &metrics, service)?;
+    listing::start(&sources, &calendars, &producer, &brakes, &metrics, service)?;
 
     let shutdown = service.life.shutdown().clone();
     let topic = sources.all().next().map(|source| source.topic.clone()).unwrap_or_default();

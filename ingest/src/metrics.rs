@@ -36,7 +36,7 @@ daybook_runtime::metrics! {
         fetches_given_up_total: IntCounterVec["source", "reason"],
         /// 1 while a source's API turns our credentials away. Alert at once: everything it says waits.
         fetch_denied: IntGaugeVec["source"],
-        /// Readings of calendars, by source and how they ended: good, later (away, busy, or an answer that is none), denied,
+        /// Readings of calendars, and listings of bookings, by source and how they ended: good, later (away, busy, or an answer that is none), denied,
         /// refused (a calendar that is not shared with us), budget (others of the source were before it), kafka, store, panic, lost (to
         /// another process, or at a stop). Alert when
         /// good ones stop for some minutes, and on any refused.
@@ -57,13 +57,17 @@ daybook_runtime::metrics! {
         /// Events that are missing from calendars, too many at once to be believed gone. Alert on any: either somebody has
         /// cleared a calendar, which is believed after a while, or a vendor answers with less than there is.
         poll_events_missing: IntGaugeVec["source"],
+        /// Seconds since a job has listed what its vendor has, by source and job: new_appointment, update, cancellation. Alert
+        /// when it passes some intervals: what no delivery told of is not found.
+        listing_age_seconds: IntGaugeVec["source", "job"],
         /// Channels that were asked for, by source and whether they were opened or it failed. Alert when failures go on.
         poll_channels_total: IntCounterVec["source", "result"],
         /// Calendars whose vendor is to say when something has changed and cannot, because they have no channel that lives. They
         /// are read at their interval. Alert above 0 for half an hour.
         poll_calendars_without_channel: IntGaugeVec["source"],
-        /// Changes that a reading has found of which the vendor had said nothing, by source, although there was a channel. A
-        /// few are only late. Alert when it keeps rising: pings do not arrive.
+        /// Changes that a reading has found of which the vendor had said nothing, by source, although there was a channel; and
+        /// bookings that were listed and news when they were decided. A few are only late. Alert when it keeps rising: pings or
+        /// webhooks do not arrive.
         missed_webhook_total: IntCounterVec["source"],
         /// 1 while somebody has stopped by hand what the source's API is asked (`daybook pause source`). Alert after a day: somebody has
         /// forgotten it.

@@ -39,6 +39,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 pub use self::config::{Pings, PollConfig, Polled};
+pub(crate) use self::store::interval;
 pub use self::store::prompt;
 use self::store::{Blame, Calendar, Store, Turn};
 use crate::error::StartError;
@@ -141,12 +142,12 @@ pub fn start(
 async fn poll(poller: Arc<Poller>, shutdown: CancellationToken) -> Result<(), Infallible> {
     let mut rounds = JoinSet::new();
     let mut looked: Option<Instant> = None;
-    let tick = TICK.min(poller.polled.config.interval);
+    let tick = TICK.min(poller.polled.config.every());
     while !shutdown.is_cancelled() {
         while let Some(ended) = rounds.try_join_next() {
             poller.ended(&ended);
         }
-        if looked.is_none_or(|looked| looked.elapsed() >= LOOK.min(poller.polled.config.interval)) {
+        if looked.is_none_or(|looked| looked.elapsed() >= LOOK.min(poller.polled.config.every())) {
             looked = Some(Instant::now());
             if let Err(error) = poller.look().await {
                 poller.store_away(&error);
@@ -240,7 +241,7 @@ impl Poller {
     /// Nobody there is to blame, and the calendar waits longer each time.
     async fn failed_here(&self, calendar: &Calendar, word: &str) -> Result<(), StoreError> {
         let failures = u32::try_from(calendar.failures).unwrap_or(0) + 1;
-        let next_in = backoff(failures, self.polled.config.interval, BACKOFF_MAX, Some(TICK), rand::random());
+        let next_in = backoff(failures, self.polled.config.every(), BACKOFF_MAX, Some(TICK), rand::random());
         self.store.set_back(calendar, word, next_in, Blame::Here).await.map(drop)
     }
 
@@ -283,7 +284,7 @@ impl Poller {
             // What is held is looked for again twice before it could be believed.
             began.minus(config.full_interval).plus(config.believe_after / 2)
         };
-        let next_in = config.interval.mul_f64(0.9 + 0.2 * rand::random::<f64>());
+        let next_in = config.every().mul_f64(0.9 + 0.2 * rand::random::<f64>());
         match self.keep_channel(calendar, began).await {
             // There is time for a channel with the next round.
             Ok(()) | Err(Failed::Budget) => {}
@@ -466,7 +467,7 @@ impl Poller {
 
     async fn set_back(&self, calendar: &Calendar, setback: Setback) -> Result<(), StoreError> {
         let failures = u32::try_from(calendar.failures).unwrap_or(0) + 1;
-        let interval = self.polled.config.interval;
+        let interval = self.polled.config.every();
         let (told, blame) = match setback {
             Setback::Later(told) => (told, Blame::Vendor(told.unwrap_or_default())),
             Setback::Denied => (None, Blame::Vendor(DENIED_FOR)),
@@ -500,7 +501,7 @@ impl Poller {
 }
 
 /// The word for it in the store and in metrics.
-const fn word(setback: Setback) -> &'static str {
+pub(crate) const fn word(setback: Setback) -> &'static str {
     match setback {
         Setback::Later(_) => "later",
         Setback::Denied => "denied",

@@ -9,12 +9,14 @@ use daybook_domain::{SourceName, Timestamp, topics};
 use daybook_format::{Description, Format, Part, Proof};
 use daybook_ingest_core::calendly::SigningKey;
 use daybook_ingest_core::described::{Shared, SharedSecret};
+use daybook_ingest_core::fetch::How;
 use daybook_ingest_core::{Authentic, Refusal, Window, calendly, described, standard};
 use daybook_wire::standard_webhooks::Secret;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::breaker::Breaker;
 use crate::config::SourceConfig;
+use crate::listing::{Listings, how};
 use crate::poll::Polled;
 use crate::vendor::Api;
 
@@ -51,7 +53,9 @@ pub struct Source {
     /// Whether Kafka takes them. One for each source: a topic that is missing must not stop the others.
     pub breaker: Breaker,
     /// How the states are fetched that its deliveries speak of, if they only do that.
-    pub fetched: Option<(Arc<Description>, Api)>,
+    pub fetched: Option<(How, Api)>,
+    /// How bookings are listed that its deliveries have not told of.
+    pub listings: Option<Listings>,
     /// How its calendars are read, if it is one that has some.
     pub polled: Option<Polled>,
     scheme: Scheme,
@@ -158,30 +162,54 @@ impl Source {
         let polled = Polled::read(&format, config, |setting, problem| {
             fault(format!("sources.{name}.{setting}"), problem);
         });
-        let fetched = match (&format, &config.api) {
-            (format, _) if format.has_calendars() => None,
-            (Format::Described(description), Some(api)) if description.fetch.is_some() => {
+        let how = how(&format);
+        let only_tells = matches!(&how, Some(How::Described(description)) if description.only_tells());
+        let fetched = match (how, &config.api) {
+            _ if format.has_calendars() => None,
+            (Some(how), Some(api)) => {
                 let named = |setting: &str, problem: &dyn fmt::Display| {
                     fault(format!("sources.{name}.api.{setting}"), problem);
                 };
-                api.read(None, named).map(|api| (Arc::clone(description), api))
+                api.read(None, named).map(|api| (how, api))
             }
-            (Format::Described(description), None) if description.fetch.is_some() => {
+            (Some(_), None) if only_tells => {
                 fault(format!("sources.{name}.api"), &"is missing; what this source speaks of has to be fetched");
                 None
             }
-            (_, Some(_)) => {
+            (None, Some(_)) => {
                 fault(format!("sources.{name}.api"), &"is of no use: nothing has to be fetched from this source");
                 None
             }
-            (_, None) => None,
+            (Some(_) | None, None) => None,
+        };
+        let listings = match &fetched {
+            Some((how, api)) => Listings::read(how, api, config.poll.as_ref(), |setting, problem| {
+                fault(format!("sources.{name}.{setting}"), problem);
+            }),
+            None => {
+                if config.poll.is_some() && !format.has_calendars() {
+                    let problem = "is of no use: nothing of this source is read or listed, or its table api is missing";
+                    fault(format!("sources.{name}.poll"), &problem);
+                }
+                None
+            }
         };
         let name = parsed?;
         let window = Window {
             past: config.window_past.unwrap_or(window.past),
             future: config.window_future.unwrap_or(window.future),
         };
-        Some(Self { topic: topics::raw(&name), name, format, breaker: Breaker::new(), fetched, polled, scheme, window })
+        Some(Self {
+            topic: topics::raw(&name),
+            name,
+            format,
+            breaker: Breaker::new(),
+            fetched,
+            listings,
+            polled,
+            scheme,
+            window,
+        })
     }
 
     /// Whether it sends anything to this door.

@@ -4,18 +4,22 @@
 
 mod config;
 
+use std::collections::BTreeMap;
+
 use daybook_access::Credential;
 use daybook_ingest_core::poll::{Call, Request};
 use daybook_runtime::access::{NoToken, Token};
 use daybook_runtime::guard::Guard;
 use daybook_runtime::http::whole;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use reqwest::header::{ETAG, RETRY_AFTER};
+use reqwest::header::{ETAG, HeaderName, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder};
 use secrecy::ExposeSecret;
 
 pub use self::config::{Api, SourceApiConfig};
+
+const RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// A vendor's API.
 #[derive(Debug)]
@@ -59,10 +63,32 @@ impl Vendor {
         })
     }
 
-    /// Asks when the rate of this process allows it.
-    pub async fn get_in_turn(&self, address: &str, body_max: usize) -> Option<Reply> {
+    /// Asks for JSON when the rate of this process allows it.
+    pub async fn get_in_turn(
+        &self,
+        address: &str,
+        headers: &BTreeMap<String, String>,
+        body_max: usize,
+    ) -> Option<Reply> {
         self.limiter.until_ready().await;
-        self.send(self.client.get(address).header("accept", "application/json"), body_max).await
+        self.json(address, headers, None, body_max).await
+    }
+
+    /// Asks for JSON now, by a POST if there is a body.
+    pub async fn json(
+        &self,
+        address: &str,
+        headers: &BTreeMap<String, String>,
+        body: Option<String>,
+        body_max: usize,
+    ) -> Option<Reply> {
+        let asked = match body {
+            Some(body) => self.client.post(address).header("content-type", "application/json").body(body),
+            None => self.client.get(address),
+        };
+        let asked = asked.header("accept", "application/json");
+        let asked = headers.iter().fold(asked, |asked, (name, value)| asked.header(name, value));
+        self.send(asked, body_max).await
     }
 
     /// Asks now. A connection that fails, and an answer that is too long or breaks off, is none.
@@ -109,8 +135,13 @@ impl Vendor {
         if status == 401 {
             self.token.forget().await;
         }
-        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let (retry_after, etag) = (header(RETRY_AFTER), header(ETAG));
+        let header =
+            |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        // Calendly's says how many seconds are left, and has no other.
+        let rest = || {
+            header(RATE_LIMIT_RESET).filter(|left| status == 429 && left.parse().is_ok_and(|left: u32| left <= 3_600))
+        };
+        let (retry_after, etag) = (header(RETRY_AFTER).or_else(rest), header(ETAG));
         let body = whole(response, body_max).await?;
         Some(Reply { status, retry_after, etag, body })
     }

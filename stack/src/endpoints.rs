@@ -200,6 +200,8 @@ impl Endpoints {
             ("DAYBOOK__SOURCES__FEED__KIND", "ics-feed".to_owned()),
             ("DAYBOOK__SOURCES__LEGACY__KIND", "caldav".to_owned()),
             ("DAYBOOK__SOURCES__OFFICE__KIND", "caldav".to_owned()),
+            ("DAYBOOK__SOURCES__ACUITY__KIND", "acuity".to_owned()),
+            ("DAYBOOK__SOURCES__CRM__KIND", "hubspot".to_owned()),
         ]
     }
 

@@ -130,6 +130,12 @@ kind = "caldav"
 
 [sources.feed]
 kind = "ics-feed"
+
+[sources.acuity]
+kind = "acuity"
+
+[sources.crm]
+kind = "hubspot"
 "#
         .to_owned(),
         Service::Propagator => format!(

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use daybook_domain::RequestId;
 use daybook_stack::{Engine, Service, Stack};
 use daybook_tests::calendar::Dialect;
+use daybook_tests::desk::{self, Desk, ORGANIZATION};
 use daybook_tests::files::Files;
 use daybook_tests::privacy::{forbidden, search, search_logs};
 use daybook_tests::seed::unique_word;
@@ -45,6 +46,52 @@ static VENDORS: LazyLock<[(&str, &str, Vendor); 2]> = LazyLock::new(|| {
 pub fn vendor(source: &str) -> &'static Vendor {
     let found = VENDORS.iter().find(|(name, _, _)| *name == source);
     &found.expect("a source whose calendars are read").2
+}
+
+/// The tools whose bookings are listed, for all tests.
+static DESKS: LazyLock<[(&str, Desk); 4]> = LazyLock::new(|| {
+    let start = |dialect| RUNTIME.block_on(Desk::start(dialect)).expect("a port for a tool");
+    [
+        ("acuity", start(desk::Dialect::Acuity)),
+        ("calendly", start(desk::Dialect::Calendly)),
+        ("crm", start(desk::Dialect::HubSpot)),
+        ("site", start(desk::Dialect::CalCom)),
+    ]
+});
+
+/// The tool behind a source.
+pub fn desk(source: &str) -> &'static Desk {
+    &DESKS.iter().find(|(name, _)| *name == source).expect("a source whose bookings are listed").1
+}
+
+/// How the stacks ask them: often, and with little patience.
+fn desks() -> Vec<(Service, String, String)> {
+    let settings = |(source, desk): &(&str, Desk)| {
+        let mut settings = vec![
+            ("API__BASE", desk.base()),
+            ("API__TOKEN", desk::TOKEN.to_owned()),
+            ("API__TIMEOUT", "2s".to_owned()),
+            ("API__REQUESTS_PER_SECOND", "200".to_owned()),
+            ("POLL__INTERVAL", "400ms".to_owned()),
+            ("POLL__FULL_INTERVAL", "3s".to_owned()),
+        ];
+        match *source {
+            "calendly" => settings.push(("API__ACCOUNT", ORGANIZATION.to_owned())),
+            "acuity" => {
+                settings.extend([("KIND", "acuity".to_owned()), ("SECRETS", "[\"a-secret-of-acuity\"]".to_owned())]);
+            }
+            "crm" => settings.extend([
+                ("KIND", "hubspot".to_owned()),
+                ("SECRETS", "[\"a-secret-of-hubspot\"]".to_owned()),
+                ("PUBLIC_URL", "http://127.0.0.1:1/webhooks/crm".to_owned()),
+            ]),
+            _ => {}
+        }
+        let source = source.to_uppercase();
+        let setting = |(key, value)| (Service::Ingest, format!("DAYBOOK__SOURCES__{source}__{key}"), value);
+        settings.into_iter().map(setting).collect::<Vec<_>>()
+    };
+    DESKS.iter().flat_map(settings).collect()
 }
 
 /// The files that are published as calendars, for all tests.
@@ -130,7 +177,7 @@ fn calendars(installation: &str) -> Vec<(Service, String, String)> {
         let source = source.to_uppercase();
         settings.map(|(key, value)| (Service::Ingest, format!("DAYBOOK__SOURCES__{source}__{key}"), value))
     };
-    VENDORS.iter().flat_map(settings).chain(legacy()).chain(mirrors()).collect()
+    VENDORS.iter().flat_map(settings).chain(legacy()).chain(mirrors()).chain(desks()).collect()
 }
 
 /// One runtime for all tests: their clients outlive each of them.

@@ -29,6 +29,7 @@ mod keys;
 mod layers;
 mod legacy;
 mod letters;
+mod listings;
 mod look;
 mod mirrors;
 mod offers;

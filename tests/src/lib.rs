@@ -10,6 +10,7 @@ pub mod calcom;
 pub mod caldav;
 pub mod calendar;
 pub mod calendly;
+pub mod desk;
 pub mod files;
 pub mod generic;
 pub mod judge;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::{Result, ensure};
 
 use crate::calendly::Host;
-use crate::people::{calendar_mark, mark};
+use crate::people::{calendar_mark, mark, next_number};
 use crate::world::World;
 
 /// A resource to load.
@@ -21,6 +21,8 @@ pub struct Resource {
     pub host: Host,
     /// What the generic source calls it.
     pub alias: String,
+    /// What those sources call it that have numbers.
+    pub number: u64,
     /// Its calendar, if that is read: the source, and what it is called there.
     pub read: Option<(&'static str, String)>,
     /// The path of its calendar, if it is mirrored in one.
@@ -42,6 +44,7 @@ impl Resource {
             replacement_wait: None,
             host: Host::invent(),
             alias: format!("{id} {}", mark()),
+            number: 4_000_000 + next_number(),
             read: None,
             calendar: Some(format!("/daybook/{}-{id}/", calendar_mark())),
             mirrors: Vec::new(),
@@ -78,6 +81,8 @@ impl Resource {
         line(format!("      calendly: [{}, {}]", quoted(&self.host.uri), quoted(&self.host.email)));
         line(format!("      generic: [{}]", quoted(&self.alias)));
         line(format!("      site: [{}]", quoted(&self.host.email)));
+        line(format!("      acuity: [\"{}\"]", self.number));
+        line(format!("      crm: [\"{}\"]", self.number));
         if let Some((source, calendar)) = &self.read {
             line(format!("      {source}: [{}]", quoted(calendar)));
         }

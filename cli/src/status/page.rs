@@ -61,14 +61,14 @@ pub fn page(report: &Report, all: bool) -> String {
             vec![
                 source.source.clone(),
                 ago(last),
-                source.calendars.to_string(),
+                source.readings.to_string(),
                 source.failing.to_string(),
                 source.missing.to_string(),
                 source.letters.to_string(),
                 if source.paused { "paused" } else { "-" }.to_owned(),
             ]
         });
-        let head = ["source", "last event", "calendars", "failing", "missing", "dead letters", "by hand"];
+        let head = ["source", "last event", "readings", "failing", "missing", "dead letters", "by hand"];
         section(&head, lines.collect());
         let lines = stored.targets.iter().map(|target| {
             vec![
@@ -118,7 +118,7 @@ pub fn object(report: &Report) -> Value {
         .flat_map(|stored| &stored.sources)
         .map(|source| {
             json!({
-                "source": source.source, "calendars": source.calendars, "failing": source.failing,
+                "source": source.source, "readings": source.readings, "failing": source.failing,
                 "missing": source.missing, "dead_letters": source.letters, "paused": source.paused,
                 "oldest_dead_letter_at": time(source.oldest_letter),
                 "last_event_at": time(log.and_then(|log| log.last_event.get(&source.source).copied())),

@@ -199,8 +199,8 @@ impl Report {
             }
             if source.failing > 0 {
                 found.push(format!(
-                    "{} of {} calendars of {name} cannot be read: daybook sources status {name}",
-                    source.failing, source.calendars
+                    "{} of {} readings of {name} come to nothing: daybook sources status {name}",
+                    source.failing, source.readings
                 ));
             }
             if source.missing > 0 {

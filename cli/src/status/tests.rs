@@ -31,7 +31,7 @@ fn target(name: &str) -> TargetRow {
 fn source(name: &str) -> SourceRow {
     SourceRow {
         source: name.to_owned(),
-        calendars: 0,
+        readings: 0,
         failing: 0,
         missing: 0,
         letters: 0,
@@ -45,7 +45,7 @@ fn well() -> Report {
     let stored = Stored {
         partitions: vec![partition(0, 120, 118), partition(1, 9, 9), partition(2, 0, 0)],
         targets: vec![target("google"), target("partner")],
-        sources: vec![source("calendly"), SourceRow { calendars: 12, ..source("google") }],
+        sources: vec![source("calendly"), SourceRow { readings: 12, ..source("google") }],
         ..Stored::default()
     };
     let group = |service, name: &str, lag| Group { service, name: name.to_owned(), members: 2, lag };
@@ -77,7 +77,7 @@ fn ill() -> Report {
             TargetRow { due: 40, oldest: Some(at("2026-03-01T07:30:00Z")), parked: 1, ..target("google") };
         stored.targets[1] = TargetRow { due: 7, paused: true, ..target("partner") };
         stored.sources[1] =
-            SourceRow { calendars: 12, failing: 3, missing: 50, letters: 4, paused: true, ..source("google") };
+            SourceRow { readings: 12, failing: 3, missing: 50, letters: 4, paused: true, ..source("google") };
         stored.open = OpenRow { compensations: 2, oldest: Some(at("2026-03-01T05:00:00Z")) };
     }
     report.alerts = Some(Ok(vec![alert(Firing {
@@ -101,9 +101,9 @@ fn a_page_says_that_all_is_well() {
         arbiter     2          -
         propagator  2          3
 
-        SOURCE    LAST EVENT  CALENDARS  FAILING  MISSING  DEAD LETTERS  BY HAND
-        calendly  2 min ago   0          0        0        0             -
-        google    -           12         0        0        0             -
+        SOURCE    LAST EVENT  READINGS  FAILING  MISSING  DEAD LETTERS  BY HAND
+        calendly  2 min ago   0         0        0        0             -
+        google    -           12        0        0        0             -
 
         TARGET   DUE  OLDEST  GIVEN UP  BY HAND
         google   0    -       0         -
@@ -125,7 +125,7 @@ fn a_page_says_what_is_wrong_and_what_to_do_before_everything_else() {
         ! target google was given up for 1 of its bookings: daybook dlq list --queue propagator
         ! target partner is stopped by hand, 7 wait: daybook paused
         ! source google is stopped by hand: daybook paused
-        ! 3 of 12 calendars of google cannot be read: daybook sources status google
+        ! 3 of 12 readings of google come to nothing: daybook sources status google
         ! 50 events of google are missing at once and held: daybook sources status google
         ! 4 events of google could not be read: daybook dlq list --queue normalizer --source google
         ! 2 promised and refused, the oldest for 3 h: daybook compensations
@@ -143,9 +143,9 @@ fn a_page_says_what_is_wrong_and_what_to_do_before_everything_else() {
         1          process 41  7      9     10   1 s     9        9          its turn: it is moving
         2          process 41  7      0     0    -       0        -          nothing
 
-        SOURCE    LAST EVENT  CALENDARS  FAILING  MISSING  DEAD LETTERS  BY HAND
-        calendly  2 min ago   0          0        0        0             -
-        google    -           12         3        50       4             paused
+        SOURCE    LAST EVENT  READINGS  FAILING  MISSING  DEAD LETTERS  BY HAND
+        calendly  2 min ago   0         0        0        0             -
+        google    -           12        3        50       4             paused
 
         TARGET   DUE  OLDEST  GIVEN UP  BY HAND
         google   40   30 min  1         -
@@ -181,9 +181,9 @@ fn a_part_that_is_away_is_said_to_be_and_the_others_are_shown() {
         1          process 41  7      9     ?    -       9        ?          not known
         2          process 41  7      0     ?    -       0        ?          not known
 
-        SOURCE    LAST EVENT  CALENDARS  FAILING  MISSING  DEAD LETTERS  BY HAND
-        calendly  -           0          0        0        0             -
-        google    -           12         0        0        0             -
+        SOURCE    LAST EVENT  READINGS  FAILING  MISSING  DEAD LETTERS  BY HAND
+        calendly  -           0         0        0        0             -
+        google    -           12        0        0        0             -
 
         TARGET   DUE  OLDEST  GIVEN UP  BY HAND
         google   0    -       0         -
@@ -232,7 +232,7 @@ fn a_program_gets_the_same() {
             "target google was given up for 1 of its bookings: daybook dlq list --queue propagator",
             "target partner is stopped by hand, 7 wait: daybook paused",
             "source google is stopped by hand: daybook paused",
-            "3 of 12 calendars of google cannot be read: daybook sources status google",
+            "3 of 12 readings of google come to nothing: daybook sources status google",
             "50 events of google are missing at once and held: daybook sources status google",
             "4 events of google could not be read: daybook dlq list --queue normalizer --source google",
             "2 promised and refused, the oldest for 3 h: daybook compensations",
@@ -302,23 +302,23 @@ fn a_program_gets_the_same() {
           ],
           "sources": [
             {
-              "calendars": 0,
               "dead_letters": 0,
               "failing": 0,
               "last_event_at": "2026-03-01T07:58:00Z",
               "missing": 0,
               "oldest_dead_letter_at": null,
               "paused": false,
+              "readings": 0,
               "source": "calendly"
             },
             {
-              "calendars": 12,
               "dead_letters": 4,
               "failing": 3,
               "last_event_at": null,
               "missing": 50,
               "oldest_dead_letter_at": null,
               "paused": true,
+              "readings": 12,
               "source": "google"
             }
           ],

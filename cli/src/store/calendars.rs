@@ -1,15 +1,18 @@
-//! Calendars that are read, as ingest keeps them.
+//! Calendars that are read and bookings that are listed, as ingest keeps them.
 
 use daybook_domain::Timestamp;
 use sqlx::{PgPool, Row};
 
 use super::{Result, optional_time, time};
 
-/// A calendar that is read. Without its id, which is an address.
+/// A calendar that is read, without its id, which is an address; or a job that lists bookings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CalendarRow {
     pub source: String,
-    pub resource: String,
+    /// Whose calendar.
+    pub resource: Option<String>,
+    /// Which job.
+    pub job: Option<String>,
     /// When the last round began that counts; none before the first.
     pub read_at: Option<Timestamp>,
     /// When everything in it was listed last.
@@ -30,7 +33,7 @@ pub struct CalendarRow {
 /// All of them, or those of one source; those first that have waited longest.
 pub async fn calendars(pool: &PgPool, source: Option<&str>) -> Result<Vec<CalendarRow>> {
     let rows = sqlx::query(
-        "SELECT c.source, c.resource_id, nullif(c.began_at, 'epoch') AS read_at, nullif(c.full_at, 'epoch') AS listed_at,
+        "SELECT c.source, c.resource_id, NULL AS job, nullif(c.began_at, 'epoch') AS read_at, nullif(c.full_at, 'epoch') AS listed_at,
             c.next_at, c.failures, c.setback, coalesce(e.events, 0) AS events, coalesce(e.missing, 0) AS missing,
             CASE WHEN a.free_at > now() + interval '2 seconds' THEN a.free_at END AS rests_until
          FROM polled_calendar c LEFT JOIN polled_account a ON a.source = c.source
@@ -39,7 +42,13 @@ pub async fn calendars(pool: &PgPool, source: Option<&str>) -> Result<Vec<Calend
             FROM polled_event e WHERE e.source = c.source AND e.calendar = c.calendar
          ) AS e ON true
          WHERE $1::text IS NULL OR c.source = $1
-         ORDER BY c.source, c.began_at, c.resource_id",
+         UNION ALL
+         SELECT l.source, NULL, l.job, nullif(l.began_at, 'epoch'), nullif(l.full_at, 'epoch'), l.next_at, l.failures,
+            l.setback, (SELECT count(*) FROM listed_booking b WHERE b.source = l.source), 0,
+            CASE WHEN a.free_at > now() + interval '2 seconds' THEN a.free_at END
+         FROM listing l LEFT JOIN polled_account a ON a.source = l.source
+         WHERE $1::text IS NULL OR l.source = $1
+         ORDER BY 1, 4 NULLS FIRST, 2, 3",
     )
     .bind(source)
     .fetch_all(pool)
@@ -48,6 +57,7 @@ pub async fn calendars(pool: &PgPool, source: Option<&str>) -> Result<Vec<Calend
         Ok(CalendarRow {
             source: row.try_get("source")?,
             resource: row.try_get("resource_id")?,
+            job: row.try_get("job")?,
             read_at: optional_time(row, "read_at")?,
             listed_at: optional_time(row, "listed_at")?,
             next_at: time(row, "next_at")?,
@@ -72,8 +82,19 @@ pub struct Prompt<'a> {
     pub believe: bool,
 }
 
-/// Has them read next: how many, and how many events are believed to be gone.
-pub async fn prompt_calendars(pool: &PgPool, prompt: &Prompt<'_>) -> Result<(usize, usize)> {
+/// What is read next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prompted {
+    /// Calendars.
+    pub calendars: usize,
+    /// Jobs that list bookings.
+    pub jobs: usize,
+    /// Events that are believed to be gone.
+    pub events: usize,
+}
+
+/// Has them read next.
+pub async fn prompt_calendars(pool: &PgPool, prompt: &Prompt<'_>) -> Result<Prompted> {
     let Prompt { source, resource, full, believe } = *prompt;
     let mut transaction = pool.begin().await?;
     let calendars = sqlx::query(
@@ -82,6 +103,11 @@ pub async fn prompt_calendars(pool: &PgPool, prompt: &Prompt<'_>) -> Result<(usi
          WHERE source = $1 AND ($2::text IS NULL OR resource_id = $2)",
     );
     let calendars = calendars.bind(source).bind(resource).bind(full).execute(&mut *transaction).await?;
+    let jobs = sqlx::query(
+        "UPDATE listing SET next_at = now(), full_at = CASE WHEN $3 THEN 'epoch' ELSE full_at END
+         WHERE source = $1 AND $2::text IS NULL",
+    );
+    let jobs = jobs.bind(source).bind(resource).bind(full).execute(&mut *transaction).await?;
     let events = sqlx::query(
         "UPDATE polled_event e SET missing_since = 'epoch' FROM polled_calendar c
          WHERE $3 AND c.source = $1 AND ($2::text IS NULL OR c.resource_id = $2)
@@ -90,5 +116,9 @@ pub async fn prompt_calendars(pool: &PgPool, prompt: &Prompt<'_>) -> Result<(usi
     let events = events.bind(source).bind(resource).bind(believe).execute(&mut *transaction).await?;
     transaction.commit().await?;
     let count = |rows: u64| usize::try_from(rows).unwrap_or(usize::MAX);
-    Ok((count(calendars.rows_affected()), count(events.rows_affected())))
+    Ok(Prompted {
+        calendars: count(calendars.rows_affected()),
+        jobs: count(jobs.rows_affected()),
+        events: count(events.rows_affected()),
+    })
 }

@@ -35,7 +35,7 @@ pub struct TargetRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceRow {
     pub source: String,
-    pub calendars: i64,
+    pub readings: i64,
     pub failing: i64,
     pub missing: i64,
     /// Dead letters that were not replayed.
@@ -104,12 +104,13 @@ pub async fn targets(pool: &PgPool) -> Result<Vec<TargetRow>> {
     rows.iter().map(row).collect()
 }
 
-/// Every source that resources know, that has calendars or dead letters.
+/// Every source that resources know, that is read or listed, or has dead letters.
 pub async fn sources(pool: &PgPool) -> Result<Vec<SourceRow>> {
     let rows = sqlx::query(
-        "WITH calendars AS (
-             SELECT source, count(*) AS calendars, count(*) FILTER (WHERE failures > 0) AS failing
-             FROM polled_calendar GROUP BY source
+        "WITH readings AS (
+             SELECT source, count(*) AS readings, count(*) FILTER (WHERE failures > 0) AS failing
+             FROM (SELECT source, failures FROM polled_calendar UNION ALL SELECT source, failures FROM listing) AS each
+             GROUP BY source
          ), missing AS (
              SELECT source, count(*) AS missing FROM polled_event WHERE missing_since IS NOT NULL GROUP BY source
          ), letters AS (
@@ -122,13 +123,13 @@ pub async fn sources(pool: &PgPool) -> Result<Vec<SourceRow>> {
                                  AND h.partition = l.partition AND h.letter_offset = l.letter_offset)
              GROUP BY l.source
          ), known AS (
-             SELECT source FROM resource_alias UNION SELECT source FROM calendars UNION SELECT source FROM letters
+             SELECT source FROM resource_alias UNION SELECT source FROM readings UNION SELECT source FROM letters
              UNION SELECT name FROM brake WHERE kind = 'source'
          )
-         SELECT k.source, coalesce(c.calendars, 0) AS calendars, coalesce(c.failing, 0) AS failing,
+         SELECT k.source, coalesce(c.readings, 0) AS readings, coalesce(c.failing, 0) AS failing,
              coalesce(m.missing, 0) AS missing, coalesce(l.letters, 0) AS letters, l.oldest,
              EXISTS (SELECT FROM brake WHERE kind = 'source' AND name = k.source) AS paused
-         FROM known k LEFT JOIN calendars c USING (source) LEFT JOIN missing m USING (source)
+         FROM known k LEFT JOIN readings c USING (source) LEFT JOIN missing m USING (source)
              LEFT JOIN letters l USING (source) ORDER BY k.source",
     )
     .fetch_all(pool)
@@ -136,7 +137,7 @@ pub async fn sources(pool: &PgPool) -> Result<Vec<SourceRow>> {
     let row = |row: &PgRow| {
         Ok(SourceRow {
             source: row.try_get("source")?,
-            calendars: row.try_get("calendars")?,
+            readings: row.try_get("readings")?,
             failing: row.try_get("failing")?,
             missing: row.try_get("missing")?,
             letters: row.try_get("letters")?,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::list::List;
 use crate::query::{Finding, Query};
 use crate::signed::Signature;
 use crate::written::Media;
@@ -17,8 +18,19 @@ pub struct Description {
     pub booking: BookingFields,
     /// How a booking's state is fetched.
     pub fetch: Option<Fetch>,
+    /// How bookings are listed that may not have been told of.
+    pub list: Option<List>,
     /// The names that objects may have.
     pub known: Vec<(Query, BTreeSet<String>)>,
+}
+
+impl Description {
+    /// Whether its deliveries say of something only that it has changed, so that nothing is known of it without a fetch.
+    pub fn only_tells(&self) -> bool {
+        let changed = |meaning: &Type| *meaning == Type::Means(Meaning::Changed);
+        let fetched = self.fetch.is_some();
+        fetched && self.events.types.as_ref().is_none_or(|(_, meanings)| meanings.values().any(changed))
+    }
 }
 
 /// How a booking's state is fetched.
@@ -32,6 +44,8 @@ pub struct Fetch {
     pub keep: BTreeSet<String>,
     /// What means that there is none any more.
     pub gone: Vec<u16>,
+    /// What is said beside every question.
+    pub headers: BTreeMap<String, String>,
 }
 
 /// How its deliveries come.

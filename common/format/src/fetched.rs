@@ -10,6 +10,12 @@ pub const GONE: &str = "daybook.gone";
 /// What has changed in a calendar that was read again.
 pub const POLLED: &str = "daybook.polled";
 
+/// A delivery that says too little to be read: the state of its booking is fetched.
+pub const TOLD: &str = "daybook.told";
+
+/// The vendor lists bookings that are new to us, or other than we knew them: which, and nothing more.
+pub const LISTED: &str = "daybook.listed";
+
 /// The body of [`GONE`]: which booking.
 pub fn gone_body(id: &str) -> String {
     json!({ "id": id }).to_string()
@@ -18,4 +24,19 @@ pub fn gone_body(id: &str) -> String {
 /// Which booking such a body names; none if it is another.
 pub fn gone_id(body: &Value) -> Option<&str> {
     body.get("id")?.as_str().filter(|id| !id.is_empty())
+}
+
+/// The body of [`LISTED`]: which bookings, and whether they were there before anybody looked, so that nobody had to tell of them.
+pub fn listed_body(ids: &[&str], first: bool) -> String {
+    json!({ "ids": ids, "first": first }).to_string()
+}
+
+/// Which bookings such a body names.
+pub fn listed_ids(body: &Value) -> impl Iterator<Item = &str> {
+    body.get("ids").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// Whether they were there before anybody looked.
+pub fn listed_first(body: &Value) -> bool {
+    body.get("first").and_then(Value::as_bool) == Some(true)
 }

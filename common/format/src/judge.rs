@@ -7,6 +7,7 @@ use crate::description::{
     Attendees, BookingFields, Delivery, Description, Events, ExternalId, Fetch, Length, Meaning, Proof, Resource,
     Times, Type,
 };
+use crate::list::List;
 use crate::query::{Finding, Query, WrittenFinding};
 use crate::signed::{Encoding, Part, Signature, parts};
 use crate::written::{Written, WrittenBooking, WrittenDelivery, WrittenEvents, WrittenFetch, WrittenSignature};
@@ -43,8 +44,14 @@ impl Description {
         let booking = judge.booking(&written.booking, written.fetch.is_some());
         let fetch = written.fetch.as_ref().and_then(|fetch| judge.fetch(fetch));
         if let Some(events) = &events {
-            judge.changed(events, written.fetch.is_some());
+            judge.changed(events, written.fetch.is_some(), written.list.is_some());
         }
+        let list = written.list.as_ref().and_then(|list| {
+            if written.fetch.is_none() {
+                judge.fault("fetch", "is missing; how is what is listed fetched?");
+            }
+            List::new(list, |key, problem| judge.fault(&format!("list.{key}"), problem))
+        });
         let mut known = Vec::new();
         for (object, names) in &written.known {
             match Query::parse(object) {
@@ -53,7 +60,9 @@ impl Description {
             }
         }
         match (delivery, events, booking, judge.0.is_empty()) {
-            (Some(delivery), Some(events), Some(booking), true) => Ok(Self { delivery, events, booking, fetch, known }),
+            (Some(delivery), Some(events), Some(booking), true) => {
+                Ok(Self { delivery, events, booking, fetch, list, known })
+            }
             _ => Err(judge.0),
         }
     }
@@ -163,12 +172,13 @@ impl Judge {
         Some(Events { items, only, types: kind.map(|kind| (kind, meanings)) })
     }
 
-    /// What is said to have changed is fetched, and what is fetched is said to have changed.
-    fn changed(&mut self, events: &Events, fetched: bool) {
+    /// What is said to have changed is fetched, and what is fetched is said to have changed, or listed.
+    fn changed(&mut self, events: &Events, fetched: bool, listed: bool) {
         let changed = |meaning: &Type| *meaning == Type::Means(Meaning::Changed);
         let told = events.types.as_ref().map_or(fetched, |(_, meanings)| meanings.values().any(changed));
         match (told, fetched) {
             (true, false) => self.fault("fetch", "is missing; how is the state of what has changed fetched?"),
+            (false, true) if listed => {}
             (false, true) => self.fault("events.meaning", "has no type that means changed, so nothing is ever fetched"),
             (true, true) | (false, false) => {}
         }
@@ -187,7 +197,14 @@ impl Judge {
         };
         let path = (before.to_owned(), after.to_owned());
         let keep = written.keep.iter().cloned().collect();
-        Some(Fetch { base: base.to_owned(), path, keep, gone: written.gone.clone() })
+        let headers = written.headers.iter().map(|(name, value)| {
+            if value.is_empty() || !value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+                self.fault(&format!("fetch.headers.{name}"), "must be plain characters");
+            }
+            (self.header(&format!("fetch.headers.{name}"), name), value.clone())
+        });
+        let headers = headers.collect();
+        Some(Fetch { base: base.to_owned(), path, keep, gone: written.gone.clone(), headers })
     }
 
     fn booking(&mut self, written: &WrittenBooking, fetched: bool) -> Option<BookingFields> {
@@ -374,6 +391,16 @@ mod tests {
                 "end = \"$.to\"",
                 "end = \"$.to\"\n[fetch]\nbase = \"https://a\"\npath = \"/b/{id}\"",
                 "events.meaning has no type",
+            ),
+            (
+                "end = \"$.to\"",
+                "end = \"$.to\"\n[list]\nitems = \"$\"\nid = \"$.id\"\nupdate.path = \"/all\"",
+                "fetch is missing; how is what is listed",
+            ),
+            (
+                "end = \"$.to\"",
+                "end = \"$.to\"\n[fetch]\nbase = \"https://a\"\npath = \"/b/{id}\"\n[list]\nitems = \"$\"\nid = \"$.id\"\nupdate.path = \"all\"",
+                "list.update.path must begin",
             ),
         ] {
             let found = changed(from, to);

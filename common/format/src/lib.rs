@@ -9,6 +9,9 @@
 //! Where deliveries only say that something has changed, the state is fetched and goes the same way as an event of its own,
 //! whose type is [`FETCHED`], or [`GONE`] with [`gone_body`] where there is none any more.
 //!
+//! What deliveries have not told of is found by listing ([`List`]), and goes the same way: an event of type [`LISTED`] says which
+//! bookings are to be fetched. So does a delivery of another shape that names its booking and nothing else, [`TOLD`].
+//!
 //! Calendars are read again and again instead: what changed in one goes the same way, as events of type [`POLLED`].
 //!
 //! `formats/` has the descriptions that come with Daybook, each a file to learn from: [`shipped`].
@@ -19,6 +22,7 @@ mod form;
 mod format;
 pub mod google;
 mod judge;
+mod list;
 pub mod outlook;
 mod query;
 mod shipped;
@@ -29,11 +33,12 @@ pub use description::{
     Attendees, BookingFields, Delivery, Description, Events, ExternalId, Fetch, Length, Meaning, Proof, Resource,
     Times, Type,
 };
-pub use fetched::{FETCHED, GONE, POLLED, gone_body, gone_id};
+pub use fetched::{FETCHED, GONE, LISTED, POLLED, TOLD, gone_body, gone_id, listed_body, listed_first, listed_ids};
 pub use form::{FormError, form};
 pub use format::{DESCRIBED, Format, FormatFault};
 pub use judge::DescriptionFault;
+pub use list::{Filling, List, Pages, Query as Listing, WrittenList};
 pub use query::{Finding, Query, as_written};
-pub use shipped::{SHIPPED, shipped};
+pub use shipped::{SHIPPED, calendly_list, shipped};
 pub use signed::{Clock, Encoding, Hash, Part, Signature, Unit};
 pub use written::{Media, Written};

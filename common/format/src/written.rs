@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::list::WrittenList;
 use crate::query::WrittenFinding;
 use crate::signed::{Clock, Encoding, Hash};
 
@@ -22,6 +23,9 @@ pub struct Written {
     /// How the state of a booking is fetched, where events only say that it has changed.
     #[serde(default)]
     pub fetch: Option<WrittenFetch>,
+    /// How bookings are listed that deliveries may not have told of; each that is new or changed is fetched.
+    #[serde(default)]
+    pub list: Option<WrittenList>,
     /// The names that each object may have, by the JSONPath of the object: another name is counted as drift. Objects that
     /// are not listed here are not watched.
     #[serde(default)]
@@ -222,6 +226,9 @@ pub struct WrittenFetch {
     /// The answers that mean that there is no such booking any more; 404 and 410 if left out.
     #[serde(default = "gone")]
     pub gone: Vec<u16>,
+    /// Headers that go with every question, such as the version of the API.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
 }
 
 fn gone() -> Vec<u16> {

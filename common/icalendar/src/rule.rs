@@ -91,7 +91,7 @@ impl Rule {
         };
         let sets: Vec<RRuleSet> =
             std::iter::once(&self.rule).chain(&self.besides).map(build).collect::<Result<_, _>>()?;
-        guarded(|| steps(sets, self.count, from, last)).unwrap_or(Err(RuleFault::Nothing))
+        guarded(|| steps(&sets, self.count, from, last)).unwrap_or(Err(RuleFault::Nothing))
     }
 
     /// Where a rule of days or weeks may as well begin, so that years need not be counted through.
@@ -131,7 +131,7 @@ fn fifth_last(rule: &RRule<Unvalidated>, parts: &[String]) -> Option<(Vec<String
 }
 
 fn steps(
-    sets: Vec<RRuleSet>,
+    sets: &[RRuleSet],
     count: Option<usize>,
     from: NaiveDateTime,
     last: NaiveDateTime,

@@ -4,12 +4,13 @@
 //! is left empty, and the bytes go on as they came.
 
 use daybook_domain::{SourceName, Timestamp};
-use daybook_format::{Delivery as Described, Finding, Format, Media, as_written, form};
+use daybook_format::{Delivery as Described, Finding, Format, Media, TOLD, as_written, form};
 use daybook_wire::{Call, SourceEvent};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::authentic::Authentic;
+use crate::fetch::calendly;
 use crate::trace::TraceParent;
 
 /// How the types of the events begin that ingest makes itself.
@@ -32,6 +33,8 @@ pub struct Delivery<'a> {
     pub received_at: Timestamp,
     /// The trace that it continues.
     pub traceparent: Option<TraceParent>,
+    /// Whether what it only tells of is fetched.
+    pub fetched: bool,
 }
 
 /// What goes to `raw.<source>` beside the bytes.
@@ -46,7 +49,7 @@ pub struct RawRecord {
 
 /// The record of an authentic delivery. The same delivery makes the same id and key, however often it comes.
 pub fn raw_record(authentic: &Authentic, delivery: &Delivery<'_>) -> RawRecord {
-    let names = Names::look(delivery.format, delivery.body);
+    let names = Names::look(delivery);
     let id = match authentic.delivery_id() {
         Some(id) => id.to_owned(),
         None => digest(delivery.body),
@@ -92,10 +95,11 @@ struct Names {
 }
 
 impl Names {
-    fn look(format: &Format, body: &[u8]) -> Self {
+    fn look(delivery: &Delivery<'_>) -> Self {
+        let format = delivery.format;
         let read = match format.media() {
-            Media::Json => serde_json::from_slice::<Value>(body).ok(),
-            Media::Form => form(body).ok(),
+            Media::Json => serde_json::from_slice::<Value>(delivery.body).ok(),
+            Media::Form => form(delivery.body).ok(),
             Media::Calendar => None,
         };
         let Some(body) = read else { return Self::default() };
@@ -109,8 +113,9 @@ impl Names {
             }
             Format::Described(description) => described(&description.delivery, &body),
         };
+        let only_told = delivery.fetched && matches!(format, Format::Calendly) && calendly::only_told(&body).is_some();
         Self {
-            kind: kind.filter(|kind| is_type(kind)),
+            kind: if only_told { Some(TOLD.to_owned()) } else { kind.filter(|kind| is_type(kind)) },
             time: time.and_then(|time| time.parse().ok()),
             key: key.filter(|key| is_key(key)),
         }
@@ -141,7 +146,8 @@ mod tests {
     fn record(format: &Format, delivery_id: Option<&str>, body: &[u8]) -> RawRecord {
         let source: SourceName = "shop".parse().expect("a name");
         let authentic = Authentic::new(Timestamp::EPOCH, delivery_id.map(str::to_owned));
-        let delivery = Delivery { format, source: &source, body, received_at: Timestamp::EPOCH, traceparent: None };
+        let (received_at, traceparent) = (Timestamp::EPOCH, None);
+        let delivery = Delivery { format, source: &source, body, received_at, traceparent, fetched: true };
         raw_record(&authentic, &delivery)
     }
 
@@ -157,6 +163,14 @@ mod tests {
         assert_eq!(record.event.kind, "invitee.created");
         assert_eq!(record.event.time.map(|time| time.to_string()).as_deref(), Some("2026-03-01T08:00:00Z"));
         assert_eq!(record.event.content_type, "application/json");
+    }
+
+    #[test]
+    fn a_calendly_event_that_only_names_its_event_is_of_a_type_of_our_own_where_that_is_fetched() {
+        let body = br#"{"event":"invitee.created","payload":{"uri":"https://api.calendly.com/scheduled_events/E/invitees/I","event":"https://api.calendly.com/scheduled_events/E"}}"#;
+        let told = record(&Format::Calendly, None, body);
+        assert_eq!((told.event.kind.as_str(), told.event.id), (TOLD, digest(body)));
+        assert_eq!(told.key, "https://api.calendly.com/scheduled_events/E/invitees/I");
     }
 
     #[test]

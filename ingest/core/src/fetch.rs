@@ -4,11 +4,17 @@
 //! it was asked for, by the clock of whoever asked; and "a 200 is read, not believed": it must be the booking that was asked for.
 //! Absent on purpose: the calls themselves, clocks and randomness.
 
+pub mod calendly;
+
 use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_domain::{SourceName, Timestamp};
-use daybook_format::{Description, FETCHED, Fetch, GONE, Meaning, Media, Type, as_written, form, gone_body};
+use daybook_format::{
+    Description, FETCHED, Fetch, GONE, LISTED, Meaning, Media, TOLD, Type, as_written, form, gone_body, listed_ids,
+};
 use daybook_wire::{Call, RetryAfter, SourceEvent, is_attribute};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -28,10 +34,74 @@ const WAIT_MAX: Duration = Duration::from_secs(15 * 60);
 /// The longest wait between two tries, before chance makes it shorter.
 const DELAY_MAX: Duration = Duration::from_secs(60);
 
-/// The bookings that a raw event says have changed, in its order, each once. None of an event that is a state itself, and
-/// none of one that does not read: the normalizer says what is wrong with it.
-pub fn wanted(description: &Description, event: &SourceEvent, body: &[u8]) -> Vec<String> {
-    if description.fetch.is_none() || matches!(event.kind.as_str(), FETCHED | GONE) || !is_attribute(&event.id) {
+/// How the states of a source's bookings are fetched.
+#[derive(Debug, Clone)]
+pub enum How {
+    /// As its format describes it: one answer is the state of one booking.
+    Described(Arc<Description>),
+    /// Calendly's events, each with its invitees.
+    Calendly,
+}
+
+/// A state that was fetched, as it goes on.
+#[derive(Clone, PartialEq, Eq)]
+pub struct State {
+    /// The booking, as the source calls it: the key of the record.
+    pub key: String,
+    /// The type of the event.
+    pub kind: String,
+    /// What is said.
+    pub body: Vec<u8>,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "State({}, {} bytes)", self.kind, self.body.len())
+    }
+}
+
+impl How {
+    /// The bookings that a raw event says are to be fetched, in its order, each once. None of an event that is a state itself, and
+    /// none of one that does not read: the normalizer says what is wrong with it.
+    pub fn wanted(&self, event: &SourceEvent, body: &[u8]) -> Vec<String> {
+        if !is_attribute(&event.id) {
+            return Vec::new();
+        }
+        let kind = event.kind.as_str();
+        match self {
+            _ if kind == LISTED => {
+                let Ok(body) = serde_json::from_slice::<Value>(body) else { return Vec::new() };
+                each_once(listed_ids(&body).filter_map(|id| self.named(id)))
+            }
+            Self::Described(description) if !matches!(kind, FETCHED | GONE) => changed(description, event, body),
+            Self::Calendly if kind == TOLD => {
+                let Ok(body) = serde_json::from_slice::<Value>(body) else { return Vec::new() };
+                each_once(calendly::only_told(&body).and_then(|uri| self.named(uri)).into_iter())
+            }
+            Self::Described(_) | Self::Calendly => Vec::new(),
+        }
+    }
+
+    fn named(&self, id: &str) -> Option<String> {
+        match self {
+            Self::Described(_) => Some(id.to_owned()),
+            Self::Calendly => calendly::name(id).map(str::to_owned),
+        }
+    }
+}
+
+/// Those that can be asked for, each once.
+fn each_once(ids: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    // No escape keeps a path from being folded where a segment is only dots.
+    let sound = |id: &String| {
+        id.chars().count() <= ID_LENGTH_MAX && !id.chars().any(char::is_control) && id != "." && id != ".."
+    };
+    ids.filter(|id| !id.is_empty() && sound(id) && seen.insert(id.clone())).collect()
+}
+
+fn changed(description: &Description, event: &SourceEvent, body: &[u8]) -> Vec<String> {
+    if description.fetch.is_none() {
         return Vec::new();
     }
     let read = match Media::of(&event.content_type) {
@@ -43,16 +113,11 @@ pub fn wanted(description: &Description, event: &SourceEvent, body: &[u8]) -> Ve
         Some(items) => items.all(&body).0,
         None => vec![&body],
     };
-    let mut seen = BTreeSet::new();
-    let ids = events.into_iter().take(EVENTS_MAX).filter(|event| is_changed(description, event)).filter_map(|event| {
+    each_once(events.into_iter().take(EVENTS_MAX).filter(|event| is_changed(description, event)).filter_map(|event| {
         // A fraction is no id: the normalizer refuses it.
         let found = Some(description.booking.id.first(event)?.0).filter(|found| !found.is_f64())?;
-        let id = as_written(found)?;
-        // No escape keeps a path from being folded where a segment is only dots.
-        let sound = id.chars().count() <= ID_LENGTH_MAX && !id.chars().any(char::is_control) && id != "." && id != "..";
-        (sound && seen.insert(id.clone())).then_some(id)
-    });
-    ids.collect()
+        as_written(found)
+    }))
 }
 
 fn is_changed(description: &Description, event: &Value) -> bool {
@@ -90,7 +155,7 @@ pub enum Answer {
     Never,
 }
 
-/// Judges an answer. `retry_after` is the header of that name.
+/// Judges an answer about a booking. `retry_after` is the header of that name.
 pub fn judge(
     description: &Description,
     id: &str,
@@ -99,9 +164,22 @@ pub fn judge(
     now: Timestamp,
     body: &[u8],
 ) -> Answer {
-    let gone = description.fetch.as_ref().is_some_and(|fetch| fetch.gone.contains(&status));
+    let gone = description.fetch.as_ref().map_or(&[][..], |fetch| &fetch.gone);
+    answered(is_of(description, id, body), gone, status, retry_after, now, body)
+}
+
+/// Judges an answer; `good` if it is what was asked for, should its status say that it is one at all.
+pub fn answered(
+    good: bool,
+    gone: &[u16],
+    status: u16,
+    retry_after: Option<&str>,
+    now: Timestamp,
+    body: &[u8],
+) -> Answer {
+    let gone = gone.contains(&status);
     match status {
-        200..=299 if is_of(description, id, body) => Answer::State,
+        200..=299 if good => Answer::State,
         // An error in a 200, or somebody else's booking.
         200..=299 => Answer::Later(None),
         // A page of something in between is nobody's word that a booking is gone.
@@ -109,11 +187,14 @@ pub fn judge(
         _ if gone => Answer::Later(None),
         401 => Answer::Denied,
         // 403 may be about this one alone, or a limit that has another name.
-        403 | 408 | 423 | 425 | 429 | 500..=599 => {
-            Answer::Later(retry_after.and_then(RetryAfter::parse).map(|after| after.from(now).min(WAIT_MAX)))
-        }
+        403 | 408 | 423 | 425 | 429 | 500..=599 => Answer::Later(told_wait(retry_after, now)),
         _ => Answer::Never,
     }
+}
+
+/// How long a vendor asks us to wait, as far as it can.
+pub(crate) fn told_wait(retry_after: Option<&str>, now: Timestamp) -> Option<Duration> {
+    retry_after.and_then(RetryAfter::parse).map(|after| after.from(now).min(WAIT_MAX))
 }
 
 fn is_of(description: &Description, id: &str, body: &[u8]) -> bool {
@@ -139,29 +220,36 @@ pub struct Told {
     pub offset: i64,
 }
 
+/// That there is no such booking any more.
+pub fn gone_state(id: &str) -> State {
+    State { key: id.to_owned(), kind: GONE.to_owned(), body: gone_body(id).into_bytes() }
+}
+
+/// The state of a booking, as its format describes it.
+pub fn fetched_state(id: &str, body: Vec<u8>) -> State {
+    State { key: id.to_owned(), kind: FETCHED.to_owned(), body }
+}
+
 /// The event of a fetched state, or of there being none any more. The same answer to the same record is the same event. By
 /// the record and not by the id of the delivery, which may be that of its bytes: a vendor whose deliveries say nothing but
 /// that something has changed says it in the same bytes every time, and a booking may go back to where it was.
+/// Whoever finds it knows by its source whether a delivery told of it, or a listing.
 pub fn record(
     source: &SourceName,
     at: Told,
-    id: &str,
-    state: Option<&[u8]>,
+    state: &State,
+    listed: bool,
     asked_at: Timestamp,
     traceparent: Option<String>,
-) -> (RawRecord, Vec<u8>) {
-    let (kind, body) = match state {
-        Some(state) => (FETCHED, state.to_vec()),
-        None => (GONE, gone_body(id).into_bytes()),
-    };
+) -> RawRecord {
     let (partition, offset) = (at.partition.to_be_bytes(), at.offset.to_be_bytes());
-    let event_id = made_id(&[source.as_str().as_bytes(), &partition, &offset, id.as_bytes(), &body]);
-    let record = RawRecord {
-        key: id.to_owned(),
+    let event_id = made_id(&[source.as_str().as_bytes(), &partition, &offset, state.key.as_bytes(), &state.body]);
+    RawRecord {
+        key: state.key.clone(),
         event: SourceEvent {
             id: event_id,
-            source: format!("/fetched/{source}"),
-            kind: kind.to_owned(),
+            source: if listed { listed_source(source) } else { format!("/fetched/{source}") },
+            kind: state.kind.clone(),
             subject: None,
             time: Some(asked_at),
             content_type: JSON.to_owned(),
@@ -169,8 +257,12 @@ pub fn record(
             traceparent,
             call: Call::default(),
         },
-    };
-    (record, body)
+    }
+}
+
+/// Where events say that they come from that no delivery told of.
+pub fn listed_source(source: &SourceName) -> String {
+    format!("/listed/{source}")
 }
 
 /// What is kept of an answer: the fields that the description names. The rest may be anything that people wrote.
@@ -211,6 +303,10 @@ mod tests {
 
     fn described(name: &str) -> Description {
         shipped(name).expect("shipped")
+    }
+
+    fn wanted(description: &Description, event: &SourceEvent, body: &[u8]) -> Vec<String> {
+        How::Described(Arc::new(description.clone())).wanted(event, body)
     }
 
     #[test]
@@ -299,7 +395,8 @@ mod tests {
     fn the_same_answer_to_the_same_record_is_the_same_event_and_a_booking_can_go_back_to_where_it_was() {
         let source: SourceName = "shop".parse().expect("a name");
         let id = |offset, state: Option<&[u8]>, at| {
-            record(&source, Told { partition: 2, offset }, "399", state, at, None).0.event.id
+            let state = state.map_or_else(|| gone_state("399"), |body| fetched_state("399", body.to_vec()));
+            record(&source, Told { partition: 2, offset }, &state, false, at, None).event.id
         };
         let later = Timestamp::EPOCH.plus(Duration::from_secs(1));
         assert_eq!(id(7, Some(b"{}"), Timestamp::EPOCH), id(7, Some(b"{}"), later));
@@ -307,9 +404,10 @@ mod tests {
         assert_ne!(id(7, Some(b"{}"), Timestamp::EPOCH), id(7, None, Timestamp::EPOCH));
         // The same bytes were delivered again, and the same state was found again.
         assert_ne!(id(7, Some(b"{}"), Timestamp::EPOCH), id(9, Some(b"{}"), Timestamp::EPOCH));
-        let (record, body) = record(&source, Told { partition: 2, offset: 7 }, "399", None, later, None);
+        let state = gone_state("399");
+        let record = record(&source, Told { partition: 2, offset: 7 }, &state, false, later, None);
         assert_eq!((record.event.kind.as_str(), record.event.source.as_str()), (GONE, "/fetched/shop"));
-        assert_eq!((record.key.as_str(), body.as_slice()), ("399", &br#"{"id":"399"}"#[..]));
+        assert_eq!((record.key.as_str(), state.body.as_slice()), ("399", &br#"{"id":"399"}"#[..]));
         assert_eq!(record.event.received_at, later);
     }
 
@@ -328,5 +426,20 @@ mod tests {
             let body = format!("action=changed&id={id}");
             assert_eq!(wanted(&described("acuity"), &event("changed", FORM), body.as_bytes()), [""; 0]);
         }
+    }
+
+    #[test]
+    fn what_is_listed_is_fetched_and_of_calendly_its_event() {
+        let listed = event(LISTED, JSON);
+        let body = br#"{"ids":["399","399","..","","400"]}"#;
+        assert_eq!(wanted(&described("acuity"), &listed, body), ["399", "400"]);
+        assert_eq!(wanted(&described("cal.com"), &listed, body), ["399", "400"]);
+        let uri = br#"{"ids":["https://api.calendly.com/scheduled_events/ABC","https://elsewhere/ABC"]}"#;
+        assert_eq!(How::Calendly.wanted(&listed, uri), ["ABC"]);
+        let told =
+            br#"{"event":"invitee.created","payload":{"event":"https://api.calendly.com/scheduled_events/DEF"}}"#;
+        assert_eq!(How::Calendly.wanted(&event(TOLD, JSON), told), ["DEF"]);
+        // What says it under a type of its own says more than that.
+        assert_eq!(How::Calendly.wanted(&event("invitee.created", JSON), told), [""; 0]);
     }
 }

@@ -17,6 +17,7 @@ mod event;
 mod fate;
 pub mod fetch;
 mod key;
+pub mod listing;
 mod look;
 mod media;
 pub mod ping;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use daybook_domain::Timestamp;
-use daybook_format::Description;
-use daybook_ingest_core::fetch::{Told, wanted};
+use daybook_format::{LISTED, listed_first};
+use daybook_ingest_core::fetch::{How, Told};
 use daybook_runtime::clock;
 use daybook_runtime::kafka::Record;
 use daybook_wire::SourceEvent;
@@ -30,12 +30,16 @@ pub(super) struct Want {
     pub tries: u32,
     /// How many were answered for when that was last looked at.
     pub seen: u64,
+    /// Whether a delivery should have told of it, if it is news.
+    pub counts: bool,
 }
 
 /// What a delivery speaks of. None of one that says too little to be an event: the normalizer refuses it.
-pub(super) fn of(description: &Description, record: &Arc<Record>) -> Vec<Want> {
+pub(super) fn of(how: &How, record: &Arc<Record>) -> Vec<Want> {
     let Ok(told) = SourceEvent::from_headers(&record.headers, record.timestamp) else { return Vec::new() };
     let Some(body) = &record.value else { return Vec::new() };
+    let first = || serde_json::from_slice(body).is_ok_and(|body| listed_first(&body));
+    let counts = told.kind == LISTED && !first();
     let want = |id| Want {
         id,
         told: told.clone(),
@@ -46,6 +50,7 @@ pub(super) fn of(description: &Description, record: &Arc<Record>) -> Vec<Want> {
         waits: 0,
         tries: 0,
         seen: 0,
+        counts,
     };
-    wanted(description, &told, body).into_iter().map(want).collect()
+    how.wanted(&told, body).into_iter().map(want).collect()
 }

@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use daybook_access::{Grant, is_ours};
 use daybook_format::Format;
 use daybook_ingest_core::ping::{PingSecret, PingSecretError};
-use daybook_ingest_core::poll::{Pinger, Vendor};
+use daybook_ingest_core::poll::{Job, Pinger, Vendor};
 use daybook_runtime::guard::may_be_public;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -26,9 +26,20 @@ const MICROSOFT: Grant = Grant::Client("https://graph.microsoft.com/.default");
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PollConfig {
-    /// How often each is asked what has changed.
-    #[serde(with = "humantime_serde")]
-    pub interval: Duration,
+    /// How often each is asked what has changed: of calendars, every minute if this is left out; of what is listed, every five.
+    #[serde(with = "humantime_serde::option")]
+    pub interval: Option<Duration>,
+    /// How often it is listed what is new, if not as often as the rest.
+    #[serde(with = "humantime_serde::option")]
+    pub new_appointment_interval: Option<Duration>,
+    /// How often what was changed.
+    #[serde(with = "humantime_serde::option")]
+    pub update_interval: Option<Duration>,
+    /// How often what was cancelled.
+    #[serde(with = "humantime_serde::option")]
+    pub cancellation_interval: Option<Duration>,
+    /// Whether bookings are listed that deliveries may not have told of, where the vendor can.
+    pub list: bool,
     /// How often everything in the window is listed, whatever has changed: what the vendor's feed of changes has lost is found
     /// then, and what the window has come to.
     #[serde(with = "humantime_serde")]
@@ -56,7 +67,11 @@ const DAY: u64 = 24 * HOUR;
 impl Default for PollConfig {
     fn default() -> Self {
         Self {
-            interval: Duration::from_secs(60),
+            interval: None,
+            new_appointment_interval: None,
+            update_interval: None,
+            cancellation_interval: None,
+            list: true,
             full_interval: Duration::from_secs(12 * HOUR),
             window_past: Duration::from_secs(30 * DAY),
             window_future: Duration::from_secs(180 * DAY),
@@ -65,6 +80,53 @@ impl Default for PollConfig {
             zone: None,
             allow_private: false,
         }
+    }
+}
+
+impl PollConfig {
+    /// How often each is asked what has changed.
+    pub fn every(&self) -> Duration {
+        self.interval.unwrap_or(Duration::from_secs(60))
+    }
+
+    /// How often a job lists.
+    pub fn of(&self, job: Job) -> Duration {
+        let own = match job {
+            Job::NewAppointmentSync => self.new_appointment_interval,
+            Job::UpdateSync => self.update_interval,
+            Job::CancellationSync => self.cancellation_interval,
+        };
+        own.unwrap_or_else(|| self.every())
+    }
+
+    /// Says what is wrong with it.
+    pub fn judge(&self, fault: &mut impl FnMut(&str, &dyn fmt::Display)) {
+        let mut require = |sound: bool, setting: &str, problem: &str| {
+            if !sound {
+                fault(&format!("poll.{setting}"), &problem);
+            }
+        };
+        let within = |span: Duration, least: u64, most: u64| {
+            (least * 1_000..=most * 1_000).contains(&u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+        };
+        for (setting, interval) in [
+            ("interval", self.interval),
+            ("new_appointment_interval", self.new_appointment_interval),
+            ("update_interval", self.update_interval),
+            ("cancellation_interval", self.cancellation_interval),
+        ] {
+            let sound = interval.is_none_or(|it| it >= Duration::from_millis(100) && it.as_secs() <= DAY);
+            require(sound, setting, "must be 100ms to 1day");
+        }
+        require(
+            self.full_interval >= self.every() && self.full_interval.as_secs() <= 7 * DAY,
+            "full_interval",
+            "must be from the interval to 7days",
+        );
+        require(within(self.window_past, 2 * DAY, 366 * DAY), "window_past", "must be 2days to 366days");
+        require(within(self.window_future, 2 * DAY, 2 * 366 * DAY), "window_future", "must be 2days to 732days");
+        require(self.believe_after.as_secs() <= 7 * DAY, "believe_after", "must be at most 7days");
+        require((1..=64).contains(&self.at_once), "at_once", "must be 1 to 64");
     }
 }
 
@@ -107,35 +169,16 @@ impl Polled {
         source: &SourceConfig,
         mut fault: impl FnMut(&str, &dyn fmt::Display),
     ) -> Option<Self> {
-        let Some(vendor) = Vendor::of(format) else {
-            if source.poll.is_some() {
-                fault("poll", &"is of no use: this source has no calendars that are read");
-            }
-            return None;
-        };
+        let vendor = Vendor::of(format)?;
         let config = source.poll.clone().unwrap_or_default();
-        let mut require = |sound: bool, setting: &str, problem: &str| {
-            if !sound {
-                fault(&format!("poll.{setting}"), &problem);
-            }
-        };
-        let within = |span: Duration, least: u64, most: u64| {
-            (least * 1_000..=most * 1_000).contains(&u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
-        };
-        require(
-            config.interval >= Duration::from_millis(100) && config.interval.as_secs() <= DAY,
-            "interval",
-            "must be 100ms to 1day",
-        );
-        require(
-            config.full_interval >= config.interval && config.full_interval.as_secs() <= 7 * DAY,
-            "full_interval",
-            "must be from the interval to 7days",
-        );
-        require(within(config.window_past, 2 * DAY, 366 * DAY), "window_past", "must be 2days to 366days");
-        require(within(config.window_future, 2 * DAY, 2 * 366 * DAY), "window_future", "must be 2days to 732days");
-        require(config.believe_after.as_secs() <= 7 * DAY, "believe_after", "must be at most 7days");
-        require((1..=64).contains(&config.at_once), "at_once", "must be 1 to 64");
+        config.judge(&mut fault);
+        let jobs = [config.new_appointment_interval, config.update_interval, config.cancellation_interval];
+        if jobs.iter().any(Option::is_some) {
+            fault(
+                "poll.new_appointment_interval",
+                &"and its siblings are for bookings that are listed; a calendar is read as a whole",
+            );
+        }
         let pings = pings(vendor, source, &mut fault);
         let zone = config.zone.as_deref().and_then(|name| {
             let zone = name.parse().ok();

@@ -496,6 +496,6 @@ fn time(time: DateTime<Utc>) -> Result<Timestamp> {
 }
 
 /// To the microsecond, which is all that PostgreSQL has.
-fn interval(span: Duration) -> PgInterval {
+pub(crate) fn interval(span: Duration) -> PgInterval {
     PgInterval { months: 0, days: 0, microseconds: i64::try_from(span.as_micros()).unwrap_or(i64::MAX) }
 }

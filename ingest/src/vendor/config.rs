@@ -16,6 +16,9 @@ pub struct SourceApiConfig {
     /// Where its API is, if not where its format says.
     #[serde(default)]
     pub base: Option<String>,
+    /// Whose bookings are listed, where the vendor wants to be told: at Calendly, the URI of the organization.
+    #[serde(default)]
+    pub account: Option<String>,
     /// Who asks, with `password`.
     #[serde(default)]
     pub username: Option<String>,
@@ -77,6 +80,8 @@ const fn gone_in_a_row() -> u32 {
 pub struct Api {
     /// Where it is.
     pub base: Option<String>,
+    /// Whose bookings are listed.
+    pub account: Option<String>,
     /// Who we are there.
     pub credential: Credential,
     /// How often a second.
@@ -94,6 +99,7 @@ impl Default for SourceApiConfig {
     fn default() -> Self {
         Self {
             base: None,
+            account: None,
             username: None,
             password: None,
             token: None,
@@ -134,7 +140,7 @@ impl SourceApiConfig {
             impersonate: self.impersonate.as_deref(),
         };
         let credential = written.read(grant, |file| std::fs::read(file), &mut fault)?;
-        let Self { base, requests_per_second, timeout, attempts_max, gone_in_a_row_max, .. } = self.clone();
-        Some(Api { base, credential, requests_per_second, timeout, attempts_max, gone_in_a_row_max })
+        let Self { base, account, requests_per_second, timeout, attempts_max, gone_in_a_row_max, .. } = self.clone();
+        Some(Api { base, account, credential, requests_per_second, timeout, attempts_max, gone_in_a_row_max })
     }
 }

@@ -34,6 +34,7 @@ async fn door(acuity: &Acuity) -> Door {
             feeds: Default::default(),
             api: Some(SourceApiConfig {
                 base: Some(base),
+                account: None,
                 username: Some(USER.to_owned()),
                 password: Some(KEY.into()),
                 token: None,

@@ -28,6 +28,7 @@ async fn door() -> Door {
                 feeds: Default::default(),
                 api: Some(SourceApiConfig {
                     base: Some("http://127.0.0.1:1".to_owned()),
+                    account: None,
                     username: None,
                     password: None,
                     token: Some("a-token".into()),

@@ -22,7 +22,8 @@
 //!
 //! Known limits. A group event puts several invitees into one slot of one host, and each is a booking of its own here: with
 //! a capacity of one, every invitee after the first conflicts. The shape of before 2023, without `scheduled_event`, names
-//! neither hosts nor times and would have to be fetched; its cancellations work, because their bookings are known.
+//! neither hosts nor times: ingest fetches its event, if it may ask the API, and what it makes of that is read here; without that it
+//! is a dead letter. Its cancellations work, because their bookings are known.
 
 use daybook_ask::zone::zone;
 use daybook_domain::{Basis, CancelKind, Expected, Interval, SourceVersion, Tag};

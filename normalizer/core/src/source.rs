@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use daybook_domain::{SourceName, Timestamp};
-use daybook_format::Format;
+use daybook_format::{Format, LISTED, TOLD};
 use daybook_wire::{ATTRIBUTE_LENGTH_MAX, SourceEvent, header, is_attribute};
 
 use crate::draft::{Draft, Entry, Person};
 use crate::json::{self, Node};
 use crate::path::Drift;
+use crate::place::IgnoredReason;
 use crate::reject::{Fault, RejectReason};
 use crate::{api, calendly, described, generic, google, icalendar, outlook};
 
@@ -86,6 +87,10 @@ pub fn parse(format: &Format, raw: RawEvent<'_>) -> Parsed {
 fn read(format: &Format, raw: RawEvent<'_>, drift: &mut Drift) -> Result<Vec<Entry>, Fault> {
     check_attribute(header::CE_ID, &raw.event.id)?;
     check_attribute(header::CE_SOURCE, &raw.event.source)?;
+    // What they name is fetched, and is an event of its own.
+    if matches!(raw.event.kind.as_str(), LISTED | TOLD) {
+        return Ok(vec![Entry::Ignored(IgnoredReason::Fetched)]);
+    }
     match format {
         Format::Calendly => calendly::read(&Node::root(&json::read(raw.body)?), drift),
         Format::Generic => generic::read(&Node::root(&json::read(raw.body)?), drift),

@@ -1,0 +1,135 @@
+//! Bookings that are listed, through the whole pipeline: what no delivery has told of is decided as well.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use daybook_domain::Timestamp;
+use daybook_runtime::clock;
+use daybook_tests::desk::{Booked, Fault};
+use daybook_tests::resources::Resource;
+use daybook_tests::seed::{generator, seed};
+use daybook_tests::sender::Webhook;
+use daybook_tests::wait::{not_yet, wait_until};
+use rand::RngExt as _;
+
+use crate::instance::{Instance, SOON, desk, shared};
+
+const HOUR: i64 = 3_600;
+const SOURCES: [&str; 4] = ["acuity", "calendly", "crm", "site"];
+
+/// So many hours behind tomorrow's midnight.
+fn hour(hours: i64) -> Timestamp {
+    let midnight = (clock::now().millis() / 1_000 / (24 * HOUR) + 2) * 24 * HOUR;
+    Timestamp::from_millis((midnight + hours * HOUR) * 1_000).expect("a time")
+}
+
+fn book(source: &str, resource: &Resource, at: i64) -> Booked {
+    desk(source).book(&resource.host, resource.number, hour(at), hour(at + 1))
+}
+
+/// The bookings of a resource that stand.
+async fn decided(it: &Instance, resource: &Resource) -> Result<BTreeMap<Timestamp, Timestamp>> {
+    let rows = it.world.store.bookings_of(&resource.id).await?;
+    let live = rows.into_iter().filter(|row| row.kind == "booking" && row.is_live()).map(|row| {
+        let (start, end) = row.start_time.zip(row.end_time).context("its time")?;
+        Ok((Timestamp::try_from(start)?, Timestamp::try_from(end)?))
+    });
+    live.collect()
+}
+
+/// Waits until they are those of the tool.
+async fn same(it: &Instance, source: &str, resource: &Resource) -> Result<()> {
+    wait_until("what is booked to be what is decided", SOON, async || {
+        let (decided, booked) = (decided(it, resource).await?, desk(source).standing(&resource.host));
+        not_yet(decided == booked, || format!("{source}: {} are decided, {} are booked", decided.len(), booked.len()))
+    })
+    .await
+}
+
+async fn missed(it: &Instance, source: &str) -> Result<f64> {
+    let metrics = it.world.metrics().await;
+    let (_, text) = metrics.into_iter().find(|(name, _)| *name == "ingest").context("ingest")?;
+    let line = format!("daybook_ingest_missed_webhook_total{{source=\"{source}\"}} ");
+    let value = text?.lines().find_map(|it| it.strip_prefix(&line)?.parse().ok());
+    Ok(value.unwrap_or(0.0))
+}
+
+#[test]
+fn a_booking_that_no_webhook_told_of_is_made_moved_and_cancelled_all_the_same_and_is_counted() -> Result<()> {
+    shared(async |it| {
+        let each = SOURCES.map(async |source| {
+            let resource = Resource::unseen(it.name("untold"));
+            it.world.load(std::slice::from_ref(&resource)).await?;
+            let before = missed(it, source).await?;
+            let [first, second] = [1, 5].map(|at| book(source, &resource, at));
+            same(it, source, &resource).await?;
+            let moved = desk(source).reschedule(&first.id, hour(3), hour(4));
+            same(it, source, &resource).await?;
+            desk(source).cancel(&second.id);
+            same(it, source, &resource).await?;
+            desk(source).cancel(&moved.id);
+            same(it, source, &resource).await?;
+            ensure!(decided(it, &resource).await?.is_empty());
+            wait_until("what was missed is counted", SOON, async || {
+                let now = missed(it, source).await?;
+                not_yet(now >= before + 4.0, || format!("{source}: {before} before, {now} now"))
+            })
+            .await
+        });
+        futures::future::try_join_all(each).await.map(drop)
+    })
+}
+
+#[test]
+fn whatever_is_booked_and_however_the_tool_answers_what_is_decided_is_what_is_booked() -> Result<()> {
+    shared(async |it| {
+        let seed = seed("edits of bookings");
+        let edited = SOURCES.map(|source| edited(it, source, seed));
+        futures::future::try_join_all(edited).await.with_context(|| format!("SEED={seed}")).map(drop)
+    })
+}
+
+async fn edited(it: &Instance, source: &'static str, seed: u64) -> Result<()> {
+    let mut random = generator(seed, 7 + source.len() as u64);
+    // A booking that was moved, and its replacement moved or cancelled before anybody looked, waits for that replacement in vain.
+    let replacement_wait = Some("3s".to_owned());
+    let resource = Resource { replacement_wait, ..Resource::unseen(it.name("booked")) };
+    it.world.load(std::slice::from_ref(&resource)).await?;
+    // No two want one slot: that is another test's matter.
+    let mut slot = 0;
+    for _ in 0..5 {
+        for _ in 0..random.random_range(1..6) {
+            slot += 1;
+            let standing = desk(source).ids(&resource.host);
+            let one = (!standing.is_empty()).then(|| &standing[random.random_range(0..standing.len())]);
+            match (random.random_range(0..4), one) {
+                (0 | 1, _) | (_, None) => drop(book(source, &resource, slot)),
+                (2, Some(id)) => drop(desk(source).reschedule(id, hour(slot), hour(slot + 1))),
+                (_, Some(id)) => drop(desk(source).cancel(id)),
+            }
+        }
+        // Others ask this tool, too, so what goes wrong may go wrong for them.
+        let faults = random.random_range(0..5);
+        desk(source).faults((0..faults).map(|_| Fault::ALL[random.random_range(0..Fault::ALL.len())]));
+        if random.random_range(0..2) == 0 {
+            same(it, source, &resource).await?;
+        }
+    }
+    same(it, source, &resource).await
+}
+
+#[test]
+fn a_webhook_of_calendlys_that_only_names_its_event_has_it_fetched() -> Result<()> {
+    shared(async |it| {
+        let resource = Resource::unseen(it.name("old-shape"));
+        it.world.load(std::slice::from_ref(&resource)).await?;
+        let booked = book("calendly", &resource, 7);
+        let webhook = Webhook::calendly(&booked.told_of_old());
+        it.world.sender.send(&webhook).await?;
+        same(it, "calendly", &resource).await?;
+        // What was told is no dead letter, because what it told of came.
+        let ran = it.world.daybook(&["dlq", "list", "--queue", "normalizer", "--source", "calendly"], "").await?;
+        ensure!(ran.success && !ran.out.contains(webhook.event_id()), "{}", ran.everything());
+        Ok(())
+    })
+}
