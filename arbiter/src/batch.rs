@@ -405,7 +405,7 @@ impl Fold<'_> {
         Ok(Decided {
             after,
             decisions: self.decisions,
-            written: Written::of(&bookings)?,
+            written: Written::of(&bookings),
             bookings,
             resources,
             names: names.into_values().collect(),

@@ -5,52 +5,43 @@ use std::fmt;
 
 use daybook_domain::{BookingKind, BookingState, Interval};
 use daybook_rows::BookingColumns;
-use daybook_runtime::postgres::StoreError;
 use uuid::Uuid;
 
 use crate::batch::Touched;
 
-/// Each touched booking once, by what becomes of its slot; rows are a JSON array. Personal data: its `Debug` shows none.
+/// Each touched booking once, by what becomes of its slot. Personal data: its `Debug` shows none.
 #[derive(Default)]
 pub struct Written {
     /// Known bookings that take no slot any more.
-    pub freed: Option<String>,
+    pub freed: Vec<BookingColumns>,
     /// Known bookings that take another slot than they had: they give theirs up before anybody takes one.
     pub moved: Vec<Uuid>,
     /// Known bookings that take a slot.
-    pub changed: Option<String>,
+    pub changed: Vec<BookingColumns>,
     /// Bookings that the store does not have.
-    pub new: Option<String>,
+    pub new: Vec<BookingColumns>,
 }
 
 impl Written {
     /// Of these bookings.
-    pub fn of(bookings: &[Touched]) -> Result<Self, StoreError> {
-        let (mut freed, mut moved, mut changed, mut new) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    pub fn of(bookings: &[Touched]) -> Self {
+        let mut written = Self::default();
         for Touched { row, before } in bookings {
             let columns = BookingColumns::from(row);
             let takes = slot(&row.state);
             match before {
-                None => new.push(columns),
-                Some(_) if takes.is_none() => freed.push(columns),
+                None => written.new.push(columns),
+                Some(_) if takes.is_none() => written.freed.push(columns),
                 Some(before) => {
                     if slot(before).is_some_and(|had| Some(had) != takes) {
-                        moved.push(before.booking_id.uuid());
+                        written.moved.push(before.booking_id.uuid());
                     }
-                    changed.push(columns);
+                    written.changed.push(columns);
                 }
             }
         }
-        Ok(Self { freed: json(&freed)?, moved, changed: json(&changed)?, new: json(&new)? })
+        written
     }
-}
-
-fn json(rows: &[BookingColumns]) -> Result<Option<String>, StoreError> {
-    if rows.is_empty() {
-        return Ok(None);
-    }
-    let json = serde_json::to_string(rows);
-    json.map(Some).map_err(|_| StoreError::Corrupt("a booking that cannot be written as JSON".to_owned()))
 }
 
 impl fmt::Debug for Written {

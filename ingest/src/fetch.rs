@@ -112,7 +112,7 @@ pub fn start(
             attempts_max: api.attempts_max,
             gone_max: api.gone_in_a_row_max,
             base: api.base.clone(),
-            vendor: Vendor::new(api, None)?,
+            vendor: Vendor::new(&source.name, api, None, store)?,
             store: store.clone(),
             producer: producer.clone(),
             brakes: brakes.clone(),

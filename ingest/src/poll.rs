@@ -124,7 +124,12 @@ pub fn start(
         let poller = Arc::new(Poller {
             source: source.name.clone(),
             topic: source.topic.clone(),
-            vendor: Vendor::new(&polled.api, polled.guarded.then(|| Guard::new(&source.name, Arc::new(SystemLookup))))?,
+            vendor: Vendor::new(
+                &source.name,
+                &polled.api,
+                polled.guarded.then(|| Guard::new(&source.name, Arc::new(SystemLookup))),
+                pool,
+            )?,
             root: polled.root(),
             store: Store::new(pool.clone(), source.name.clone(), lease, TURN_MAX),
             producer: producer.clone(),

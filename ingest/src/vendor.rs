@@ -7,15 +7,17 @@ mod config;
 use std::collections::BTreeMap;
 
 use daybook_access::Credential;
+use daybook_domain::SourceName;
 use daybook_ingest_core::poll::{Call, Request};
-use daybook_runtime::access::{NoToken, Token};
+use daybook_runtime::access::{NoToken, Token, Vault};
 use daybook_runtime::guard::Guard;
 use daybook_runtime::http::whole;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use reqwest::header::{ETAG, HeaderName, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::PgPool;
 
 pub use self::config::{Api, SourceApiConfig};
 
@@ -27,6 +29,7 @@ pub struct Vendor {
     client: Client,
     credential: Credential,
     token: Token,
+    vault: Option<Vault>,
     limiter: DefaultDirectRateLimiter,
 }
 
@@ -44,8 +47,8 @@ pub struct Reply {
 }
 
 impl Vendor {
-    /// An API that is asked as its settings say; past `guard`, if it has one.
-    pub fn new(api: &Api, guard: Option<Guard>) -> Result<Self, reqwest::Error> {
+    /// An API of a source that is asked as its settings say; past `guard`, if it has one. Tokens that change are kept in the store.
+    pub fn new(source: &SourceName, api: &Api, guard: Option<Guard>, store: &PgPool) -> Result<Self, reqwest::Error> {
         let builder = Client::builder()
             .user_agent(concat!("Daybook/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
@@ -59,6 +62,7 @@ impl Vendor {
             client: client.build()?,
             credential: api.credential.clone(),
             token: Token::default(),
+            vault: api.seal_key.clone().map(|key| Vault::new(store.clone(), source.as_str(), key)),
             limiter: RateLimiter::direct(Quota::per_second(api.requests_per_second)),
         })
     }
@@ -121,19 +125,28 @@ impl Vendor {
             Credential::Basic(username, password) => request.basic_auth(username, Some(password.expose_secret())),
             Credential::Bearer(token) => request.bearer_auth(token.expose_secret()),
             Credential::Nobody => request,
-            Credential::Granted(account) => match self.token.of(&self.client, account).await {
-                Ok(token) => request.bearer_auth(token.expose_secret()),
-                Err(NoToken::Away) => return None,
-                // The vendor turns us away, only elsewhere.
-                Err(NoToken::Refused) => {
-                    return Some(Reply { status: 401, retry_after: None, etag: None, body: Vec::new() });
-                }
+            Credential::Granted(account) => match granted(request, self.token.of(&self.client, account).await) {
+                Ok(request) => request,
+                Err(refused) => return refused,
             },
+            Credential::Rotating(rotating) => {
+                let token = match &self.vault {
+                    Some(vault) => vault.token(&self.client, rotating).await,
+                    None => Err(NoToken::Refused),
+                };
+                match granted(request, token) {
+                    Ok(request) => request,
+                    Err(refused) => return refused,
+                }
+            }
         };
         let response = request.send().await.ok()?;
         let status = response.status().as_u16();
         if status == 401 {
             self.token.forget().await;
+            if let Some(vault) = &self.vault {
+                vault.forget().await;
+            }
         }
         let header =
             |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -144,5 +157,15 @@ impl Vendor {
         let (retry_after, etag) = (header(RETRY_AFTER).or_else(rest), header(ETAG));
         let body = whole(response, body_max).await?;
         Some(Reply { status, retry_after, etag, body })
+    }
+}
+
+/// With the token, or what is to be made of there being none.
+fn granted(request: RequestBuilder, token: Result<SecretString, NoToken>) -> Result<RequestBuilder, Option<Reply>> {
+    match token {
+        Ok(token) => Ok(request.bearer_auth(token.expose_secret())),
+        Err(NoToken::Away) => Err(None),
+        // The vendor turns us away, only elsewhere.
+        Err(NoToken::Refused) => Err(Some(Reply { status: 401, retry_after: None, etag: None, body: Vec::new() })),
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, ensure};
 use daybook_domain::Timestamp;
 use daybook_runtime::clock;
+use daybook_stack::{Service, Unit};
 use daybook_tests::desk::{Booked, Fault};
 use daybook_tests::resources::Resource;
 use daybook_tests::seed::{generator, seed};
@@ -12,7 +13,8 @@ use daybook_tests::sender::Webhook;
 use daybook_tests::wait::{not_yet, wait_until};
 use rand::RngExt as _;
 
-use crate::instance::{Instance, SOON, desk, shared};
+use crate::arbiters::blocking;
+use crate::instance::{CONSENT, Instance, SOON, desk, shared};
 
 const HOUR: i64 = 3_600;
 const SOURCES: [&str; 4] = ["acuity", "calendly", "crm", "site"];
@@ -130,6 +132,41 @@ fn a_webhook_of_calendlys_that_only_names_its_event_has_it_fetched() -> Result<(
         // What was told is no dead letter, because what it told of came.
         let ran = it.world.daybook(&["dlq", "list", "--queue", "normalizer", "--source", "calendly"], "").await?;
         ensure!(ran.success && !ran.out.contains(webhook.event_id()), "{}", ran.everything());
+        Ok(())
+    })
+}
+
+#[test]
+fn a_refresh_token_that_counts_once_is_used_once_by_all_processes_and_outlives_them_sealed() -> Result<()> {
+    shared(async |it| {
+        let acuity = desk("acuity");
+        let resource = Resource::unseen(it.name("consent"));
+        it.world.load(std::slice::from_ref(&resource)).await?;
+        let ingest = it.stack.service(Service::Ingest);
+        // Another process asks beside the first, and one that is started later goes on with what they have left in the store.
+        for at in [1, 5] {
+            let another = blocking(&ingest, |ingest| ingest.start_another(7)).await?;
+            blocking(&another, Unit::wait_ready).await?;
+            book("acuity", &resource, at);
+            same(it, "acuity", &resource).await?;
+            let (before, _) = acuity.refreshed(CONSENT);
+            ensure!(before > 0, "nobody has asked for a token");
+            wait_until("the token to be refreshed twice", SOON, async || {
+                let (now, _) = acuity.refreshed(CONSENT);
+                not_yet(now >= before + 2, || format!("{before} times before, {now} now"))
+            })
+            .await?;
+            blocking(&another, Unit::stop).await?;
+        }
+        let (_, reused) = acuity.refreshed(CONSENT);
+        ensure!(reused == 0, "{reused} times somebody came with a token that had been used");
+        let owner = sqlx::PgPool::connect(&it.world.endpoints.postgres.owner).await?;
+        let rows: Vec<String> =
+            sqlx::query_scalar("SELECT account_token::text FROM account_token").fetch_all(&owner).await?;
+        owner.close().await;
+        ensure!(rows.len() == 1, "the store has {} of them", rows.len());
+        let hidden = hex::encode(CONSENT.as_bytes());
+        ensure!(!rows[0].contains(CONSENT) && !rows[0].contains(&hidden), "a token lies in the store as it is");
         Ok(())
     })
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::{Result, ensure};
 
 use crate::calendly::Host;
-use crate::people::{calendar_mark, mark, next_number};
+use crate::people::{calendar_mark, mark};
 use crate::world::World;
 
 /// A resource to load.
@@ -44,7 +44,8 @@ impl Resource {
             replacement_wait: None,
             host: Host::invent(),
             alias: format!("{id} {}", mark()),
-            number: 4_000_000 + next_number(),
+            // Of another run than any other on the same stack.
+            number: 1_000_000_000 + u64::from(rand::random::<u32>()),
             read: None,
             calendar: Some(format!("/daybook/{}-{id}/", calendar_mark())),
             mirrors: Vec::new(),

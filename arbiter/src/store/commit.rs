@@ -131,19 +131,13 @@ async fn bookings(connection: &mut PgConnection, from: &Position, decided: &Deci
              source_event_id = n.source_event_id, source_keys = n.source_keys, source_ids = n.source_ids,
              source_sequence = n.source_sequence, source_updated_at = n.source_updated_at, title = n.title,
              attendee_details = n.attendee_details, source_time_zone = n.source_time_zone,
-             content_digest = decode(n.content_digest, 'hex'), contact_ids = n.contact_ids, tags = n.tags,
+             content_digest = n.content_digest, contact_ids = n.contact_ids, tags = n.tags,
              shadows = n.shadows, moved_from_resource = n.moved_from_resource,
              moved_from_booking = n.moved_from_booking, moved_to_resource = n.moved_to_resource,
              moved_to_booking = n.moved_to_booking, sourced_at = n.sourced_at, received_at = n.received_at,
              decided_at = n.decided_at, epoch = $2, seq = n.seq
          FROM (SELECT n.*, (SELECT ctid FROM booking b WHERE b.booking_id = n.booking_id) AS place
-               FROM jsonb_to_recordset($1::text::jsonb) AS n(booking_id uuid, kind text, unit smallint, status text,
-                   start_time timestamptz, end_time timestamptz, awaiting_until timestamptz, held_until timestamptz,
-                   away_until timestamptz, version bigint, source_event_id text, source_keys uuid[], source_ids text[],
-                   source_sequence bigint, source_updated_at timestamptz, title text, attendee_details jsonb,
-                   source_time_zone text, content_digest text, contact_ids text[], tags uuid[], shadows jsonb,
-                   moved_from_resource text, moved_from_booking uuid, moved_to_resource text, moved_to_booking uuid,
-                   sourced_at timestamptz, received_at timestamptz, decided_at timestamptz, seq bigint)
+               FROM unnest($1::booking_row[]) AS n
                OFFSET 0) AS n
          WHERE b.ctid = n.place";
     const VACATE: &str = "UPDATE booking SET status = 'cancelled', awaiting_until = NULL, held_until = NULL, epoch = $2
@@ -156,29 +150,22 @@ async fn bookings(connection: &mut PgConnection, from: &Position, decided: &Deci
          SELECT n.booking_id, r.resource_no, n.resource_id, n.kind, n.unit, n.status, n.start_time, n.end_time,
              n.awaiting_until, n.held_until, n.away_until, n.version, n.source_system, n.source_event_id, n.source_keys,
              n.source_ids, n.source_sequence, n.source_updated_at, n.title, n.attendee_details, n.source_time_zone,
-             decode(n.content_digest, 'hex'), n.contact_ids, n.tags, n.shadows, n.moved_from_resource,
+             n.content_digest, n.contact_ids, n.tags, n.shadows, n.moved_from_resource,
              n.moved_from_booking, n.moved_to_resource, n.moved_to_booking, n.sourced_at, n.received_at, n.decided_at,
              $3, $2, n.seq
-         FROM jsonb_to_recordset($1::text::jsonb) AS n(booking_id uuid, resource_id text, kind text, unit smallint, status text,
-             start_time timestamptz, end_time timestamptz, awaiting_until timestamptz, held_until timestamptz,
-             away_until timestamptz, version bigint, source_system text, source_event_id text, source_keys uuid[],
-             source_ids text[], source_sequence bigint, source_updated_at timestamptz, title text,
-             attendee_details jsonb, source_time_zone text, content_digest text, contact_ids text[], tags uuid[],
-             shadows jsonb, moved_from_resource text, moved_from_booking uuid, moved_to_resource text,
-             moved_to_booking uuid, sourced_at timestamptz, received_at timestamptz, decided_at timestamptz,
-             seq bigint),
+         FROM unnest($1::booking_row[]) AS n,
              LATERAL (SELECT resource_no FROM resource r WHERE r.resource_id = n.resource_id OFFSET 0) AS r";
     let Written { freed, moved, changed, new } = &decided.written;
-    if let Some(freed) = freed {
+    if !freed.is_empty() {
         sqlx::query(UPDATE).bind(freed).bind(from.epoch).execute(&mut *connection).await?;
     }
     if !moved.is_empty() {
         sqlx::query(VACATE).bind(moved).bind(from.epoch).execute(&mut *connection).await?;
     }
-    if let Some(changed) = changed {
+    if !changed.is_empty() {
         sqlx::query(UPDATE).bind(changed).bind(from.epoch).execute(&mut *connection).await?;
     }
-    if let Some(new) = new {
+    if !new.is_empty() {
         sqlx::query(INSERT).bind(new).bind(from.epoch).bind(from.partition).execute(&mut *connection).await?;
     }
     Ok(())

@@ -19,6 +19,8 @@ pub enum Credential {
     Bearer(SecretString),
     /// Tokens that the account asks for.
     Granted(Account),
+    /// Tokens that somebody's consent is refreshed for, by a token that changes each time.
+    Rotating(Rotating),
     /// Nobody in particular.
     Nobody,
 }
@@ -52,6 +54,19 @@ impl Account {
     }
 }
 
+/// Somebody's consent, given to an app of ours (RFC 6749 §6): its refresh token may be used once, and brings the next one.
+#[derive(Debug, Clone)]
+pub struct Rotating {
+    /// Where tokens are asked for.
+    pub url: String,
+    /// The app.
+    pub id: String,
+    /// Its secret.
+    pub secret: SecretString,
+    /// The refresh token that the consent brought.
+    pub first: SecretString,
+}
+
 /// How accounts ask for tokens that may ask at all.
 #[derive(Debug, Clone, Copy)]
 pub enum Grant {
@@ -80,6 +95,8 @@ pub struct Written<'a> {
     pub client_secret: Option<&'a SecretString>,
     /// With `client_id`: where tokens are asked for.
     pub token_url: Option<&'a str>,
+    /// With `client_id`: what somebody's consent to the app has brought.
+    pub refresh_token: Option<&'a SecretString>,
     /// In whose name the service account asks.
     pub impersonate: Option<&'a str>,
 }
@@ -98,6 +115,15 @@ impl Written<'_> {
         }
         let own = (self.username, self.password, self.token);
         let asked = (self.service_account_file, self.client_id, self.client_secret, self.token_url);
+        if let Some(first) = self.refresh_token {
+            let ((None, None, None), (None, Some(id), Some(secret), Some(url))) = (own, asked) else {
+                fault("refresh_token", &"goes with client_id, client_secret and token_url, and with nothing else");
+                return None;
+            };
+            judge_token_url(url, &mut fault);
+            let (url, id) = (url.to_owned(), id.to_owned());
+            return Some(Credential::Rotating(Rotating { url, id, secret: secret.clone(), first: first.clone() }));
+        }
         match (own, asked, grant) {
             ((Some(username), Some(password), None), (None, None, None, None), _) => {
                 Some(Credential::Basic(username.to_owned(), password.clone()))
@@ -112,9 +138,7 @@ impl Written<'_> {
                 Some(Credential::Granted(Account::Service(signer, scope, self.impersonate.map(str::to_owned))))
             }
             ((None, None, None), (None, Some(id), Some(secret), Some(url)), Some(Grant::Client(scope))) => {
-                if !is_ours(url) {
-                    fault("token_url", &"is no https:// address; http:// is for this machine only");
-                }
+                judge_token_url(url, &mut fault);
                 Some(Credential::Granted(Account::Client(url.to_owned(), id.to_owned(), secret.clone(), scope)))
             }
             ((None, None, None), (None, None, None, None), Some(Grant::Open)) => Some(Credential::Nobody),
@@ -130,6 +154,12 @@ impl Written<'_> {
                 None
             }
         }
+    }
+}
+
+fn judge_token_url(url: &str, fault: &mut impl FnMut(&str, &dyn fmt::Display)) {
+    if !is_ours(url) {
+        fault("token_url", &"is no https:// address; http:// is for this machine only");
     }
 }
 

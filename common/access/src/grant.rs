@@ -60,9 +60,27 @@ struct Claims<'a> {
 }
 
 #[derive(Deserialize)]
-struct Granted {
+struct Answer {
     access_token: String,
     expires_in: Option<u64>,
+    refresh_token: Option<String>,
+}
+
+/// What is granted. Its `Debug` shows no token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Granted {
+    /// The access token.
+    pub access: String,
+    /// How long it lives.
+    pub lives: Duration,
+    /// The refresh token that counts from now on, if it is another.
+    pub refresh: Option<String>,
+}
+
+impl fmt::Debug for Granted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Granted({:?})", self.lives)
+    }
 }
 
 impl Signer {
@@ -101,11 +119,22 @@ pub fn secret_form(id: &str, secret: &str, scope: &str) -> String {
         .finish()
 }
 
-/// The token that is granted, and how long it lives.
-pub fn read(answer: &[u8]) -> Option<(String, Duration)> {
-    let Granted { access_token, expires_in } = serde_json::from_slice(answer).ok()?;
+/// The form in which an app asks for the next tokens by the refresh token that it has.
+pub fn refresh_form(id: &str, secret: &str, refresh: &str) -> String {
+    form_urlencoded::Serializer::new(String::new())
+        .append_pair("grant_type", "refresh_token")
+        .append_pair("client_id", id)
+        .append_pair("client_secret", secret)
+        .append_pair("refresh_token", refresh)
+        .finish()
+}
+
+/// What is granted, by an answer.
+pub fn read(answer: &[u8]) -> Option<Granted> {
+    let Answer { access_token: access, expires_in, refresh_token } = serde_json::from_slice(answer).ok()?;
     let lives = expires_in.map_or(LIFE_UNSAID, Duration::from_secs);
-    (!access_token.is_empty()).then_some((access_token, lives))
+    let refresh = refresh_token.filter(|token| !token.is_empty());
+    (!access.is_empty()).then_some(Granted { access, lives, refresh })
 }
 
 #[cfg(test)]
@@ -165,11 +194,17 @@ mod tests {
 
     #[test]
     fn a_granted_token_is_read_and_an_error_in_a_200_is_none() {
-        assert_eq!(
-            read(br#"{"access_token": "t", "expires_in": 3599}"#),
-            Some(("t".to_owned(), Duration::from_secs(3_599)))
-        );
-        assert_eq!(read(br#"{"access_token": "t"}"#), Some(("t".to_owned(), LIFE_UNSAID)));
+        let granted = |lives, refresh: Option<&str>| {
+            Some(Granted { access: "t".to_owned(), lives, refresh: refresh.map(str::to_owned) })
+        };
+        let hour = Duration::from_secs(3_599);
+        assert_eq!(read(br#"{"access_token": "t", "expires_in": 3599}"#), granted(hour, None));
+        assert_eq!(read(br#"{"access_token": "t"}"#), granted(LIFE_UNSAID, None));
+        let rotated = br#"{"access_token": "t", "expires_in": 3599, "refresh_token": "r2"}"#;
+        assert_eq!(read(rotated), granted(hour, Some("r2")));
+        assert!(!format!("{:?}", read(rotated)).contains("r2"));
+        let asked = refresh_form("app", "s&cret", "r1");
+        assert_eq!(asked, "grant_type=refresh_token&client_id=app&client_secret=s%26cret&refresh_token=r1");
         for none in [&b"{}"[..], b"", br#"{"error": "invalid_grant"}"#, br#"{"access_token": ""}"#] {
             assert_eq!(read(none), None);
         }

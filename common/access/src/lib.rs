@@ -6,5 +6,8 @@
 
 mod credential;
 pub mod grant;
+mod sealed;
 
-pub use credential::{Account, Credential, Grant, Written, is_ours};
+pub use credential::{Account, Credential, Grant, Rotating, Written, is_ours};
+pub use grant::Granted;
+pub use sealed::{SealKey, SealKeyError};

@@ -16,7 +16,7 @@ use crate::BookingRow;
 pub const COLUMNS: &str = "b.booking_id, b.resource_id, b.kind, b.unit, b.status, b.start_time, b.end_time, b.awaiting_until, \
     b.held_until, b.away_until, b.version, b.source_system, b.source_event_id, b.source_keys, b.source_ids, \
     b.source_sequence, b.source_updated_at, b.title, b.attendee_details, b.source_time_zone, \
-    encode(b.content_digest, 'hex') AS content_digest, b.contact_ids, b.tags, b.shadows, b.moved_from_resource, \
+    b.content_digest, b.contact_ids, b.tags, b.shadows, b.moved_from_resource, \
     b.moved_from_booking, b.moved_to_resource, b.moved_to_booking, b.sourced_at, b.received_at, b.decided_at, b.seq";
 
 /// [`COLUMNS`] without what people see: for whoever wants a state alone.
@@ -30,9 +30,10 @@ pub fn state_columns() -> String {
 /// What occupies time, as the constraint and the indexes beside it say it.
 pub const LIVE: &str = "b.status IN ('held', 'confirmed', 'awaiting')";
 
-/// One row of `booking`, as it is read by name and as it is written, a batch as one JSON document: PostgreSQL's `unnest`
-/// cannot take arrays of arrays. Personal data: no `Debug`.
-#[derive(Serialize, Deserialize, sqlx::FromRow)]
+/// One row of `booking`, as it is read by name and as it is written: a batch as one array of the type `booking_row`, whose columns are
+/// these, in this order. Personal data: no `Debug`.
+#[derive(sqlx::FromRow, sqlx::Type)]
+#[sqlx(type_name = "booking_row")]
 pub struct BookingColumns {
     booking_id: Uuid,
     resource_id: String,
@@ -54,8 +55,7 @@ pub struct BookingColumns {
     title: Option<String>,
     attendee_details: Json<Vec<AttendeeColumn>>,
     source_time_zone: Option<String>,
-    /// Hexadecimal: JSON has no bytes.
-    content_digest: Option<String>,
+    content_digest: Option<Vec<u8>>,
     contact_ids: Vec<String>,
     tags: Vec<Uuid>,
     shadows: Json<Vec<ShadowColumn>>,
@@ -181,7 +181,7 @@ impl From<&BookingRow> for BookingColumns {
             title: row.title.clone(),
             attendee_details: Json(attendees.collect()),
             source_time_zone: row.source_time_zone.clone(),
-            content_digest: state.content.map(|digest| hex::encode(digest.0)),
+            content_digest: state.content.map(|digest| digest.0.to_vec()),
             contact_ids: state.contacts.iter().map(ToString::to_string).collect(),
             tags: state.tags.iter().map(|tag| tag.uuid()).collect(),
             shadows: Json(shadows.collect()),
@@ -244,11 +244,9 @@ impl BookingColumns {
     }
 
     fn state(&self) -> Result<BookingState, StoreError> {
-        let digest = |text: &String| {
-            let mut bytes = [0; 16];
-            hex::decode_to_slice(text, &mut bytes)
-                .map_err(|_| corrupt("content_digest")())
-                .map(|()| ContentDigest(bytes))
+        let digest = |bytes: &Vec<u8>| {
+            let bytes = <[u8; 16]>::try_from(bytes.as_slice());
+            bytes.map(ContentDigest).map_err(|_| corrupt("content_digest")())
         };
         let contacts = self.contact_ids.iter().map(|contact| parse("contact_ids", contact));
         Ok(BookingState {

@@ -1,13 +1,16 @@
 //! Access tokens of an account: asked for with a signed assertion (RFC 7523) or its own secret (RFC 6749 §4.4), kept until
-//! shortly before they end.
+//! shortly before they end; and those that a refresh token brings (§6), which changes each time and is kept in the store ([`Vault`]).
 
 use std::time::Duration;
 
-use daybook_access::{Account, grant};
+use chrono::{DateTime, Utc};
+use daybook_access::{Account, Granted, Rotating, SealKey, grant};
 use daybook_domain::Timestamp;
 use reqwest::Client;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{PgConnection, PgPool};
 use tokio::sync::Mutex;
+use uuid::Uuid;
 
 use crate::clock;
 use crate::http::whole;
@@ -54,7 +57,12 @@ impl Token {
 
 async fn ask(client: &Client, account: &Account, now: Timestamp) -> Result<(SecretString, Timestamp), NoToken> {
     let form = account.form(now).ok_or(NoToken::Refused)?;
-    let request = client.post(account.token_url()).header("content-type", "application/x-www-form-urlencoded");
+    let Granted { access, lives, .. } = post(client, account.token_url(), form).await?;
+    Ok((SecretString::from(access), now.plus(lives)))
+}
+
+async fn post(client: &Client, url: &str, form: String) -> Result<Granted, NoToken> {
+    let request = client.post(url).header("content-type", "application/x-www-form-urlencoded");
     let response = request.body(form).send().await.map_err(|_| NoToken::Away)?;
     match response.status().as_u16() {
         200..=299 => {}
@@ -62,6 +70,144 @@ async fn ask(client: &Client, account: &Account, now: Timestamp) -> Result<(Secr
         _ => return Err(NoToken::Away),
     }
     let body = whole(response, BODY_MAX).await.ok_or(NoToken::Away)?;
-    let (token, lives) = grant::read(&body).ok_or(NoToken::Away)?;
-    Ok((SecretString::from(token), now.plus(lives)))
+    grant::read(&body).ok_or(NoToken::Away)
+}
+
+/// The tokens of an account whose refresh token changes each time that it is used. They lie in the store, sealed, because the one
+/// before counts no more: of all processes one asks at a time, holding the account's row, and the others use what it got.
+#[derive(Debug)]
+pub struct Vault {
+    pool: PgPool,
+    account: String,
+    key: SealKey,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    access: Option<(SecretString, Timestamp)>,
+    /// Granted, and not in the store yet: without it nobody could ask again.
+    unsaved: Option<Granted>,
+}
+
+#[derive(sqlx::FromRow)]
+struct TokenRow {
+    first_digest: Vec<u8>,
+    refresh: Option<Vec<u8>>,
+    access: Option<Vec<u8>>,
+    access_until: DateTime<Utc>,
+}
+
+impl Vault {
+    /// Of an account.
+    pub fn new(pool: PgPool, account: &str, key: SealKey) -> Self {
+        Self { pool, account: account.to_owned(), key, held: Mutex::default() }
+    }
+
+    /// The token that is valid now, if there is one.
+    pub async fn token(&self, client: &Client, rotating: &Rotating) -> Result<SecretString, NoToken> {
+        let mut held = self.held.lock().await;
+        let now = clock::now();
+        if let Some((token, until)) = held.access.as_ref()
+            && held.unsaved.is_none()
+            && now.plus(MARGIN) < *until
+        {
+            return Ok(token.clone());
+        }
+        let away = |error: sqlx::Error| {
+            tracing::warn!(%error, account = self.account, "the tokens of an account are out of reach");
+            NoToken::Away
+        };
+        let mut transaction = self.pool.begin().await.map_err(away)?;
+        let row = self.lock(&mut transaction).await.map_err(away)?;
+        if let Some(granted) = held.unsaved.clone() {
+            self.save(&mut transaction, rotating, &granted, now).await.map_err(away)?;
+            transaction.commit().await.map_err(away)?;
+            held.unsaved = None;
+            let token = SecretString::from(granted.access);
+            held.access = Some((token.clone(), now.plus(granted.lives)));
+            return Ok(token);
+        }
+        // Somebody gave another consent: what came of the one before is nothing any more.
+        let ours = row.first_digest == digest(rotating);
+        let until = Timestamp::try_from(row.access_until).unwrap_or(Timestamp::EPOCH);
+        let access = row.access.filter(|_| ours && now.plus(MARGIN) < until);
+        if let Some(access) = access.and_then(|sealed| self.key.open(&self.account, &sealed))
+            && held.access.as_ref().is_none_or(|(known, _)| known.expose_secret() != access.expose_secret())
+        {
+            held.access = Some((access.clone(), until));
+            return Ok(access);
+        }
+        let refresh = match row.refresh.filter(|_| ours) {
+            Some(sealed) => self.key.open(&self.account, &sealed).ok_or_else(|| {
+                tracing::error!(
+                    account = self.account,
+                    "the account's refresh token was sealed with another key; give that key, or a new refresh token"
+                );
+                NoToken::Refused
+            })?,
+            None => rotating.first.clone(),
+        };
+        let form = grant::refresh_form(&rotating.id, rotating.secret.expose_secret(), refresh.expose_secret());
+        let granted = post(client, &rotating.url, form).await?;
+        held.unsaved = Some(granted.clone());
+        self.save(&mut transaction, rotating, &granted, now).await.map_err(away)?;
+        transaction.commit().await.map_err(away)?;
+        held.unsaved = None;
+        tracing::info!(account = self.account, seconds = granted.lives.as_secs(), "the account's token was refreshed");
+        let token = SecretString::from(granted.access);
+        held.access = Some((token.clone(), now.plus(granted.lives)));
+        Ok(token)
+    }
+
+    /// The token does not count after all: the next one who asks gets another.
+    pub async fn forget(&self) {
+        if let Some((_, until)) = self.held.lock().await.access.as_mut() {
+            *until = Timestamp::EPOCH;
+        }
+    }
+
+    async fn lock(&self, connection: &mut PgConnection) -> Result<TokenRow, sqlx::Error> {
+        sqlx::query("INSERT INTO account_token (account) VALUES ($1) ON CONFLICT DO NOTHING")
+            .bind(&self.account)
+            .execute(&mut *connection)
+            .await?;
+        sqlx::query_as(
+            "SELECT first_digest, refresh, access, access_until FROM account_token WHERE account = $1 FOR UPDATE",
+        )
+        .bind(&self.account)
+        .fetch_one(connection)
+        .await
+    }
+
+    async fn save(
+        &self,
+        connection: &mut PgConnection,
+        rotating: &Rotating,
+        granted: &Granted,
+        now: Timestamp,
+    ) -> Result<(), sqlx::Error> {
+        let seal = |secret: &str| self.key.seal(&self.account, secret, rand::random());
+        // Whoever does not rotate it lets it be used again.
+        sqlx::query(
+            "UPDATE account_token SET first_digest = $2, access = $4, access_until = $5, changed_at = now(),
+                refresh = CASE WHEN $3::bytea IS NULL AND first_digest <> $2 THEN NULL ELSE coalesce($3, refresh) END
+             WHERE account = $1",
+        )
+        .bind(&self.account)
+        .bind(digest(rotating))
+        .bind(granted.refresh.as_deref().map(seal))
+        .bind(seal(&granted.access))
+        .bind(DateTime::<Utc>::from(now.plus(granted.lives)))
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+}
+
+/// Of the refresh token in the settings: whether it is another one, and nothing else.
+fn digest(rotating: &Rotating) -> Vec<u8> {
+    /// Drawn once.
+    const SPACE: Uuid = Uuid::from_u128(0x6a41_b0c3_95fe_5d27_8e10_74ac_d2f9_3b58);
+    Uuid::new_v5(&SPACE, rotating.first.expose_secret().as_bytes()).as_bytes().to_vec()
 }

@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use daybook_access::{Credential, Grant, Written, is_ours};
-use secrecy::SecretString;
+use daybook_access::{Credential, Grant, SealKey, Written, is_ours};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 /// How a source's API is asked.
@@ -40,6 +40,13 @@ pub struct SourceApiConfig {
     /// With `client_id`: where tokens are asked for.
     #[serde(default)]
     pub token_url: Option<String>,
+    /// With `client_id`: the refresh token that somebody's consent to the app has brought. What comes after it lies in the store, sealed
+    /// with `token_key`.
+    #[serde(default)]
+    pub refresh_token: Option<SecretString>,
+    /// With `refresh_token`: 32 bytes in base64. The same for all processes; without it, somebody has to consent anew.
+    #[serde(default)]
+    pub token_key: Option<SecretString>,
     /// In whose name the service account asks, where it may: somebody who sees every calendar.
     #[serde(default)]
     pub impersonate: Option<String>,
@@ -84,6 +91,8 @@ pub struct Api {
     pub account: Option<String>,
     /// Who we are there.
     pub credential: Credential,
+    /// What seals its tokens, where they change.
+    pub seal_key: Option<SealKey>,
     /// How often a second.
     pub requests_per_second: NonZeroU32,
     /// How long an answer may take.
@@ -107,6 +116,8 @@ impl Default for SourceApiConfig {
             client_id: None,
             client_secret: None,
             token_url: None,
+            refresh_token: None,
+            token_key: None,
             impersonate: None,
             requests_per_second: per_second(),
             timeout: timeout(),
@@ -137,10 +148,27 @@ impl SourceApiConfig {
             client_id: self.client_id.as_deref(),
             client_secret: self.client_secret.as_ref(),
             token_url: self.token_url.as_deref(),
+            refresh_token: self.refresh_token.as_ref(),
             impersonate: self.impersonate.as_deref(),
         };
-        let credential = written.read(grant, |file| std::fs::read(file), &mut fault)?;
+        let credential = written.read(grant, |file| std::fs::read(file), &mut fault);
+        let seal_key = match (&self.token_key, self.refresh_token.is_some()) {
+            (Some(key), true) => key.expose_secret().parse().map_err(|error| fault("token_key", &error)).ok(),
+            (None, true) => {
+                fault(
+                    "token_key",
+                    &"is missing; what seals the refresh tokens to come? Take the output of `openssl rand -base64 32`",
+                );
+                None
+            }
+            (Some(_), false) => {
+                fault("token_key", &"is of no use without refresh_token");
+                None
+            }
+            (None, false) => None,
+        };
+        let credential = credential?;
         let Self { base, account, requests_per_second, timeout, attempts_max, gone_in_a_row_max, .. } = self.clone();
-        Some(Api { base, account, credential, requests_per_second, timeout, attempts_max, gone_in_a_row_max })
+        Some(Api { base, account, credential, seal_key, requests_per_second, timeout, attempts_max, gone_in_a_row_max })
     }
 }

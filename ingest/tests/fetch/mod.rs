@@ -43,6 +43,8 @@ async fn door(acuity: &Acuity) -> Door {
                 client_id: None,
                 client_secret: None,
                 token_url: None,
+                refresh_token: None,
+                token_key: None,
                 requests_per_second: 100.try_into().expect("above zero"),
                 timeout: Duration::from_secs(1),
                 attempts_max: 3,

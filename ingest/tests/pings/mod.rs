@@ -36,6 +36,8 @@ async fn door() -> Door {
                     client_id: None,
                     client_secret: None,
                     token_url: None,
+                    refresh_token: None,
+                    token_key: None,
                     impersonate: None,
                     requests_per_second: 5.try_into().expect("above zero"),
                     timeout: Duration::from_secs(1),

@@ -68,7 +68,8 @@ impl Mirror {
         let identity = match &self.credential {
             Credential::Basic(username, password) => Identity::Basic(username, password.expose_secret()),
             Credential::Bearer(token) => Identity::Bearer(token.expose_secret()),
-            Credential::Nobody => Identity::Nobody,
+            // The settings of targets have no refresh tokens.
+            Credential::Nobody | Credential::Rotating(_) => Identity::Nobody,
             Credential::Granted(account) => match self.token.of(self.sender.client(), account).await {
                 Ok(token) => {
                     granted = token;

@@ -28,6 +28,8 @@ pub const TOKEN: &str = "a-token-of-a-desk-0123456789";
 pub const ORGANIZATION: &str = "https://api.calendly.com/organizations/ACME";
 /// Bookings on a page.
 const PAGE: usize = 3;
+/// How many seconds an access token is said to live: a few more than anybody leaves over.
+const LIFE: u64 = 123;
 
 /// How an answer goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +99,10 @@ struct Truth {
     bookings: BTreeMap<String, Booked>,
     faults: VecDeque<Fault>,
     made: u64,
+    /// How often each consent was refreshed: its refresh token is its name and that number, and counts once.
+    refreshed: BTreeMap<String, u64>,
+    /// How often somebody came with one that had been used.
+    reused: u64,
 }
 
 /// The tool. Cheap to clone.
@@ -111,7 +117,14 @@ impl Desk {
     pub async fn start(dialect: Dialect) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("a port")?;
         let address = listener.local_addr()?;
-        let truth = Truth { dialect, bookings: BTreeMap::new(), faults: VecDeque::new(), made: 0 };
+        let truth = Truth {
+            dialect,
+            bookings: BTreeMap::new(),
+            faults: VecDeque::new(),
+            made: 0,
+            refreshed: BTreeMap::new(),
+            reused: 0,
+        };
         let desk = Self { address, truth: Arc::new(Mutex::new(truth)) };
         let app = Router::new().fallback(answer).with_state(desk.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
@@ -193,6 +206,12 @@ impl Desk {
         self.truth().faults = faults.into_iter().collect();
     }
 
+    /// How often a consent was refreshed, and how often anybody came with a refresh token that had been used.
+    pub fn refreshed(&self, consent: &str) -> (u64, u64) {
+        let truth = self.truth();
+        (truth.refreshed.get(consent).copied().unwrap_or(0), truth.reused)
+    }
+
     /// The bookings of a host that stand: from when until when.
     pub fn standing(&self, host: &Host) -> BTreeMap<Timestamp, Timestamp> {
         let truth = self.truth();
@@ -253,10 +272,45 @@ impl Truth {
     }
 }
 
+impl Truth {
+    /// `consent.7` counts once, and brings `consent.8`.
+    fn refresh(&mut self, body: &[u8]) -> Response {
+        let form: BTreeMap<_, _> = form_urlencoded::parse(body).into_owned().collect();
+        let token = form.get("refresh_token").and_then(|token| token.rsplit_once('.'));
+        let Some((consent, number)) = token.and_then(|(name, number)| Some((name, number.parse::<u64>().ok()?))) else {
+            return (StatusCode::BAD_REQUEST, "{\"error\":\"invalid_request\"}").into_response();
+        };
+        let current = self.refreshed.entry(consent.to_owned()).or_default();
+        if *current != number {
+            self.reused += 1;
+            return (StatusCode::BAD_REQUEST, "{\"error\":\"invalid_grant\"}").into_response();
+        }
+        *current += 1;
+        let tokens = serde_json::json!({
+            "access_token": format!("{consent}/{current}"), "refresh_token": format!("{consent}.{current}"),
+            "expires_in": LIFE, "token_type": "Bearer",
+        });
+        axum::Json(tokens).into_response()
+    }
+
+    /// The last two tokens of a consent count: calls take their time.
+    fn knows(&self, token: &str) -> bool {
+        let granted = token.rsplit_once('/').and_then(|(name, number)| Some((name, number.parse::<u64>().ok()?)));
+        let counts = |(name, number): (&str, u64)| {
+            self.refreshed.get(name).is_some_and(|current| (1..=*current).contains(&number) && number + 1 >= *current)
+        };
+        token == TOKEN || granted.is_some_and(counts)
+    }
+}
+
 async fn answer(State(desk): State<Desk>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let target = uri.path_and_query().map_or("", |target| target.as_str()).to_owned();
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    if header("authorization") != Some(&format!("Bearer {TOKEN}")) {
+    if target == "/oauth/token" {
+        return desk.truth().refresh(&body);
+    }
+    if !header("authorization").and_then(|it| it.strip_prefix("Bearer ")).is_some_and(|token| desk.truth().knows(token))
+    {
         return StatusCode::UNAUTHORIZED.into_response();
     }
     desk.truth().answer(&target, header("cal-api-version"), &body)

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use daybook_format::{GONE, gone_body};
+use daybook_format::{FETCHED, GONE, LISTED, TOLD, gone_body, listed_body};
 use daybook_normalizer_core::{Item, RawEvent};
 use daybook_wire::SourceEvent;
 use expect_test::{expect, expect_file};
@@ -105,16 +105,52 @@ fn without_a_subject_a_calendar_is_whoever_is_marked_as_self_in_it() {
     assert!(nobody.starts_with("reject missing_field item 0\n  ce_subject: "), "{nobody}");
 }
 
+/// What a source's event of this type comes to.
+fn of_type(source_kind: Kind, kind: &str, content_type: &str, body: &[u8]) -> String {
+    let source = source(source_kind);
+    let told = SourceEvent { kind: kind.to_owned(), content_type: content_type.to_owned(), ..event(source_kind) };
+    let parsed = daybook_normalizer_core::parse(source_kind.format(), RawEvent { source: &source, event: &told, body });
+    render(source_kind, &daybook_normalizer_core::normalize(&parsed, &known(source_kind), &key()))
+}
+
+#[test]
+fn a_booking_of_cal_com_that_was_fetched_says_in_other_words_what_its_webhooks_say() {
+    let state = |status: &str, from: Option<&str>, to: Option<&str>| {
+        let body = serde_json::json!({ "status": "success", "data": {
+            "uid": "uid-9", "title": "Site visit", "status": status, "start": "2026-06-01T09:00:00.000Z",
+            "end": "2026-06-01T09:30:00.000Z", "hosts": [{ "name": "Anna", "email": "anna@clinic.example" }],
+            "attendees": [{ "name": "Mara Quinn", "email": "mara@example.org", "timeZone": "America/New_York" }],
+            "createdAt": "2026-05-01T07:00:00.000Z", "updatedAt": "2026-05-01T07:00:00.000Z",
+            "rescheduledFromUid": from, "rescheduledToUid": to, "icsUid": "uid-9@site.example",
+        }});
+        of_type(Kind::CalCom, FETCHED, "application/json", body.to_string().as_bytes())
+    };
+    let booked = state("accepted", None, None);
+    // A state is where the booking is, whether or not it was elsewhere.
+    assert!(booked.contains("previous    uid-9\n") && booked.contains("2026-06-01T09:00:00Z"), "{booked}");
+    // Its version is when it was asked for, and not when it was made.
+    assert!(booked.contains("0 2026-05-04T07:12:12Z"), "{booked}");
+    let instead = state("accepted", Some("uid-8"), None);
+    assert!(instead.contains("previous    uid-8\n") && instead.contains("identity    uid-9\n"), "{instead}");
+    for gone in [state("cancelled", None, None), state("rejected", None, None)] {
+        assert!(gone.starts_with("request cancel\n") && !gone.contains("AwaitingReplacement"), "{gone}");
+    }
+    let moved = state("accepted", None, Some("uid-10"));
+    assert!(moved.starts_with("request cancel\n") && moved.contains("AwaitingReplacement"), "{moved}");
+}
+
+#[test]
+fn what_only_names_bookings_is_passed_over_whatever_else_it_says() {
+    for kind in [Kind::Calendly, Kind::CalCom, Kind::Acuity, Kind::Hubspot] {
+        let listed = of_type(kind, LISTED, "application/json", listed_body(&["399"], false).as_bytes());
+        assert_eq!(listed, "ignored fetched\n", "{}", kind.name());
+        assert_eq!(of_type(kind, TOLD, "application/json", b"{"), "ignored fetched\n", "{}", kind.name());
+    }
+}
+
 #[test]
 fn what_only_says_that_something_has_changed_is_fetched_and_what_is_gone_is_cancelled() {
-    let source = source(Kind::Acuity);
-    let items = |kind: &str, content_type: &str, body: &[u8]| {
-        let told = SourceEvent { kind: kind.to_owned(), content_type: content_type.to_owned(), ..event(Kind::Acuity) };
-        let raw = RawEvent { source: &source, event: &told, body };
-        let parsed = daybook_normalizer_core::parse(Kind::Acuity.format(), raw);
-        let normalized = daybook_normalizer_core::normalize(&parsed, &known(Kind::Acuity), &key());
-        render(Kind::Acuity, &normalized)
-    };
+    let items = |kind: &str, content_type: &str, body: &[u8]| of_type(Kind::Acuity, kind, content_type, body);
     let form = "application/x-www-form-urlencoded";
     assert_eq!(items("changed", form, b"action=changed&id=399&calendarID=4038206"), "ignored fetched\n");
     assert_eq!(items("order.completed", form, b"action=order.completed&id=1"), "ignored event_type\n");
