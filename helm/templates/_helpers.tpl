@@ -116,3 +116,17 @@ capabilities:
   readOnly: true
 {{- end }}
 {{- end -}}
+
+{{/* Where Kafka, the registry and PostgreSQL listen, each port once. */}}
+{{- define "daybook.serverPorts" -}}
+{{- $ports := list (toString (int64 .Values.postgres.port)) -}}
+{{- range $broker := splitList "," .Values.kafka.brokers -}}
+{{- $ports = append $ports (trim $broker | splitList ":" | last) -}}
+{{- end -}}
+{{- $registry := urlParse .Values.registry.url -}}
+{{- $scheme := eq $registry.scheme "https" | ternary "443" "80" -}}
+{{- $ports = append $ports (contains ":" $registry.host | ternary (splitList ":" $registry.host | last) $scheme) -}}
+{{- range $port := $ports | uniq | sortAlpha }}
+- { port: {{ $port }}, protocol: TCP }
+{{- end }}
+{{- end -}}

@@ -1,6 +1,7 @@
 {{/*
 One service: its ConfigMap, Deployment and Service. Takes root, name, admin (the port of /metrics, /livez and /readyz),
-http (its public port, if it has one) and tree (its configuration).
+http (its public port, if it has one) and tree (its configuration). And what keeps it standing: a PodDisruptionBudget, an autoscaler,
+a NetworkPolicy.
 */}}
 {{- define "daybook.service" -}}
 {{- $root := .root -}}
@@ -23,7 +24,9 @@ metadata:
   name: {{ $fullname }}
   labels: {{- include "daybook.labels" $labels | nindent 4 }}
 spec:
+  {{- if not $values.autoscaling.enabled }}
   replicas: {{ $values.replicas }}
+  {{- end }}
   selector:
     matchLabels: {{- include "daybook.selectorLabels" $labels | nindent 6 }}
   template:
@@ -53,6 +56,13 @@ spec:
       {{- with $values.affinity }}
       affinity: {{- toYaml . | nindent 8 }}
       {{- end }}
+      # Not all on one node, if there is another.
+      topologySpreadConstraints:
+        - maxSkew: 1
+          topologyKey: kubernetes.io/hostname
+          whenUnsatisfiable: ScheduleAnyway
+          labelSelector:
+            matchLabels: {{- include "daybook.selectorLabels" $labels | nindent 14 }}
       containers:
         - name: {{ .name }}
           image: {{ include "daybook.image" $root | quote }}
@@ -113,4 +123,94 @@ spec:
     - name: admin
       port: {{ .admin }}
       targetPort: admin
+{{- if or $values.autoscaling.enabled (gt (int $values.replicas) 1) }}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ $fullname }}
+  labels: {{- include "daybook.labels" $labels | nindent 4 }}
+spec:
+  # A node that is drained takes one at a time: partitions go to another within seconds, all of them at once would have nobody.
+  maxUnavailable: 1
+  selector:
+    matchLabels: {{- include "daybook.selectorLabels" $labels | nindent 6 }}
+{{- end }}
+{{- with $values.autoscaling }}
+{{- if .enabled }}
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata:
+  name: {{ $fullname }}
+  labels: {{- include "daybook.labels" $labels | nindent 4 }}
+spec:
+  scaleTargetRef:
+    apiVersion: apps/v1
+    kind: Deployment
+    name: {{ $fullname }}
+  minReplicas: {{ .minReplicas }}
+  maxReplicas: {{ .maxReplicas }}
+  metrics:
+    - type: Resource
+      resource:
+        name: cpu
+        target:
+          type: Utilization
+          averageUtilization: {{ .cpu }}
+  behavior:
+    # Each pod that comes or goes moves partitions: not for a minute's quiet.
+    scaleDown:
+      stabilizationWindowSeconds: 600
+      policies:
+        - { type: Pods, value: 1, periodSeconds: 300 }
+{{- end }}
+{{- end }}
+{{- with $root.Values.networkPolicy }}
+{{- if .enabled }}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ $fullname }}
+  labels: {{- include "daybook.labels" $labels | nindent 4 }}
+spec:
+  podSelector:
+    matchLabels: {{- include "daybook.selectorLabels" $labels | nindent 6 }}
+  policyTypes: [Ingress, Egress]
+  ingress:
+    {{- with $.http }}
+    - ports:
+        - { port: {{ . }}, protocol: TCP }
+      {{- with $root.Values.networkPolicy.door }}
+      from: {{- toYaml . | nindent 8 }}
+      {{- end }}
+    {{- end }}
+    # Metrics and probes tell whoever may ask; the kubelet always may.
+    - ports:
+        - { port: {{ $.admin }}, protocol: TCP }
+      from:
+        {{- if .metrics }}
+        {{- toYaml .metrics | nindent 8 }}
+        {{- else }}
+        - podSelector: {}
+        {{- end }}
+  egress:
+    - ports:
+        - { port: 53, protocol: UDP }
+        - { port: 53, protocol: TCP }
+    - ports:
+        {{- include "daybook.serverPorts" $root | nindent 8 }}
+      {{- with .servers }}
+      to: {{- toYaml . | nindent 8 }}
+      {{- end }}
+    {{- if has $.name (list "ingest" "propagator") }}
+    # The vendors' APIs and the targets.
+    - ports:
+        {{- range .vendorPorts }}
+        - { port: {{ . }}, protocol: TCP }
+        {{- end }}
+    {{- end }}
+{{- end }}
+{{- end }}
 {{- end -}}

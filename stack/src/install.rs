@@ -8,13 +8,14 @@ use std::sync::{Mutex, PoisonError};
 mod apt;
 mod command;
 mod dist;
+mod helm;
 mod prometheus;
 
-pub use self::prometheus::program as prometheus;
 pub(crate) use self::{
     command::{find, run},
     dist::{java, kafka_classpath, postgres_bin, python, registry_home},
 };
+pub use self::{helm::program as helm, prometheus::program as prometheus};
 use crate::{error::Error, instance::Lock, layout::Layout, part::Server, progress::Progress};
 
 /// What for, besides running the stack.
@@ -36,7 +37,11 @@ pub fn install(layout: &Layout, purpose: Purpose, progress: &Progress) -> Result
 pub(crate) fn packages(layout: &Layout, purpose: Purpose, progress: &Progress) -> Result<(), Error> {
     let _lock = Lock::take_dist(layout, progress)?;
     apt::install(layout, purpose, progress)?;
-    if purpose.tests { prometheus::install(layout, progress) } else { Ok(()) }
+    if purpose.tests {
+        prometheus::install(layout, progress)?;
+        helm::install(layout, progress)?;
+    }
+    Ok(())
 }
 
 /// What one server is made of.

@@ -41,7 +41,7 @@ pub use crate::{
     engine::{Engine, Status},
     error::Error,
     guard::guard,
-    install::{Purpose, install, prometheus},
+    install::{Purpose, helm, install, prometheus},
     layout::Layout,
     part::{Part, Server, Service},
     progress::Progress,
