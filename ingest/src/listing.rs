@@ -5,6 +5,10 @@
 //! Invariant: how a booking was listed is remembered after Kafka has word that it is to be fetched. A walk that ends between
 //! the two is followed by one that says it again, and what is fetched twice is decided `unchanged`.
 //!
+//! A booking that is to be fetched takes a turn of the account's budget before Kafka has word of it, because it will take a call: so a first
+//! walk through thousands leaves the fetcher room for what webhooks tell of meanwhile. What was cancelled, and was never known here,
+//! is nobody's loss, and is not fetched: vendors keep what is gone for years.
+//!
 //! What is listed is believed in nothing but that somebody should look: the fetcher asks for each booking by its id. So an answer that
 //! is empty, halved or old ends no booking; it leaves something for the next walk, and for the one through the whole window.
 //! Nothing here ends the process: the door needs no vendor.
@@ -261,7 +265,7 @@ impl Lister {
             sleep(wait).await;
             let (listed, skipped) = self.ask(&mut walk, path, body).await.map_err(Failed::Vendor)?;
             self.metrics.poll_skipped_total.with_label_values(&[self.source.as_str()]).inc_by(skipped as u64);
-            self.send(job, &listed, now, first).await?;
+            self.send(job, turn, &listed, now, first).await?;
         }
         let next_in = self.listings.every(job).mul_f64(0.9 + 0.2 * rand::random::<f64>());
         if self.store.keep(job, turn, full, next_in).await? { Ok(()) } else { Err(Failed::Lost) }
@@ -287,12 +291,25 @@ impl Lister {
     }
 
     /// Says which of these are new or other than before, and remembers how they were listed once Kafka has it.
-    async fn send(&self, job: Job, listed: &[Listed], began: Timestamp, first: bool) -> Result<(), Failed> {
+    async fn send(
+        &self,
+        job: Job,
+        turn: &Turn,
+        listed: &[Listed],
+        began: Timestamp,
+        first: bool,
+    ) -> Result<(), Failed> {
         let known = self.store.known(listed).await?;
-        let news: Vec<&Listed> =
+        let mut news: Vec<&Listed> =
             listed.iter().filter(|it| known.get(&it.id).is_none_or(|known| *known != it.fingerprint)).collect();
+        if job == Job::CancellationSync && self.listings.keyed {
+            let booked = self.store.booked(&news).await?;
+            news.retain(|it| known.contains_key(&it.id) || booked.contains(&it.id));
+        }
         let mut waiting = Vec::with_capacity(news.len());
         for listed in &news {
+            let wait = self.store.turn(job, turn, self.every).await?.ok_or(Failed::Lost)?;
+            sleep(wait).await;
             let (record, body) = record(&self.source, &listed.id, began, first);
             let outgoing = Outgoing {
                 topic: &self.topic,

@@ -121,6 +121,27 @@ async fn edited(it: &Instance, source: &'static str, seed: u64) -> Result<()> {
 }
 
 #[test]
+fn what_was_cancelled_long_ago_and_never_known_here_is_not_asked_for_one_by_one() -> Result<()> {
+    shared(async |it| {
+        // More than anybody believes to be gone in a row: they would hold up everything else of the source.
+        let resource = Resource::unseen(it.name("archive"));
+        let crm = desk("crm");
+        let archive = |at: i64| crm.archive(&resource.host, resource.number, hour(100 + at), hour(101 + at)).id;
+        let old: Vec<String> = (0..30).map(archive).collect();
+        it.world.load(std::slice::from_ref(&resource)).await?;
+        let booked = book("crm", &resource, 1);
+        same(it, "crm", &resource).await?;
+        // What was archived is listed together with them.
+        crm.cancel(&booked.id);
+        same(it, "crm", &resource).await?;
+        let asked = old.iter().filter(|id| crm.was_asked(id)).count();
+        ensure!(asked == 0, "{asked} of {} were asked for", old.len());
+        ensure!(crm.was_asked(&booked.id));
+        Ok(())
+    })
+}
+
+#[test]
 fn a_webhook_of_calendlys_that_only_names_its_event_has_it_fetched() -> Result<()> {
     shared(async |it| {
         let resource = Resource::unseen(it.name("old-shape"));

@@ -41,7 +41,8 @@ impl Description {
         let mut judge = Judge(Vec::new());
         let delivery = judge.delivery(&written.delivery);
         let events = judge.events(&written.events);
-        let booking = judge.booking(&written.booking, written.fetch.is_some());
+        let whole = events.as_ref().is_some_and(|events| says_something(events, written.fetch.is_some()));
+        let booking = judge.booking(&written.booking, whole);
         let fetch = written.fetch.as_ref().and_then(|fetch| judge.fetch(fetch));
         if let Some(events) = &events {
             judge.changed(events, written.fetch.is_some(), written.list.is_some());
@@ -66,6 +67,13 @@ impl Description {
             _ => Err(judge.0),
         }
     }
+}
+
+/// Whether some of its events say more than that something has changed.
+fn says_something(events: &Events, fetched: bool) -> bool {
+    let meanings = events.types.as_ref().map(|(_, meanings)| meanings).filter(|meanings| !meanings.is_empty());
+    let says = |meaning: &Type| !matches!(meaning, Type::Ignored | Type::Means(Meaning::Changed));
+    meanings.map_or(!fetched, |meanings| meanings.values().any(says))
 }
 
 /// Collects what is wrong. Whatever is none was said to be wrong.
@@ -207,9 +215,10 @@ impl Judge {
         Some(Fetch { base: base.to_owned(), path, keep, gone: written.gone.clone(), headers })
     }
 
-    fn booking(&mut self, written: &WrittenBooking, fetched: bool) -> Option<BookingFields> {
+    /// `whole` if some events say more than that something has changed: a state that is fetched has its own version.
+    fn booking(&mut self, written: &WrittenBooking, whole: bool) -> Option<BookingFields> {
         let id = self.finding("booking.id", &written.id);
-        if written.sequence.is_none() && written.updated_at.is_none() && !fetched {
+        if written.sequence.is_none() && written.updated_at.is_none() && whole {
             let problem = "and booking.sequence are both missing; one of them must say which state is the newer";
             self.fault("booking.updated_at", problem);
         }
@@ -413,6 +422,17 @@ mod tests {
             faults(&unsigned),
             ["delivery.signature and delivery.token are both missing; anybody could write bookings"]
         );
+    }
+
+    #[test]
+    fn events_that_say_something_say_which_is_the_newer_though_states_are_fetched_as_well() {
+        let listed = "end = \"$.to\"\n[fetch]\nbase = \"https://a\"\npath = \"/b/{id}\"\n[list]\nitems = \"$\"\nid = \"$.id\"\nupdate.path = \"/all\"";
+        let text = SOUND.replace("end = \"$.to\"", listed);
+        assert_eq!(faults(&text), [""; 0]);
+        let unversioned = text.replace("updated_at = \"$.at\"", "");
+        let missing = "booking.updated_at and booking.sequence are both missing";
+        assert!(faults(&unversioned)[0].starts_with(missing), "{:?}", faults(&unversioned));
+        assert_eq!(faults(&unversioned.replace("\"created\"", "\"changed\"")), [""; 0]);
     }
 
     #[test]

@@ -21,6 +21,8 @@ const EVERY: Duration = Duration::from_secs(5 * 60);
 pub struct Listings {
     /// How.
     pub list: Arc<List>,
+    /// Whether a booking is listed under the name that it has here; of Calendly its event is, and each invitee is a booking.
+    pub keyed: bool,
     /// Where its API is.
     pub base: String,
     /// What is said beside every question.
@@ -61,8 +63,9 @@ impl Listings {
             (Some(_), false) if !needed => fault("api.account", &"is of no use: this source is asked in nobody's name"),
             (Some(_), _) | (None, false) => {}
         }
+        let keyed = matches!(how, How::Described(_));
         let base = api.base.as_deref().map_or(base, |base| base.trim_end_matches('/').to_owned());
-        config.list.then(|| Self { list, base, headers, api: api.clone(), config })
+        config.list.then(|| Self { list, keyed, base, headers, api: api.clone(), config })
     }
 
     /// How often a job asks.

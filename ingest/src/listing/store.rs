@@ -1,6 +1,6 @@
 //! What is known of what a vendor lists: whose walk it is, how bookings were listed last, and what came of those that were news.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -119,6 +119,21 @@ impl Store {
                 .fetch_all(&self.pool)
                 .await?;
         Ok(rows.into_iter().collect())
+    }
+
+    /// Which of these the store has a booking of, however it stands.
+    pub(super) async fn booked(&self, listed: &[&Listed]) -> Result<BTreeSet<String>> {
+        let key = |listed: &&Listed| SourceKey::derive(&self.source, &listed.id).uuid();
+        let ids: Vec<String> = sqlx::query_scalar(
+            "SELECT n.id FROM unnest($1::text[], $2::uuid[]) AS n(id, key)
+             WHERE EXISTS (SELECT FROM booking b WHERE b.source_key = n.key)
+                OR EXISTS (SELECT FROM booking_source s WHERE s.source_key = n.key)",
+        )
+        .bind(listed.iter().map(|listed| listed.id.as_str()).collect::<Vec<_>>())
+        .bind(listed.iter().map(key).collect::<Vec<_>>())
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(ids.into_iter().collect())
     }
 
     /// Kafka has word of these.

@@ -33,6 +33,16 @@ pub(super) enum Question {
     List { only: Only, skip: usize, size: usize },
 }
 
+impl Question {
+    /// The one that is asked for.
+    pub(super) fn id(&self) -> Option<&str> {
+        match self {
+            Self::One(id) | Self::Invitees(id) => Some(id),
+            Self::List { .. } => None,
+        }
+    }
+}
+
 /// Which are listed.
 #[derive(Debug)]
 pub(super) struct Only {

@@ -4,7 +4,7 @@
 
 mod dialect;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -99,6 +99,8 @@ struct Truth {
     bookings: BTreeMap<String, Booked>,
     faults: VecDeque<Fault>,
     made: u64,
+    /// Bookings that were asked for by their ids.
+    asked: BTreeSet<String>,
     /// How often each consent was refreshed: its refresh token is its name and that number, and counts once.
     refreshed: BTreeMap<String, u64>,
     /// How often somebody came with one that had been used.
@@ -122,6 +124,7 @@ impl Desk {
             bookings: BTreeMap::new(),
             faults: VecDeque::new(),
             made: 0,
+            asked: BTreeSet::new(),
             refreshed: BTreeMap::new(),
             reused: 0,
         };
@@ -142,6 +145,15 @@ impl Desk {
 
     /// Somebody books; the booking.
     pub fn book(&self, host: &Host, number: u64, start: Timestamp, end: Timestamp) -> Booked {
+        self.put(host, number, (start, end), false)
+    }
+
+    /// Somebody had booked, and it was off before anybody looked; the booking.
+    pub fn archive(&self, host: &Host, number: u64, start: Timestamp, end: Timestamp) -> Booked {
+        self.put(host, number, (start, end), true)
+    }
+
+    fn put(&self, host: &Host, number: u64, (start, end): (Timestamp, Timestamp), cancelled: bool) -> Booked {
         let mut truth = self.truth();
         let id = truth.new_id();
         let now = clock::now();
@@ -154,7 +166,7 @@ impl Desk {
             end,
             created: now,
             changed: now,
-            cancelled: false,
+            cancelled,
             previous: None,
             next: None,
         };
@@ -204,6 +216,11 @@ impl Desk {
     /// What goes wrong next.
     pub fn faults(&self, faults: impl IntoIterator<Item = Fault>) {
         self.truth().faults = faults.into_iter().collect();
+    }
+
+    /// Whether it was asked for by its id.
+    pub fn was_asked(&self, id: &str) -> bool {
+        self.truth().asked.contains(id)
     }
 
     /// How often a consent was refreshed, and how often anybody came with a refresh token that had been used.
@@ -261,6 +278,9 @@ impl Truth {
             return status(StatusCode::BAD_REQUEST);
         }
         let Some(question) = self.dialect.question(target, body) else { return status(StatusCode::BAD_REQUEST) };
+        if let Some(id) = question.id() {
+            self.asked.insert(id.to_owned());
+        }
         let Some(value) = self.dialect.reply(&self.bookings, &question, fault) else {
             return status(StatusCode::NOT_FOUND);
         };
