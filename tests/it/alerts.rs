@@ -174,33 +174,87 @@ pub fn metrics(text: &str) -> BTreeSet<&str> {
     words.filter(|word| word.starts_with("daybook_") && !roles.contains(word)).collect()
 }
 
+/// A metric, as its source has it.
+struct Metric {
+    name: String,
+    kind: String,
+    labels: Vec<String>,
+    means: String,
+}
+
+/// Where each is counted, and by whom.
+const COUNTED: [(&str, &str); 6] = [
+    ("Ingest: the door, what is fetched, listed and read", "ingest/src/metrics.rs"),
+    ("Ingest: the API", "ingest/src/api/metrics.rs"),
+    ("Normalizer", "normalizer/src/metrics.rs"),
+    ("Arbiter", "arbiter/src/metrics.rs"),
+    ("Propagator", "propagator/src/metrics.rs"),
+    ("Every service", "common/runtime/src/metrics.rs"),
+];
+
+/// The metrics of one file.
+fn counted(file: &str) -> Result<Vec<Metric>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+    let text = fs::read_to_string(&path).with_context(|| file.to_owned())?;
+    let (mut prefix, mut means, mut all) = (None, Vec::new(), Vec::new());
+    for line in text.lines().map(str::trim) {
+        if let Some(words) = line.strip_prefix("/// ") {
+            means.push(words);
+            continue;
+        }
+        if line.starts_with("pub struct ")
+            && let Some((_, rest)) = line.split_once("(\"")
+        {
+            prefix = rest.split('"').next();
+        } else if let (Some(prefix), Some((name, rest))) = (prefix, line.split_once(": ")) {
+            let rest = rest.trim_end_matches(',');
+            let (kind, labels) = rest.split_once('[').unwrap_or((rest, ""));
+            if ["Int", "Histogram", "Gauge"].iter().any(|known| kind.starts_with(known)) {
+                let labels = labels.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+                let (name, kind) = (format!("{prefix}_{name}"), kind.to_owned());
+                all.push(Metric { name, kind, labels, means: means.join(" ") });
+            }
+        }
+        means.clear();
+    }
+    Ok(all)
+}
+
 /// What the services have, by their source: the names that can be asked for.
 pub fn known_metrics() -> Result<BTreeSet<String>> {
-    let sources = ["ingest/src/metrics.rs", "ingest/src/api/metrics.rs", "normalizer/src/metrics.rs"];
-    let sources = sources.into_iter().chain(["arbiter/src/metrics.rs", "propagator/src/metrics.rs"]);
     let mut known = BTreeSet::new();
-    for file in sources.chain(["common/runtime/src/metrics.rs"]) {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
-        let text = fs::read_to_string(&path).with_context(|| file.to_owned())?;
-        let mut prefix = None;
-        for line in text.lines().map(str::trim) {
-            if line.starts_with("pub struct ")
-                && let Some((_, rest)) = line.split_once("(\"")
-            {
-                prefix = rest.split('"').next();
+    for (_, file) in COUNTED {
+        for Metric { name, kind, .. } in counted(file)? {
+            if kind.starts_with("Histogram") {
+                known.extend(["bucket", "count", "sum"].map(|part| format!("{name}_{part}")));
             }
-            let Some((name, kind)) = line.split_once(": ") else { continue };
-            let is_metric = ["Int", "Histogram", "Gauge"].iter().any(|known| kind.starts_with(known));
-            if let (Some(prefix), true) = (prefix, is_metric) {
-                let name = format!("{prefix}_{name}");
-                if kind.starts_with("Histogram") {
-                    known.extend(["bucket", "count", "sum"].map(|part| format!("{name}_{part}")));
-                }
-                known.insert(name);
-            }
+            known.insert(name);
         }
     }
     Ok(known)
+}
+
+#[test]
+fn the_table_of_metrics_is_what_the_code_says_of_each() -> Result<()> {
+    let mut page = "# Metrics\n\nWhat the services count, at `/metrics` of their administrative ports. Made from the code by a test \
+                    (`UPDATE_EXPECT=1 cargo test -p daybook-tests --test it -- the_table_of_metrics`): change it there.\n"
+        .to_owned();
+    for (who, file) in COUNTED {
+        page.push_str(&format!("\n## {who}\n\n| metric | type | labels | what it says |\n|---|---|---|---|\n"));
+        for Metric { name, kind, labels, means } in counted(file)? {
+            ensure!(!means.is_empty(), "{file}: nobody says what {name} is");
+            let kind = match kind.trim_end_matches("Vec") {
+                "IntCounter" => "counter",
+                "IntGauge" | "Gauge" => "gauge",
+                "Histogram" => "histogram",
+                other => anyhow::bail!("{file}: {name} is a {other}"),
+            };
+            let labels = labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
+            page.push_str(&format!("| `{name}` | {kind} | {labels} | {} |\n", means.replace('|', "\\|")));
+        }
+    }
+    expect_test::expect_file![helm("METRICS.md")].assert_eq(&page);
+    Ok(())
 }
 
 #[test]
