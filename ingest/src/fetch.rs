@@ -268,6 +268,10 @@ impl Fetcher {
                 self.gone.store(0, Ordering::Relaxed);
                 self.settled(self.put(want, &states, asked_at, revoked).await)
             }
+            // Somebody spoke of it, and there is nothing to be said of it.
+            Answer::Gone if states.is_empty() && want.told.kind != LISTED => {
+                self.settled(self.give_up(want, "fetch_refused", revoked).await)
+            }
             Answer::Gone => self.settled(self.put(want, &states, asked_at, revoked).await),
             Answer::Never => self.settled(self.give_up(want, "fetch_refused", revoked).await),
             Answer::Denied => Ok(Tried::Denied),

@@ -65,6 +65,9 @@ daybook_runtime::metrics! {
         /// Calendars whose vendor is to say when something has changed and cannot, because they have no channel that lives. They
         /// are read at their interval. Alert above 0 for half an hour.
         poll_calendars_without_channel: IntGaugeVec["source"],
+        /// Seconds until the first of the source's channels ends that live. Another is opened when a third of its life is left,
+        /// which is two days. Alert below one.
+        poll_channel_life_seconds: IntGaugeVec["source"],
         /// Changes that a reading has found of which the vendor had said nothing, by source, although there was a channel; and
         /// bookings that were listed and news when they were decided. A few are only late. Alert when it keeps rising: pings or
         /// webhooks do not arrive.

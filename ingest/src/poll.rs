@@ -193,6 +193,12 @@ impl Poller {
         let without = if self.polled.pings.is_some() { overview.without_channel } else { 0 };
         self.metrics.poll_calendars_without_channel.with_label_values(source).set(without);
         self.metrics.poll_oldest_seconds.with_label_values(source).set(overview.oldest_seconds as i64);
+        let life = &self.metrics.poll_channel_life_seconds;
+        match overview.channel_life_seconds.filter(|_| self.polled.pings.is_some()) {
+            Some(seconds) => life.with_label_values(source).set(seconds as i64),
+            // Gone already, if there never was one.
+            None => drop(life.remove_label_values(source)),
+        }
         Ok(())
     }
 

@@ -102,6 +102,8 @@ pub struct Overview {
     pub missing: i64,
     /// Calendars without a channel that lives.
     pub without_channel: i64,
+    /// Seconds until the first of those that live ends.
+    pub channel_life_seconds: Option<f64>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -459,7 +461,9 @@ impl Store {
                 coalesce(max(extract(epoch FROM now() - greatest(began_at, added_at))), 0)::float8
                     AS oldest_seconds,
                 (SELECT count(*) FROM polled_event e WHERE e.source = $1 AND e.missing_since IS NOT NULL) AS missing,
-                count(*) FILTER (WHERE channel_until < now()) AS without_channel
+                count(*) FILTER (WHERE channel_until < now()) AS without_channel,
+                min(extract(epoch FROM channel_until - now())) FILTER (WHERE channel_until >= now())::float8
+                    AS channel_life_seconds
              FROM polled_calendar WHERE source = $1",
         )
         .bind(self.source.as_str())

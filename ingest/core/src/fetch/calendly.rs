@@ -59,7 +59,8 @@ pub fn name(uri: &str) -> Option<&str> {
 /// The event that a delivery speaks of without saying anything of it: the shape of before 2023.
 pub fn only_told(body: &Value) -> Option<&str> {
     let payload = body.get("payload")?;
-    let scheduled = payload.get("scheduled_event").is_some_and(Value::is_object);
+    // One that is something else than an object is a fault, and whoever reads it says so.
+    let scheduled = payload.get("scheduled_event").is_some_and(|event| !event.is_null());
     let kind = body.get("event").and_then(Value::as_str);
     // A cancellation needs no more than its booking's name.
     let created = kind == Some("invitee.created");
@@ -152,6 +153,10 @@ mod tests {
         let new = json!({ "event": EVENT, "scheduled_event": { "uri": EVENT } });
         assert_eq!(only_told(&delivery("invitee.created", new)), None);
         assert_eq!(only_told(&delivery("invitee.created", json!({ "event": "https://elsewhere" }))), None);
+        let nothing = json!({ "event": EVENT, "scheduled_event": null });
+        assert_eq!(only_told(&delivery("invitee.created", nothing)), Some(EVENT));
+        let wrong = json!({ "event": EVENT, "scheduled_event": "tomorrow" });
+        assert_eq!(only_told(&delivery("invitee.created", wrong)), None);
     }
 
     #[test]
