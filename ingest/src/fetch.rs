@@ -323,9 +323,8 @@ impl Fetcher {
             // What it says to be gone was never there, as far as its documents go: nobody is to be told of it.
             fetch::answered(good, &[404], reply.status, reply.retry_after.as_deref(), now, &reply.body)
         };
-        let (Answer::State, Some(event)) = (told(&reply, event.is_some()), event) else {
-            return (told(&reply, false), Vec::new());
-        };
+        let answer = told(&reply, event.is_some());
+        let Some(event) = event.filter(|_| answer == Answer::State) else { return (answer, Vec::new()) };
         let (mut all, mut page) = (Vec::new(), None);
         for _ in 0..calendly::PAGES_MAX {
             let reply = match self.get_of_calendly(calendly::invitees_path(name, page.as_deref())).await {
@@ -333,8 +332,9 @@ impl Fetcher {
                 Err(answer) => return (answer, Vec::new()),
             };
             let found = calendly::invitees(name, &reply.body);
-            let (Answer::State, Some((invitees, next))) = (told(&reply, found.is_some()), found) else {
-                return (told(&reply, false), Vec::new());
+            let answer = told(&reply, found.is_some());
+            let Some((invitees, next)) = found.filter(|_| answer == Answer::State) else {
+                return (answer, Vec::new());
             };
             all.extend(invitees);
             page = next;

@@ -8,6 +8,7 @@
 //! Absent on purpose: any judgement of a webhook's body (the normalizer's), and a flush at shutdown: a request is answered only
 //! after its acknowledgement, and one that was not answered is the sender's to repeat.
 
+mod account;
 pub mod api;
 mod body;
 mod breaker;

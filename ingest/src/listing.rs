@@ -37,7 +37,7 @@ use sqlx::PgPool;
 use tokio::time::{Instant, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-pub use self::config::{Listings, how};
+pub use self::config::Listings;
 pub(crate) use self::store::put_state;
 use self::store::{Store, Turn};
 use crate::error::StartError;

@@ -39,7 +39,6 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 pub use self::config::{Pings, PollConfig, Polled};
-pub(crate) use self::store::interval;
 pub use self::store::prompt;
 use self::store::{Blame, Calendar, Store, Turn};
 use crate::error::StartError;

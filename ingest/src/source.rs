@@ -16,7 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::breaker::Breaker;
 use crate::config::SourceConfig;
-use crate::listing::{Listings, how};
+use crate::listing::Listings;
 use crate::poll::Polled;
 use crate::vendor::Api;
 
@@ -162,7 +162,7 @@ impl Source {
         let polled = Polled::read(&format, config, |setting, problem| {
             fault(format!("sources.{name}.{setting}"), problem);
         });
-        let how = how(&format);
+        let how = How::of(&format);
         let only_tells = matches!(&how, Some(How::Described(description)) if description.only_tells());
         let fetched = match (how, &config.api) {
             _ if format.has_calendars() => None,

@@ -16,7 +16,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use reqwest::header::{ETAG, HeaderName, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use sqlx::PgPool;
 
 pub use self::config::{Api, SourceApiConfig};
@@ -120,24 +120,29 @@ impl Vendor {
         self.send(request, body_max).await
     }
 
-    async fn send(&self, request: RequestBuilder, body_max: usize) -> Option<Reply> {
-        let request = match &self.credential {
+    /// The request, in our name.
+    async fn signed(&self, request: RequestBuilder) -> Result<RequestBuilder, NoToken> {
+        Ok(match &self.credential {
             Credential::Basic(username, password) => request.basic_auth(username, Some(password.expose_secret())),
             Credential::Bearer(token) => request.bearer_auth(token.expose_secret()),
             Credential::Nobody => request,
-            Credential::Granted(account) => match granted(request, self.token.of(&self.client, account).await) {
-                Ok(request) => request,
-                Err(refused) => return refused,
-            },
+            Credential::Granted(account) => {
+                request.bearer_auth(self.token.of(&self.client, account).await?.expose_secret())
+            }
             Credential::Rotating(rotating) => {
-                let token = match &self.vault {
-                    Some(vault) => vault.token(&self.client, rotating).await,
-                    None => Err(NoToken::Refused),
-                };
-                match granted(request, token) {
-                    Ok(request) => request,
-                    Err(refused) => return refused,
-                }
+                let vault = self.vault.as_ref().ok_or(NoToken::Refused)?;
+                request.bearer_auth(vault.token(&self.client, rotating).await?.expose_secret())
+            }
+        })
+    }
+
+    async fn send(&self, request: RequestBuilder, body_max: usize) -> Option<Reply> {
+        let request = match self.signed(request).await {
+            Ok(request) => request,
+            Err(NoToken::Away) => return None,
+            // The vendor turns us away, only elsewhere.
+            Err(NoToken::Refused) => {
+                return Some(Reply { status: 401, retry_after: None, etag: None, body: Vec::new() });
             }
         };
         let response = request.send().await.ok()?;
@@ -157,15 +162,5 @@ impl Vendor {
         let (retry_after, etag) = (header(RETRY_AFTER).or_else(rest), header(ETAG));
         let body = whole(response, body_max).await?;
         Some(Reply { status, retry_after, etag, body })
-    }
-}
-
-/// With the token, or what is to be made of there being none.
-fn granted(request: RequestBuilder, token: Result<SecretString, NoToken>) -> Result<RequestBuilder, Option<Reply>> {
-    match token {
-        Ok(token) => Ok(request.bearer_auth(token.expose_secret())),
-        Err(NoToken::Away) => Err(None),
-        // The vendor turns us away, only elsewhere.
-        Err(NoToken::Refused) => Err(Some(Reply { status: 401, retry_after: None, etag: None, body: Vec::new() })),
     }
 }

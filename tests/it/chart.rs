@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize as _;
 use serde_norway::Value;
 
+use crate::layers::root;
 use crate::peers::{python, run};
 
 /// What the Secrets of an environment have: the variables, by service.
@@ -53,10 +54,6 @@ const ENVIRONMENTS: [Environment; 3] = [
 
 const SERVICES: [&str; 4] = ["arbiter", "ingest", "normalizer", "propagator"];
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a package lies in the workspace")
-}
-
 /// Where `make test` puts what is not ours.
 fn dist() -> PathBuf {
     root().join("target/stack/dist")
@@ -79,6 +76,14 @@ fn rendered(name: &str) -> Result<(String, Vec<Value>)> {
 
 fn text<'v>(value: &'v Value, path: &[&str]) -> Option<&'v str> {
     path.iter().try_fold(value, |value, key| value.get(*key))?.as_str()
+}
+
+/// The one of this kind and name.
+fn one<'v>(documents: &'v [Value], kind: &str, name: &str) -> Result<&'v Value> {
+    let is = |document: &&Value| {
+        text(document, &["kind"]) == Some(kind) && text(document, &["metadata", "name"]) == Some(name)
+    };
+    documents.iter().find(is).with_context(|| format!("there is no {kind} {name}"))
 }
 
 /// What there is, by kind.
@@ -127,10 +132,7 @@ fn what_is_rendered_for_each_service_is_taken_by_the_service_itself() -> Result<
         let (_, documents) = rendered(environment.name)?;
         for service in SERVICES {
             let name = format!("daybook-{service}");
-            let map = documents.iter().find(|document| {
-                text(document, &["kind"]) == Some("ConfigMap") && text(document, &["metadata", "name"]) == Some(&name)
-            });
-            let config = text(map.context("its ConfigMap")?, &["data", "daybook.toml"]).context("its file")?;
+            let config = text(one(&documents, "ConfigMap", &name)?, &["data", "daybook.toml"]).context("its file")?;
             let config = config.replace("/etc/daybook/keys", &directory.display().to_string());
             let file = directory.join(format!("{service}.toml"));
             fs::write(&file, config)?;
@@ -191,11 +193,7 @@ fn what_keeps_it_standing_is_there_where_there_is_more_than_one_and_a_wall_where
         ensure!(spec["topologySpreadConstraints"][0]["maxSkew"].as_i64() == Some(1), "{name} may lie on one node");
     }
     // Whatever scales by itself does not say how many.
-    let ingest = full.iter().find(|document| {
-        text(document, &["kind"]) == Some("Deployment")
-            && text(document, &["metadata", "name"]) == Some("daybook-ingest")
-    });
-    ensure!(ingest.context("ingest")?["spec"].get("replicas").is_none());
+    ensure!(one(&full, "Deployment", "daybook-ingest")?["spec"].get("replicas").is_none());
     Ok(())
 }
 
@@ -204,10 +202,7 @@ fn a_wall_lets_each_service_reach_what_its_settings_name_and_vendors_only_where_
     let (_, documents) = rendered("clinic")?;
     for service in SERVICES {
         let name = format!("daybook-{service}");
-        let wall = documents.iter().find(|document| {
-            text(document, &["kind"]) == Some("NetworkPolicy") && text(document, &["metadata", "name"]) == Some(&name)
-        });
-        let egress = wall.context("its wall")?["spec"]["egress"].as_sequence().context("rules")?;
+        let egress = one(&documents, "NetworkPolicy", &name)?["spec"]["egress"].as_sequence().context("rules")?;
         let ports = egress.iter().flat_map(|rule| rule["ports"].as_sequence().into_iter().flatten());
         let ports: BTreeSet<i64> = ports.filter_map(|port| port["port"].as_i64()).collect();
         let mut expected = BTreeSet::from([53, 5432, 8081, 9092]);

@@ -28,7 +28,7 @@ const SERVICES: [&str; 4] = ["daybook-ingest", "daybook-normalizer", "daybook-ar
 /// The one edge between two of them: what is free is said by the rules themselves, which are pure.
 const ASKS_THE_RULES: (&str, &str) = ("daybook-ingest", "arbiter-core");
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a package lies in the workspace")
 }
 

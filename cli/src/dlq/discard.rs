@@ -1,6 +1,5 @@
 //! `daybook dlq discard`: nothing is to be done about it, and who says so.
 
-use super::letter::Queue;
 use super::{Chosen, chosen};
 use crate::config::Config;
 use crate::connect::{self, Role};
@@ -54,8 +53,7 @@ pub async fn discard(args: &Discard, config: &Config, out: &Out) -> Result<(), F
             }
             None => {
                 let put = store::put_discarded(&pool, &place, &by, because).await;
-                let role = if letter.queue == Queue::Propagator { Role::Propagator } else { Role::Ingest };
-                put.map_err(|error| role.explain("discard a letter", &error))?;
+                put.map_err(|error| letter.queue.role().explain("discard a letter", &error))?;
                 "discarded"
             }
         };

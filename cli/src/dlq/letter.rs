@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::connect::Role;
 use crate::store::Place;
 use clap::ValueEnum;
 use daybook_domain::topics;
@@ -31,6 +32,14 @@ impl Queue {
             Self::Normalizer => topics::DLQ_NORMALIZER,
             Self::Arbiter => topics::DLQ_ARBITER,
             Self::Propagator => topics::DLQ_PROPAGATOR,
+        }
+    }
+
+    /// Who notes what is done about its letters.
+    pub const fn role(self) -> Role {
+        match self {
+            Self::Normalizer | Self::Arbiter => Role::Ingest,
+            Self::Propagator => Role::Propagator,
         }
     }
 

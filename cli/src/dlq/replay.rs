@@ -138,7 +138,7 @@ impl Shell<'_> {
         if self.dry_run {
             return;
         }
-        let role = if letter.queue == Queue::Propagator { Role::Propagator } else { Role::Ingest };
+        let role = letter.queue.role();
         let noted = match self.pool() {
             Ok(pool) => store::put_replayed(&pool, &letter.place(), by)
                 .await

@@ -85,15 +85,7 @@ impl Judge {
     }
 
     fn finding(&mut self, key: &str, written: &WrittenFinding) -> Option<Finding> {
-        match written.compile() {
-            Ok(finding) => Some(finding),
-            Err(problems) => {
-                for problem in problems {
-                    self.fault(key, problem);
-                }
-                None
-            }
-        }
+        written.judge(|problem| self.fault(key, problem))
     }
 
     fn maybe(&mut self, key: &str, written: Option<&WrittenFinding>) -> Option<Finding> {

@@ -37,7 +37,7 @@ pub use fetched::{FETCHED, GONE, LISTED, POLLED, TOLD, gone_body, gone_id, liste
 pub use form::{FormError, form};
 pub use format::{DESCRIBED, Format, FormatFault};
 pub use judge::DescriptionFault;
-pub use list::{Filling, List, Pages, Query as Listing, WrittenList};
+pub use list::{ESCAPED, Filling, List, Pages, Query as Listing, WrittenList};
 pub use query::{Finding, Query, as_written};
 pub use shipped::{SHIPPED, calendly_list, shipped};
 pub use signed::{Clock, Encoding, Hash, Part, Signature, Unit};

@@ -11,8 +11,8 @@ use serde::Deserialize;
 
 use crate::query::{Finding, WrittenFinding};
 
-/// What may stand in a query as it is (RFC 3986 §2.3).
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// All that may not stand in a part of a path or of a query as it is (RFC 3986 §2.3).
+pub const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// How bookings are listed that may not have been told of. Each that is new, or other than it was, is fetched.
 #[derive(Debug, Clone, Deserialize)]
@@ -88,7 +88,7 @@ pub enum Pages {
     /// The answer names it.
     Named(Finding),
     /// By how many came before.
-    Counted(usize),
+    Counted,
     /// There is one.
     One,
 }
@@ -281,13 +281,7 @@ impl Query {
 impl List {
     /// Judges it. `fault` hears of everything that is wrong, by the setting's name.
     pub fn new(written: &WrittenList, mut fault: impl FnMut(&str, String)) -> Option<Self> {
-        let mut finding = |key: &str, written: &WrittenFinding| match written.compile() {
-            Ok(finding) => Some(finding),
-            Err(problems) => {
-                problems.into_iter().for_each(|problem| fault(key, problem));
-                None
-            }
-        };
+        let mut finding = |key: &str, written: &WrittenFinding| written.judge(|problem| fault(key, problem));
         let items = finding("items", &written.items);
         let id = finding("id", &written.id);
         let updated_at = written.updated_at.as_ref().and_then(|written| finding("updated_at", written));
@@ -324,7 +318,7 @@ impl List {
         }
         let pages = match (next, counted, written.page_size) {
             (Some(next), false, _) => Pages::Named(next),
-            (None, true, Some(size)) if size > 0 => Pages::Counted(size),
+            (None, true, Some(1..)) => Pages::Counted,
             (None, false, _) => Pages::One,
             (Some(_), true, _) => {
                 fault("next", "and {offset} are two ways to find the next page; keep one".to_owned());

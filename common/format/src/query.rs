@@ -77,6 +77,11 @@ impl WrittenFinding {
         }
         if problems.is_empty() { Ok(Finding(queries)) } else { Err(problems) }
     }
+
+    /// The queries; `fault` hears what is wrong with each that is none.
+    pub fn judge(&self, fault: impl FnMut(String)) -> Option<Finding> {
+        self.compile().map_err(|problems| problems.into_iter().for_each(fault)).ok()
+    }
 }
 
 impl Finding {

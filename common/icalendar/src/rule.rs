@@ -105,7 +105,7 @@ impl Rule {
         };
         let period = i64::from(self.rule.get_interval()) * unit;
         let periods = from.signed_duration_since(start).num_days() / period - 1;
-        if self.rule.get_count().or(self.count.map(|_| 0)).is_some() || periods <= 0 {
+        if self.rule.get_count().is_some() || periods <= 0 {
             return start;
         }
         let days = u64::try_from(periods * period).unwrap_or(0);
@@ -118,8 +118,8 @@ fn fifth_last(rule: &RRule<Unvalidated>, parts: &[String]) -> Option<(Vec<String
     let days = parts.iter().find_map(|part| part.strip_prefix("BYDAY="))?;
     let (fifths, others): (Vec<&str>, Vec<&str>) = days.split(',').partition(|day| day.starts_with("-5"));
     // Positions, and days of months, are among all that a month comes to.
-    let alone = |part: &&String| !part.starts_with("BYSETPOS=") && !part.starts_with("BYMONTHDAY=");
-    if rule.get_freq() != Frequency::Monthly || fifths.is_empty() || !parts.iter().all(|part| alone(&part)) {
+    let among = |part: &String| part.starts_with("BYSETPOS=") || part.starts_with("BYMONTHDAY=");
+    if rule.get_freq() != Frequency::Monthly || fifths.is_empty() || parts.iter().any(among) {
         return None;
     }
     let left = parts.iter().filter(|part| !part.starts_with("BYDAY=") && !part.starts_with("COUNT="));

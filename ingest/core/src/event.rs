@@ -17,8 +17,8 @@ use crate::trace::TraceParent;
 const OWN_TYPES: &str = "daybook.";
 /// The longest type that is taken over.
 const TYPE_LENGTH_MAX: usize = 128;
-/// The longest source booking id that is taken as a key; the normalizer refuses longer ones.
-const KEY_LENGTH_MAX: usize = 512;
+/// The longest name of a booking or an event that is taken; the normalizer refuses longer ones.
+pub(crate) const NAME_LENGTH_MAX: usize = 512;
 
 /// One delivery, as the shell holds it.
 #[derive(Debug, Clone, Copy)]
@@ -117,7 +117,7 @@ impl Names {
         Self {
             kind: if only_told { Some(TOLD.to_owned()) } else { kind.filter(|kind| is_type(kind)) },
             time: time.and_then(|time| time.parse().ok()),
-            key: key.filter(|key| is_key(key)),
+            key: key.filter(|key| is_name(key)),
         }
     }
 }
@@ -133,8 +133,9 @@ fn is_type(text: &str) -> bool {
     (1..=TYPE_LENGTH_MAX).contains(&text.len()) && text.bytes().all(word) && !text.starts_with(OWN_TYPES)
 }
 
-fn is_key(text: &str) -> bool {
-    !text.is_empty() && text.chars().count() <= KEY_LENGTH_MAX && !text.chars().any(char::is_control)
+/// Whether a vendor's name for something can be taken: as a key, and into the store, which takes no control characters.
+pub(crate) fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().count() <= NAME_LENGTH_MAX && !text.chars().any(char::is_control)
 }
 
 #[cfg(test)]
@@ -208,7 +209,7 @@ mod tests {
         let record = record(&Format::Calendly, None, body);
         assert_eq!(record.event.kind, "");
         assert_eq!(record.key, record.event.id);
-        assert!(!is_key(&"x".repeat(513)));
+        assert!(!is_name(&"x".repeat(513)));
         assert!(!is_type(&"x".repeat(129)));
         assert!(!is_type(daybook_format::GONE) && !is_type(daybook_format::FETCHED));
     }

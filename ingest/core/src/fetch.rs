@@ -13,20 +13,17 @@ use std::time::Duration;
 
 use daybook_domain::{SourceName, Timestamp};
 use daybook_format::{
-    Description, FETCHED, Fetch, GONE, LISTED, Meaning, Media, TOLD, Type, as_written, form, gone_body, listed_ids,
+    Description, ESCAPED, FETCHED, Fetch, Format, GONE, LISTED, Meaning, Media, TOLD, Type, as_written, form,
+    gone_body, listed_ids,
 };
 use daybook_wire::{Call, RetryAfter, SourceEvent, is_attribute};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use serde_json::Value;
 
-use crate::event::{RawRecord, made_id};
+use crate::event::{RawRecord, is_name, made_id};
 use crate::media::JSON;
 use crate::poll::backoff;
 
-/// What may stand in a path as it is (RFC 3986 §2.3).
-pub(crate) const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-/// The longest id that is asked for; the normalizer refuses longer ones.
-const ID_LENGTH_MAX: usize = 512;
 /// Events of a delivery that are looked at; the normalizer refuses more.
 const EVENTS_MAX: usize = 100;
 /// The longest wait that a vendor can ask for. Whoever asks for more is asked again, and says so again.
@@ -61,6 +58,23 @@ impl fmt::Debug for State {
 }
 
 impl How {
+    /// How those of a format are; none of one whose states are not fetched.
+    pub fn of(format: &Format) -> Option<Self> {
+        match format {
+            Format::Calendly => Some(Self::Calendly),
+            Format::Described(description) if description.fetch.is_some() => {
+                Some(Self::Described(Arc::clone(description)))
+            }
+            Format::Described(_)
+            | Format::GoogleCalendar
+            | Format::Outlook
+            | Format::CalDav
+            | Format::IcsFeed
+            | Format::Generic
+            | Format::Api => None,
+        }
+    }
+
     /// The bookings that a raw event says are to be fetched, in its order, each once. None of an event that is a state itself, and
     /// none of one that does not read: the normalizer says what is wrong with it.
     pub fn wanted(&self, event: &SourceEvent, body: &[u8]) -> Vec<String> {
@@ -94,10 +108,8 @@ impl How {
 fn each_once(ids: impl Iterator<Item = String>) -> Vec<String> {
     let mut seen = BTreeSet::new();
     // No escape keeps a path from being folded where a segment is only dots.
-    let sound = |id: &String| {
-        id.chars().count() <= ID_LENGTH_MAX && !id.chars().any(char::is_control) && id != "." && id != ".."
-    };
-    ids.filter(|id| !id.is_empty() && sound(id) && seen.insert(id.clone())).collect()
+    let sound = |id: &String| is_name(id) && id != "." && id != "..";
+    ids.filter(|id| sound(id) && seen.insert(id.clone())).collect()
 }
 
 fn changed(description: &Description, event: &SourceEvent, body: &[u8]) -> Vec<String> {
@@ -186,10 +198,15 @@ pub fn answered(
         _ if gone && is_object(body) => Answer::Gone,
         _ if gone => Answer::Later(None),
         401 => Answer::Denied,
-        // 403 may be about this one alone, or a limit that has another name.
-        403 | 408 | 423 | 425 | 429 | 500..=599 => Answer::Later(told_wait(retry_after, now)),
+        _ if passes(status) => Answer::Later(told_wait(retry_after, now)),
         _ => Answer::Never,
     }
+}
+
+/// Whether what an answer of this status says may be otherwise later. 403 may be about this one alone, or a limit that has another
+/// name.
+pub(crate) const fn passes(status: u16) -> bool {
+    matches!(status, 403 | 408 | 423 | 425 | 429 | 500..=599)
 }
 
 /// How long a vendor asks us to wait, as far as it can.

@@ -14,15 +14,13 @@ use daybook_wire::{Call, SourceEvent};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::event::{RawRecord, made_id};
-use crate::fetch::{listed_source, told_wait};
+use crate::event::{RawRecord, is_name, made_id};
+use crate::fetch::{listed_source, passes, told_wait};
 use crate::media::JSON;
 use crate::poll::{Job, Setback, Told, Window};
 
 /// Answers of one walk, at most: a vendor that pages on and on is wrong.
 const PAGES_MAX: usize = 2_000;
-/// The longest id that is taken; the normalizer refuses longer ones.
-const ID_LENGTH_MAX: usize = 512;
 
 /// How a job asks; none where the vendor has no question of its own for it.
 pub const fn question(list: &List, job: Job) -> Option<&Listing> {
@@ -97,7 +95,7 @@ impl<'a> Walk<'a> {
             // Half of an answer is none, and neither is an error in a 200.
             200..=299 => serde_json::from_slice(told.body).map_err(|_| later)?,
             401 => return Err(Setback::Denied),
-            403 | 408 | 423 | 425 | 429 | 500..=599 => return Err(later),
+            status if passes(status) => return Err(later),
             _ => return Err(Setback::Refused),
         };
         let Some(Value::Array(items)) = self.list.items.every(&body).into_iter().find(|found| found.is_array()) else {
@@ -115,8 +113,8 @@ impl<'a> Walk<'a> {
                 Some(next) if self.page.as_deref() == Some(&*next) || self.pages >= PAGES_MAX => return Err(later),
                 next => self.page = next,
             },
-            Pages::Counted(_) if full && self.pages >= PAGES_MAX => return Err(later),
-            Pages::Counted(_) => self.offset = if full { self.offset + items.len() } else { 0 },
+            Pages::Counted if full && self.pages >= PAGES_MAX => return Err(later),
+            Pages::Counted => self.offset = if full { self.offset + items.len() } else { 0 },
             Pages::One if full => return Err(Setback::Refused),
             Pages::One => {}
         }
@@ -143,10 +141,6 @@ impl<'a> Walk<'a> {
         };
         Some(Listed { id, stamp: stamp.and_then(|stamp| stamp.parse().ok()), fingerprint: fingerprint.into() })
     }
-}
-
-fn is_name(id: &str) -> bool {
-    !id.is_empty() && id.chars().count() <= ID_LENGTH_MAX && !id.chars().any(char::is_control)
 }
 
 /// The event that says that a booking is to be fetched, because it was listed. As of when the walk began, so that the same walk says it

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daybook_format::{Format, List, calendly_list};
+use daybook_format::{List, calendly_list};
 use daybook_ingest_core::fetch::{How, calendly};
 use daybook_ingest_core::listing::question;
 use daybook_ingest_core::poll::Job;
@@ -71,20 +71,5 @@ impl Listings {
     /// How often a job asks.
     pub fn every(&self, job: Job) -> Duration {
         self.config.of(job)
-    }
-}
-
-/// What is wrong with a format, if nothing of it can be fetched.
-pub fn how(format: &Format) -> Option<How> {
-    match format {
-        Format::Calendly => Some(How::Calendly),
-        Format::Described(description) if description.fetch.is_some() => Some(How::Described(Arc::clone(description))),
-        Format::Described(_)
-        | Format::GoogleCalendar
-        | Format::Outlook
-        | Format::CalDav
-        | Format::IcsFeed
-        | Format::Generic
-        | Format::Api => None,
     }
 }

@@ -11,7 +11,7 @@ use daybook_runtime::postgres::StoreError;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::poll::interval;
+use crate::account::{self, interval};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -57,10 +57,7 @@ impl Store {
 
     /// Every job that is asked has a row.
     pub(super) async fn begin(&self, job: Job) -> Result<()> {
-        sqlx::query("INSERT INTO polled_account (source) VALUES ($1) ON CONFLICT DO NOTHING")
-            .bind(self.source.as_str())
-            .execute(&self.pool)
-            .await?;
+        account::open(&self.pool, &self.source).await?;
         sqlx::query("INSERT INTO listing (source, job) VALUES ($1, $2) ON CONFLICT DO NOTHING")
             .bind(self.source.as_str())
             .bind(job.as_str())
@@ -153,9 +150,8 @@ impl Store {
         Ok(())
     }
 
-    /// The walk counts. False if it was another's by then.
+    /// The walk counts. False if it was another's by then. One through the whole window forgets what nobody lists any more.
     pub(super) async fn keep(&self, job: Job, turn: &Turn, full: bool, next_in: Duration) -> Result<bool> {
-        let mut transaction = self.pool.begin().await?;
         let done = sqlx::query(
             "UPDATE listing SET began_at = $4, full_at = CASE WHEN $5 THEN $4 ELSE full_at END, next_at = now() + $6,
                 failures = 0, setback = NULL, owner = NULL, leased_until = 'epoch'
@@ -167,18 +163,15 @@ impl Store {
         .bind(turn.now)
         .bind(full)
         .bind(interval(next_in))
-        .execute(&mut *transaction)
+        .execute(&self.pool)
         .await?;
-        sqlx::query("UPDATE polled_account SET failures = 0 WHERE source = $1 AND failures > 0")
-            .bind(self.source.as_str())
-            .execute(&mut *transaction)
-            .await?;
-        sqlx::query("DELETE FROM listed_booking WHERE source = $1 AND seen_at < now() - make_interval(days => $2)")
-            .bind(self.source.as_str())
-            .bind(REMEMBERED_DAYS)
-            .execute(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
+        if full {
+            sqlx::query("DELETE FROM listed_booking WHERE source = $1 AND seen_at < now() - make_interval(days => $2)")
+                .bind(self.source.as_str())
+                .bind(REMEMBERED_DAYS)
+                .execute(&self.pool)
+                .await?;
+        }
         Ok(done.rows_affected() > 0)
     }
 
@@ -204,11 +197,7 @@ impl Store {
         .execute(&self.pool)
         .await?;
         if done.rows_affected() > 0 && !alone.is_zero() {
-            sqlx::query("UPDATE polled_account SET free_at = greatest(free_at, now() + $2) WHERE source = $1")
-                .bind(self.source.as_str())
-                .bind(interval(alone))
-                .execute(&self.pool)
-                .await?;
+            account::leave_alone(&self.pool, &self.source, alone).await?;
         }
         Ok(())
     }

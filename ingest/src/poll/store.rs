@@ -9,9 +9,10 @@ use daybook_ingest_core::ping::{News, Ping};
 use daybook_ingest_core::poll::{Change, Channel, Known, Outcome};
 use daybook_runtime::postgres::StoreError;
 use futures::TryStreamExt as _;
-use sqlx::postgres::types::PgInterval;
 use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
+
+use crate::account::{self, interval};
 
 /// Events that one statement writes.
 const ROWS_AT_ONCE: usize = 2_000;
@@ -125,10 +126,7 @@ impl Store {
 
     /// Every alias of the source is a calendar.
     pub async fn discover(&self) -> Result<()> {
-        sqlx::query("INSERT INTO polled_account (source) VALUES ($1) ON CONFLICT DO NOTHING")
-            .bind(self.source.as_str())
-            .execute(&self.pool)
-            .await?;
+        account::open(&self.pool, &self.source).await?;
         sqlx::query(
             "INSERT INTO polled_calendar (source, calendar, resource_id)
              SELECT source, alias, resource_id FROM resource_alias WHERE source = $1
@@ -420,12 +418,7 @@ impl Store {
 
     /// No calendar of the source is read for so long.
     pub async fn leave_alone(&self, pause: Duration) -> Result<()> {
-        sqlx::query("UPDATE polled_account SET free_at = greatest(free_at, now() + $2) WHERE source = $1")
-            .bind(self.source.as_str())
-            .bind(interval(pause))
-            .execute(&self.pool)
-            .await?;
-        Ok(())
+        account::leave_alone(&self.pool, &self.source, pause).await
     }
 
     /// A calendar that is nobody's any more, or somebody else's, is forgotten; what it is now is discovered anew.
@@ -497,9 +490,4 @@ pub async fn prompt(pool: &PgPool, source: &SourceName, pings: &[Ping]) -> Resul
 
 fn time(time: DateTime<Utc>) -> Result<Timestamp> {
     Timestamp::try_from(time).map_err(|error| StoreError::Corrupt(error.to_string()))
-}
-
-/// To the microsecond, which is all that PostgreSQL has.
-pub(crate) fn interval(span: Duration) -> PgInterval {
-    PgInterval { months: 0, days: 0, microseconds: i64::try_from(span.as_micros()).unwrap_or(i64::MAX) }
 }

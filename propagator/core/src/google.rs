@@ -8,8 +8,9 @@
 //! - 403 is a limit, a verdict about one calendar, or about our account, by the `reason` in its body.
 
 use daybook_domain::{BookingId, Timestamp};
+use daybook_format::ESCAPED;
 use daybook_format::google::{MARK, MARK_VERSION, QUOTAS};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use serde_json::{Value, json};
 
 use crate::mirror::{Content, Entry, Phase, Seen, Subject, end, start, text_of, title};
@@ -18,8 +19,6 @@ use crate::{Call, Method, Reply, Trouble, Visible};
 
 /// Where the API is, if the settings do not say otherwise.
 pub const BASE: &str = "https://www.googleapis.com";
-/// What may stand in a path as it is (RFC 3986 §2.3).
-pub(crate) const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// The reasons of a 403 that are about our account, and so about every calendar.
 const ACCOUNT: [&str; 4] = ["accessNotConfigured", "authError", "domainPolicy", "insufficientPermissions"];
 

@@ -10,11 +10,11 @@
 //! - Ids that do not change when an event is moved, and times in UTC, are asked for with every call (`Prefer`).
 
 use daybook_domain::{BookingId, Timestamp};
+use daybook_format::ESCAPED;
 use daybook_format::outlook::transaction;
 use percent_encoding::utf8_percent_encode;
 use serde_json::{Value, json};
 
-use crate::google::ESCAPED;
 use crate::mirror::{Content, Entry, Phase, Seen, Subject, end, start, text_of, title};
 use crate::verdict::{Effect, Verdict, refusal};
 use crate::{Call, Method, Reply, Trouble, Visible};

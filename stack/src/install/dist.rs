@@ -18,10 +18,10 @@ const REGISTRY: &str = "io.apicurio:apicurio-registry-app:2.5.11.Final:tar.gz:al
 const RADICALE: &str = include_str!("../../radicale.txt");
 
 /// One directory below `dist/`, complete when it holds its own recipe.
-struct Download {
-    name: &'static str,
-    recipe: &'static str,
-    what: &'static str,
+pub(super) struct Download {
+    pub name: &'static str,
+    pub recipe: &'static str,
+    pub what: &'static str,
 }
 
 const KAFKA: Download =
@@ -36,10 +36,17 @@ impl Download {
     }
 
     fn is_complete(&self, layout: &Layout) -> bool {
-        fs::read_to_string(self.home(layout).join("complete")).is_ok_and(|recipe| recipe == self.recipe)
+        self.file(&layout.dist(), "complete").is_some()
     }
 
-    fn make(
+    /// A file of it, if all of it is there.
+    pub fn file(&self, dist: &Path, file: &str) -> Option<PathBuf> {
+        let home = dist.join(self.name);
+        let complete = fs::read_to_string(home.join("complete")).is_ok_and(|recipe| recipe == self.recipe);
+        Some(home.join(file)).filter(|file| complete && file.is_file())
+    }
+
+    pub fn make(
         &self,
         layout: &Layout,
         progress: &Progress,

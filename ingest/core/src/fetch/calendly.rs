@@ -5,6 +5,8 @@
 //! in its paths.
 //! Only what is read is kept: no questions and answers, no tracking, no links by which a customer acts.
 
+use daybook_format::ESCAPED;
+use percent_encoding::utf8_percent_encode;
 use serde_json::{Map, Value, json};
 
 use super::State;
@@ -74,9 +76,7 @@ pub fn event_path(name: &str) -> String {
 
 /// The path of a page of its invitees.
 pub fn invitees_path(name: &str, page: Option<&str>) -> String {
-    let page = page.map_or_else(String::new, |page| {
-        format!("&page_token={}", percent_encoding::utf8_percent_encode(page, super::ESCAPED))
-    });
+    let page = page.map_or_else(String::new, |page| format!("&page_token={}", utf8_percent_encode(page, ESCAPED)));
     format!("{EVENTS}{name}/invitees?count=100{page}")
 }
 

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use daybook_domain::Timestamp;
+use daybook_format::ESCAPED;
 use percent_encoding::utf8_percent_encode;
 use serde_json::{Value, json};
 
-use crate::fetch::ESCAPED;
 use crate::ping::{PingSecret, client_state, proof};
 
 /// A call that changes something at the vendor: a channel, and nothing else of ours does.

@@ -10,9 +10,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{Answer, Item, Setback};
-
-/// The longest id of an event that is taken, in characters: the normalizer takes no longer ones.
-const ID_LENGTH_MAX: usize = 512;
+use crate::event::NAME_LENGTH_MAX;
 
 /// The items of a page, and how many have an id that cannot be taken. None if one is no event, which makes the page none.
 pub(super) fn items(values: Vec<Value>, item: impl Fn(Value) -> Option<Item>) -> Option<(Vec<Item>, usize)> {
@@ -29,7 +27,7 @@ pub(super) fn taken(mut items: Vec<Item>) -> (Vec<Item>, usize) {
 
 /// Whether the store takes it, too: one event that it refuses would stop all of its calendar.
 fn is_name(id: &str) -> bool {
-    id.chars().count() <= ID_LENGTH_MAX && !id.chars().any(char::is_control)
+    id.chars().count() <= NAME_LENGTH_MAX && !id.chars().any(char::is_control)
 }
 
 /// The longest wait that a vendor can ask for.
@@ -75,7 +73,7 @@ mod tests {
             hash: [0; 32],
             body: Value::Null,
         };
-        let long = "x".repeat(ID_LENGTH_MAX + 1);
+        let long = "x".repeat(NAME_LENGTH_MAX + 1);
         let items =
             vec![item("a", None), item("b\0", None), item("c", Some("s\0")), item(&long, None), item("d", Some("s"))];
         let (taken, skipped) = taken(items);

@@ -9,13 +9,13 @@
 
 use chrono::NaiveDate;
 use daybook_domain::Timestamp;
+use daybook_format::ESCAPED;
 use daybook_format::google::{MARK, QUOTAS, is_series, takes_time};
 use percent_encoding::utf8_percent_encode;
 use serde_json::{Map, Value};
 
 use super::fields::{hash, items, later, second};
 use super::{Answer, Ask, Item, Page, Setback, State, Window};
-use crate::fetch::ESCAPED;
 
 /// Where the API is, if the settings do not say otherwise.
 pub const BASE: &str = "https://www.googleapis.com";

@@ -12,13 +12,13 @@
 
 use chrono::{NaiveDateTime, Utc};
 use daybook_domain::Timestamp;
+use daybook_format::ESCAPED;
 use daybook_format::outlook::{is_series, takes_time};
 use percent_encoding::utf8_percent_encode;
 use serde_json::Value;
 
 use super::fields::{hash, items, later, second};
 use super::{Answer, Ask, Item, Page, Setback, State, Window};
-use crate::fetch::ESCAPED;
 
 /// Where the API is, if the settings do not say otherwise.
 pub const BASE: &str = "https://graph.microsoft.com";
