@@ -44,6 +44,7 @@ mod words;
 use std::process::ExitCode;
 
 use clap::Parser;
+use daybook_runtime::config::{Origin, load};
 
 use args::{
     Aliases, Args, Audit, Booking, Command, Compensation, Decisions, Dlq, Keys, Resources, Schemas, Sources, Topics,
@@ -65,7 +66,7 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> Result<(), Failure> {
     daybook_runtime::tls::install();
-    let config: Config = daybook_runtime::config::load(args.config.as_deref()).map_err(Failure::Settings)?;
+    let config: Config = load(&Origin { file: args.config.clone(), ..Origin::default() }).map_err(Failure::Settings)?;
     daybook_runtime::telemetry::init(&config.log);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -67,11 +67,7 @@ spec:
         - name: {{ .name }}
           image: {{ include "daybook.image" $root | quote }}
           imagePullPolicy: {{ $root.Values.image.pullPolicy }}
-          command: [daybook-{{ .name }}, --config, /etc/daybook/config/daybook.toml]
-          envFrom:
-            # Variables named as the loader reads them, DAYBOOK__SECTION__KEY.
-            - secretRef:
-                name: {{ $values.existingSecret }}
+          command: [daybook-{{ .name }}, --config, /etc/daybook/config/daybook.toml, --secrets, /etc/daybook/secrets]
           ports:
             {{- with .http }}
             - name: http
@@ -94,12 +90,20 @@ spec:
           resources: {{- toYaml . | nindent 12 }}
           {{- end }}
           volumeMounts: {{- include "daybook.volumeMounts" $root | nindent 12 }}
+            # Files named as the loader reads them, DAYBOOK__SECTION__KEY; a secret that is rotated needs no restart.
+            - name: secrets
+              mountPath: /etc/daybook/secrets
+              readOnly: true
             {{- if $values.keysSecret }}
             - name: keys
               mountPath: /etc/daybook/keys
               readOnly: true
             {{- end }}
       volumes: {{- include "daybook.volumes" (dict "root" $root "configMap" $fullname) | nindent 8 }}
+        - name: secrets
+          secret:
+            secretName: {{ $values.existingSecret }}
+            defaultMode: 0440
         {{- with $values.keysSecret }}
         - name: keys
           secret:

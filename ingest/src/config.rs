@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use daybook_format::Written;
@@ -97,6 +98,13 @@ pub struct SourceConfig {
     /// How far ahead of our clock a signature may be; the kind decides without it.
     #[serde(default, with = "humantime_serde")]
     pub window_future: Option<Duration>,
+}
+
+impl Config {
+    /// The key files that sources name.
+    pub fn key_files(&self) -> Vec<PathBuf> {
+        self.sources.values().filter_map(|source| source.api.as_ref()?.service_account_file.clone()).collect()
+    }
 }
 
 /// A record may be 2 MiB; its headers and framing need far less than a quarter of that.

@@ -35,7 +35,7 @@ use crate::source::{Source, Sources};
 #[derive(Debug)]
 pub struct Door {
     config: IngestConfig,
-    sources: Sources,
+    sources: Arc<Sources>,
     producer: Producer,
     store: PgPool,
     metrics: IngestMetrics,
@@ -49,7 +49,7 @@ impl Door {
     /// A door that nobody has come to yet.
     pub fn new(
         config: IngestConfig,
-        sources: Sources,
+        sources: Arc<Sources>,
         producer: Producer,
         store: PgPool,
         metrics: IngestMetrics,
@@ -149,7 +149,7 @@ impl Door {
         let pings = match pings.pinger {
             Pinger::Google => {
                 let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-                vec![ping::google(header, &pings.secrets).map_err(Failure::Refused)?]
+                vec![ping::google(header, &pings.secrets.get()).map_err(Failure::Refused)?]
             }
             Pinger::Graph => {
                 if let Some(token) = query.and_then(ping::handshake) {
@@ -157,7 +157,7 @@ impl Door {
                 }
                 let kept = body.read(self.config.body_max_bytes, self.config.body_timeout, &self.memory).await?;
                 visit.body(kept.bytes.len());
-                ping::graph(&kept.bytes, &pings.secrets).map_err(Failure::Refused)?
+                ping::graph(&kept.bytes, &pings.secrets.get()).map_err(Failure::Refused)?
             }
         };
         let Ok(_place) = self.room.try_acquire() else { return Err(Failure::Busy) };

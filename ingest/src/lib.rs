@@ -36,6 +36,7 @@ use daybook_runtime::brake;
 use daybook_runtime::kafka::{Producer, ProducerSpec};
 use daybook_runtime::postgres::PostgresConfig;
 use daybook_runtime::registry::Registry;
+use daybook_runtime::reread;
 use daybook_runtime::service::Service;
 
 pub use api::ApiConfig;
@@ -56,7 +57,14 @@ const POLLING_CONNECTIONS: u32 = 4;
 /// Sets the service going: the door, and the watch on Kafka. Comes back, with the door's address, once it listens.
 pub async fn start(config: Config, service: &Service) -> Result<SocketAddr, StartError> {
     let metrics = IngestMetrics::new(&service.registry)?;
-    let sources = Sources::new(&config.sources)?;
+    let sources = Arc::new(Sources::new(&config.sources)?);
+    let held = Arc::clone(&sources);
+    reread::watch(service, &config, Config::key_files, move |fresh| {
+        // Settings that are read are sound, and a key file that has changed since is read again.
+        if let Ok(fresh) = Sources::new(&fresh.sources) {
+            held.renew(&fresh);
+        }
+    });
     let spec = ProducerSpec { timeout: config.ingest.acknowledge_timeout, ..ProducerSpec::FRONT };
     let producer = Producer::start(&config.kafka, spec, &service.metrics)?;
     let listen = config.ingest.listen;

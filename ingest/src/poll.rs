@@ -434,7 +434,8 @@ impl Poller {
     /// is not granted costs the round nothing.
     async fn keep_channel(&self, calendar: &Calendar, now: Timestamp) -> Result<(), Failed> {
         let Some(pings) = &self.polled.pings else { return Ok(()) };
-        let Some(secret) = pings.secrets.first() else { return Ok(()) };
+        let secrets = pings.secrets.get();
+        let Some(secret) = secrets.first() else { return Ok(()) };
         let time = |time| Timestamp::try_from(time).unwrap_or(Timestamp::EPOCH);
         let due = is_due(time(calendar.channel_from), time(calendar.channel_until), now);
         if !due || time(calendar.channel_next_at) > now {

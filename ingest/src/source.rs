@@ -11,6 +11,7 @@ use daybook_ingest_core::calendly::SigningKey;
 use daybook_ingest_core::described::{Shared, SharedSecret};
 use daybook_ingest_core::fetch::How;
 use daybook_ingest_core::{Authentic, Refusal, Window, calendly, described, standard};
+use daybook_runtime::reread::Held;
 use daybook_wire::standard_webhooks::Secret;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -58,7 +59,7 @@ pub struct Source {
     pub listings: Option<Listings>,
     /// How its calendars are read, if it is one that has some.
     pub polled: Option<Polled>,
-    scheme: Scheme,
+    scheme: Held<Scheme>,
     window: Window,
 }
 
@@ -92,6 +93,17 @@ impl Sources {
     /// Every source.
     pub fn all(&self) -> impl Iterator<Item = &Source> {
         self.0.values()
+    }
+
+    /// Takes over what is secret of those that are the same source still, read again.
+    pub fn renew(&self, fresh: &Self) {
+        for (name, source) in &self.0 {
+            // Of a described one, how it signs is a part of its description, and another one holds from the next start.
+            let same = |fresh: &&Source| format!("{:?}", fresh.format) == format!("{:?}", source.format);
+            if let Some(fresh) = fresh.0.get(name).filter(same) {
+                source.renew(fresh);
+            }
+        }
     }
 
     /// The names of those whose API is asked.
@@ -207,9 +219,20 @@ impl Source {
             fetched,
             listings,
             polled,
-            scheme,
+            scheme: Held::new(scheme),
             window,
         })
+    }
+
+    fn renew(&self, fresh: &Self) {
+        self.scheme.become_as(&fresh.scheme);
+        // What is listed is asked for by the same account.
+        if let (Some((_, api)), Some((_, fresh))) = (&self.fetched, &fresh.fetched) {
+            api.credential.become_as(&fresh.credential);
+        }
+        if let (Some(polled), Some(fresh)) = (&self.polled, &fresh.polled) {
+            polled.renew(fresh);
+        }
     }
 
     /// Whether it sends anything to this door.
@@ -220,7 +243,7 @@ impl Source {
     /// Judges a delivery by this source's scheme.
     pub fn verify(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Result<Authentic, Refusal> {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        match &self.scheme {
+        match &*self.scheme.get() {
             Scheme::Calendly(keys) => calendly::verify(header, body, keys, now, self.window),
             Scheme::Standard(secrets) => standard::verify(header, body, secrets, now, self.window),
             Scheme::Described(description, shared) => {
@@ -289,6 +312,37 @@ mod tests {
         let found = faults("shop", config);
         assert!(found.iter().any(|fault| fault.starts_with("sources.shop.secrets[1]: ")), "{found:?}");
         assert!(!found.concat().contains("hunter2"));
+    }
+
+    #[test]
+    fn secrets_that_are_read_again_count_and_those_of_another_kind_of_source_do_not() {
+        const OLD: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        const NEW: &str = "whsec_plJ3nmyCDGBKInavdOK15jsl72b7/0aX";
+        let sources = |kind: &str, secrets: &[&str]| {
+            Sources::new(&[("shop".to_owned(), source(kind, secrets))].into()).expect("sound")
+        };
+        let now = Timestamp::from_millis(1_800_000_000_000).expect("a time");
+        let signed = |secret: &str| {
+            let secret: Secret = secret.parse().expect("a secret");
+            let seconds = now.millis() / 1_000;
+            let signature = daybook_wire::standard_webhooks::sign(&[secret], "msg_1", seconds, b"{}");
+            let mut headers = HeaderMap::new();
+            headers.insert("webhook-id", "msg_1".parse().expect("a value"));
+            headers.insert("webhook-timestamp", seconds.to_string().parse().expect("a value"));
+            headers.insert("webhook-signature", signature.parse().expect("a value"));
+            headers
+        };
+        let running = sources("generic", &[OLD]);
+        let passes =
+            |secret: &str| running.get("shop").is_some_and(|source| source.verify(&signed(secret), b"{}", now).is_ok());
+        assert_eq!((passes(OLD), passes(NEW)), (true, false));
+        running.renew(&sources("generic", &[NEW, OLD]));
+        assert_eq!((passes(OLD), passes(NEW)), (true, true));
+        running.renew(&sources("generic", &[NEW]));
+        assert_eq!((passes(OLD), passes(NEW)), (false, true));
+        running.renew(&sources("calendly", &["a-signing-key-of-16"]));
+        running.renew(&Sources::new(&BTreeMap::new()).expect("none"));
+        assert_eq!((passes(OLD), passes(NEW)), (false, true));
     }
 
     #[test]

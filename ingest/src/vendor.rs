@@ -12,6 +12,7 @@ use daybook_ingest_core::poll::{Call, Request};
 use daybook_runtime::access::{NoToken, Token, Vault};
 use daybook_runtime::guard::Guard;
 use daybook_runtime::http::whole;
+use daybook_runtime::reread::Held;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use reqwest::header::{ETAG, HeaderName, RETRY_AFTER};
 use reqwest::redirect::Policy;
@@ -27,9 +28,9 @@ const RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset"
 #[derive(Debug)]
 pub struct Vendor {
     client: Client,
-    credential: Credential,
+    credential: Held<Credential>,
     token: Token,
-    vault: Option<Vault>,
+    vault: Vault,
     limiter: DefaultDirectRateLimiter,
 }
 
@@ -62,7 +63,7 @@ impl Vendor {
             client: client.build()?,
             credential: api.credential.clone(),
             token: Token::default(),
-            vault: api.seal_key.clone().map(|key| Vault::new(store.clone(), source.as_str(), key)),
+            vault: Vault::new(store.clone(), source.as_str()),
             limiter: RateLimiter::direct(Quota::per_second(api.requests_per_second)),
         })
     }
@@ -122,16 +123,16 @@ impl Vendor {
 
     /// The request, in our name.
     async fn signed(&self, request: RequestBuilder) -> Result<RequestBuilder, NoToken> {
-        Ok(match &self.credential {
+        let credential = self.credential.get();
+        Ok(match &*credential {
             Credential::Basic(username, password) => request.basic_auth(username, Some(password.expose_secret())),
             Credential::Bearer(token) => request.bearer_auth(token.expose_secret()),
             Credential::Nobody => request,
             Credential::Granted(account) => {
-                request.bearer_auth(self.token.of(&self.client, account).await?.expose_secret())
+                request.bearer_auth(self.token.of(&self.client, &credential, account).await?.expose_secret())
             }
             Credential::Rotating(rotating) => {
-                let vault = self.vault.as_ref().ok_or(NoToken::Refused)?;
-                request.bearer_auth(vault.token(&self.client, rotating).await?.expose_secret())
+                request.bearer_auth(self.vault.token(&self.client, &credential, rotating).await?.expose_secret())
             }
         })
     }
@@ -149,9 +150,7 @@ impl Vendor {
         let status = response.status().as_u16();
         if status == 401 {
             self.token.forget().await;
-            if let Some(vault) = &self.vault {
-                vault.forget().await;
-            }
+            self.vault.forget().await;
         }
         let header =
             |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -162,5 +161,46 @@ impl Vendor {
         let (retry_after, etag) = (header(RETRY_AFTER).or_else(rest), header(ETAG));
         let body = whole(response, body_max).await?;
         Some(Reply { status, retry_after, etag, body })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn api(token: &str) -> Api {
+        let config = SourceApiConfig { token: Some(SecretString::from(token)), ..SourceApiConfig::default() };
+        config.read(None, |setting, problem| panic!("{setting}: {problem}")).expect("sound")
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_is_who_the_settings_say_now_and_not_at_the_start() {
+        daybook_runtime::tls::install();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = format!("http://{}/", listener.local_addr().expect("an address"));
+        let api_at_start = api("before");
+        let pool = PgPool::connect_lazy("postgres://nobody@127.0.0.1:1/none").expect("an address");
+        let vendor = Vendor::new(&"crm".parse().expect("a name"), &api_at_start, None, &pool).expect("a client");
+        for token in ["before", "after"] {
+            api_at_start.credential.become_as(&api(token).credential);
+            let answer = async {
+                let (mut stream, _) = listener.accept().await.expect("a caller");
+                let mut asked = vec![0; 4_096];
+                let length = stream.read(&mut asked).await.expect("a request");
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}")
+                    .await
+                    .expect("an answer");
+                String::from_utf8_lossy(&asked[..length]).into_owned()
+            };
+            let headers = BTreeMap::new();
+            let (asked, reply) = tokio::join!(answer, vendor.json(&address, &headers, None, 100));
+            assert_eq!(reply.expect("a reply").status, 200);
+            assert!(asked.contains(&format!("authorization: Bearer {token}\r\n")), "{token}");
+        }
     }
 }

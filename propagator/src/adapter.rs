@@ -54,9 +54,8 @@ impl Adapter {
     pub fn new(target: &Target, durations: Histogram) -> Result<Self, SenderError> {
         let name: TargetName = target.name.clone();
         Ok(match &target.protocol {
-            Protocol::CalDav { username, password } => {
-                let sender = Sender::new(target, None, durations)?;
-                Self::CalDav(CalDav::new(sender, username.clone(), password.clone()))
+            Protocol::CalDav { login } => {
+                Self::CalDav(CalDav::new(Sender::new(target, None, durations)?, login.clone()))
             }
             Protocol::Api { vendor, credential } => {
                 Self::Mirror(Mirror::new(Sender::new(target, None, durations)?, *vendor, credential.clone()))

@@ -3,6 +3,7 @@
 //! What a target may be told is not set here but with each resource, in the store: `resource_target`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use daybook_domain::TargetName;
@@ -111,6 +112,11 @@ impl PropagatorConfig {
 }
 
 impl Config {
+    /// The key files that targets name.
+    pub(crate) fn key_files(&self) -> Vec<PathBuf> {
+        self.targets.values().filter_map(TargetConfig::key_file).collect()
+    }
+
     /// The targets. Of those that are faulty, only the faults.
     pub(crate) fn parse_targets(&self, faults: &mut Faults) -> Vec<Target> {
         let longest = self.propagator.lease.saturating_sub(LEASE_MARGIN);
@@ -140,7 +146,9 @@ impl ServiceConfig for Config {
 
 #[cfg(test)]
 mod tests {
+    use daybook_access::Credential;
     use daybook_runtime::config;
+    use secrecy::ExposeSecret as _;
 
     use super::*;
     use crate::target::Protocol;
@@ -173,6 +181,39 @@ mod tests {
         assert!(matches!(partner.protocol, Protocol::Webhook { allow_private: true, .. }));
         assert_eq!((partner.schedule.attempts_max(), partner.concurrency), (3, 2));
         assert_eq!((calendar.schedule.attempts_max(), calendar.concurrency), (55, 8));
+    }
+
+    #[test]
+    fn secrets_of_targets_that_are_read_again_count_wherever_they_are_used() {
+        let read = |password: &str, secret: &str, url: &str| {
+            let config: Config = config::read(&format!(
+                "[targets.calendar]\nkind = 'caldav'\nbase_url = 'http://127.0.0.1:5232'\nusername = 'daybook'\n\
+                 password = '{password}'\n\
+                 [targets.partner]\nkind = 'webhook'\nurl = '{url}'\nallow_private = true\nsecrets = ['{secret}']\n\
+                 [targets.team]\nkind = 'google-calendar'\ntoken = '{password}'\n",
+            ))
+            .expect("sound");
+            config.parse_targets(&mut Faults::default())
+        };
+        let running = read("before", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "http://127.0.0.1:1/before");
+        // As the lanes hold them.
+        let held = running.clone();
+        let fresh = read("after", "whsec_plJ3nmyCDGBKInavdOK15jsl72b7/0aX", "http://127.0.0.1:1/after");
+        for (target, fresh) in running.iter().zip(&fresh) {
+            target.renew(fresh);
+        }
+        let [calendar, partner, team] = &held[..] else { panic!("three targets") };
+        let Protocol::CalDav { login } = &calendar.protocol else { panic!("a calendar") };
+        assert_eq!(login.get().1.expose_secret(), "after");
+        let Protocol::Webhook { secrets, .. } = &partner.protocol else { panic!("a webhook") };
+        let Protocol::Webhook { secrets: new, .. } = &fresh[1].protocol else { panic!("a webhook") };
+        assert!(std::sync::Arc::ptr_eq(&secrets.get(), &new.get()));
+        assert_eq!(partner.base.get().path(), "/after");
+        let Protocol::Api { credential, .. } = &team.protocol else { panic!("an API") };
+        assert!(matches!(&*credential.get(), Credential::Bearer(token) if token.expose_secret() == "after"));
+        // What has become another kind of target is so from the next start.
+        calendar.renew(partner);
+        assert_eq!(login.get().1.expose_secret(), "after");
     }
 
     #[test]

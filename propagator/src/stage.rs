@@ -7,6 +7,7 @@ use daybook_runtime::brake;
 use daybook_runtime::config::Faults;
 use daybook_runtime::kafka::{Consumer, ConsumerSpec, FromGroup, Producer, ProducerSpec};
 use daybook_runtime::registry::Registry;
+use daybook_runtime::reread;
 use daybook_runtime::service::Service;
 use tokio::sync::Notify;
 
@@ -27,6 +28,15 @@ use crate::watch::Watch;
 /// Sets the propagator going; comes back at once.
 pub async fn start(config: Config, service: &Service) -> Result<(), Box<dyn Error + Send + Sync>> {
     let targets = targets(&config)?;
+    let held = targets.clone();
+    reread::watch(service, &config, Config::key_files, move |fresh: &Config| {
+        let fresh = fresh.parse_targets(&mut Faults::default());
+        for target in &held {
+            if let Some(fresh) = fresh.iter().find(|fresh| fresh.name == target.name) {
+                target.renew(fresh);
+            }
+        }
+    });
     let metrics = Metrics::new(&service.registry).map_err(StartError::from)?;
     let pool = config.postgres.pool("daybook propagator")?;
     let store = Store::new(pool.clone(), service.metrics.clone());

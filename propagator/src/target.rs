@@ -13,6 +13,7 @@ use daybook_propagator_core::mirror::Vendor;
 use daybook_propagator_core::{Pauses, RetrySchedule, ScheduleError, google, outlook};
 use daybook_runtime::config::Faults;
 use daybook_runtime::guard::may_be_public;
+use daybook_runtime::reread::Held;
 use daybook_wire::standard_webhooks::Secret;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -163,7 +164,7 @@ impl Default for LaneConfig {
 pub(crate) struct Target {
     pub name: TargetName,
     /// What addresses are below.
-    pub base: Url,
+    pub base: Held<Url>,
     pub protocol: Protocol,
     pub concurrency: usize,
     pub requests_per_second: NonZeroU32,
@@ -175,9 +176,9 @@ pub(crate) struct Target {
 /// What a protocol needs besides an address.
 #[derive(Debug, Clone)]
 pub(crate) enum Protocol {
-    CalDav { username: String, password: SecretString },
-    Api { vendor: Vendor, credential: Credential },
-    Webhook { secrets: Vec<Secret>, allow_private: bool },
+    CalDav { login: Held<(String, SecretString)> },
+    Api { vendor: Vendor, credential: Held<Credential> },
+    Webhook { secrets: Held<Vec<Secret>>, allow_private: bool },
 }
 
 impl Protocol {
@@ -191,7 +192,34 @@ impl Protocol {
     }
 }
 
+impl Target {
+    /// Takes over what is secret of the same target, read again. Where a webhook goes is a secret, too.
+    pub fn renew(&self, fresh: &Self) {
+        match (&self.protocol, &fresh.protocol) {
+            (Protocol::CalDav { login }, Protocol::CalDav { login: fresh }) => login.become_as(fresh),
+            (Protocol::Api { vendor, credential }, Protocol::Api { vendor: same, credential: fresh })
+                if vendor == same =>
+            {
+                credential.become_as(fresh);
+            }
+            (Protocol::Webhook { secrets, allow_private }, Protocol::Webhook { secrets: new, allow_private: same })
+                if allow_private == same =>
+            {
+                secrets.become_as(new);
+                self.base.become_as(&fresh.base);
+            }
+            // Another kind of target now: from the next start.
+            (Protocol::CalDav { .. } | Protocol::Api { .. } | Protocol::Webhook { .. }, _) => {}
+        }
+    }
+}
+
 impl TargetConfig {
+    /// The key file that it names.
+    pub fn key_file(&self) -> Option<PathBuf> {
+        self.service_account_file.clone()
+    }
+
     /// The target, or what is wrong with it. `longest` is the longest that a request may take.
     pub(crate) fn parse(&self, name: TargetName, key: &str, longest: Duration, faults: &mut Faults) -> Option<Target> {
         self.refuse_strangers(key, faults);
@@ -207,7 +235,7 @@ impl TargetConfig {
         let (base, protocol) = protocol?;
         Some(Target {
             name,
-            base,
+            base: Held::new(base),
             protocol,
             concurrency: usize::try_from(self.lane.concurrency.get()).unwrap_or(usize::MAX),
             requests_per_second: self.lane.requests_per_second,
@@ -228,7 +256,7 @@ impl TargetConfig {
         let password = required(self.password.clone(), &format!("{key}.password"), faults);
         let base = base?;
         faults.require(base.query().is_none(), &format!("{key}.base_url"), "must have no query");
-        Some((base, Protocol::CalDav { username: username?, password: password? }))
+        Some((base, Protocol::CalDav { login: Held::new((username?, password?)) }))
     }
 
     fn api(&self, vendor: Vendor, key: &str, faults: &mut Faults) -> Option<(Url, Protocol)> {
@@ -257,7 +285,7 @@ impl TargetConfig {
             },
         );
         let base = address(text, &base_key, faults).filter(|_| ours)?;
-        Some((base, Protocol::Api { vendor, credential: credential? }))
+        Some((base, Protocol::Api { vendor, credential: Held::new(credential?) }))
     }
 
     /// What is set, and belongs to a target of another kind.
@@ -309,7 +337,7 @@ impl TargetConfig {
                 Err(error) => faults.add(&format!("{secrets_key}.{at}"), error),
             }
         }
-        Some((base?, Protocol::Webhook { secrets, allow_private }))
+        Some((base?, Protocol::Webhook { secrets: Held::new(secrets), allow_private }))
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::error::Error;
+use crate::{error::Error, part::Part};
 
 /// The name of the instance that `make up` starts.
 pub(crate) const DEFAULT: &str = "default";
@@ -75,6 +75,11 @@ impl Layout {
     /// Pid files, chosen ports, secrets and generated configuration.
     pub fn run(&self) -> PathBuf {
         self.home.join("run")
+    }
+
+    /// The directory of a service's secrets, a file for each: read again when one changes.
+    pub fn secrets(&self, part: Part) -> PathBuf {
+        self.run().join(format!("{part}.secrets"))
     }
 
     /// The shell-sourceable file of addresses.

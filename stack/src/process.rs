@@ -99,6 +99,9 @@ impl Supervisor {
     /// Starts the part, appending its output to its log.
     pub(crate) fn start(&self, part: Part, launch: &Launch) -> Result<Identity, Error> {
         for (file, content) in &launch.files {
+            if let Some(directory) = file.parent() {
+                fs::create_dir_all(directory).map_err(Error::io("create", directory))?;
+            }
             // Some hold a password, so all are for their owner alone.
             secrets::write_private(file, content)?;
         }

@@ -1,4 +1,4 @@
-//! Our own processes: the configuration file that each gets, the secrets in its environment, and its readiness page.
+//! Our own processes: the configuration file and the directory of secrets that each gets, and its readiness page.
 //!
 //! Nothing here repeats a default: a file holds only what this instance decides, which is addresses.
 
@@ -26,16 +26,21 @@ pub(crate) fn launch(
         return Err(Error::NoBinary { path: program });
     }
     let part = Part::Service(service, replica);
-    let mut env = secrets(service, instance);
+    let secrets = secrets(service, instance);
+    let mut env = BTreeMap::new();
     let (args, files) = match service {
         Service::Receiver => {
+            env.extend(secrets);
             env.insert("DAYBOOK_RECEIVER_LISTEN".to_owned(), listen(instance, part, Use::Main));
             (Vec::new(), Vec::new())
         }
         Service::Ingest | Service::Normalizer | Service::Arbiter | Service::Propagator => {
             let file = instance.layout.run().join(format!("{part}.toml"));
-            let args = vec!["--config".to_owned(), file.display().to_string()];
-            (args, vec![(file, config(service, part, instance))])
+            let directory = instance.layout.secrets(part);
+            let args = ["--config", &file.display().to_string(), "--secrets", &directory.display().to_string()];
+            let secrets = secrets.into_iter().map(|(name, secret)| (directory.join(name), secret));
+            let files = std::iter::once((file, config(service, part, instance))).chain(secrets).collect();
+            (args.map(str::to_owned).to_vec(), files)
         }
     };
     env.extend(extra.clone());
@@ -65,7 +70,7 @@ fn config(service: Service, part: Part, instance: &Instance) -> String {
         ),
     };
     let mut text = format!(
-        r#"# Written by the stack for this instance at every start; secrets come by the environment.
+        r#"# Written by the stack for this instance at every start; its secrets are in the directory beside it.
 [kafka]
 brokers = "{}"
 {stores}

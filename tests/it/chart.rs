@@ -136,20 +136,23 @@ fn what_is_rendered_for_each_service_is_taken_by_the_service_itself() -> Result<
             let config = config.replace("/etc/daybook/keys", &directory.display().to_string());
             let file = directory.join(format!("{service}.toml"));
             fs::write(&file, config)?;
-            let mut command = Command::new(binary(&name)?);
-            command.env_clear().arg("--config").arg(&file).arg("--check-config");
-            let secrets = environment.secrets.iter().filter(|(of, _, _)| *of == service);
-            for (_, variable, value) in secrets {
-                command.env(format!("DAYBOOK__{variable}"), value);
-            }
-            command.env("DAYBOOK__POSTGRES__PASSWORD", "a-password");
+            // The Secret, as it is mounted.
+            let secrets = directory.join(format!("{}-{service}", environment.name));
+            fs::create_dir_all(&secrets)?;
+            let own = environment.secrets.iter().filter(|(of, _, _)| *of == service);
+            let mut given: Vec<(&str, &str)> = own.map(|(_, setting, value)| (*setting, *value)).collect();
+            given.push(("POSTGRES__PASSWORD", "a-password"));
             if environment.name == "full" {
-                command.env("DAYBOOK__KAFKA__SECURITY__PASSWORD", "a-password");
-                command.env("DAYBOOK__REGISTRY__PASSWORD", "a-password");
+                given.extend([("KAFKA__SECURITY__PASSWORD", "a-password"), ("REGISTRY__PASSWORD", "a-password")]);
             }
             if service == "normalizer" {
-                command.env("DAYBOOK__NORMALIZER__CONTACT_KEY", "0123456789abcdef0123456789abcdef");
+                given.push(("NORMALIZER__CONTACT_KEY", "0123456789abcdef0123456789abcdef"));
             }
+            for (setting, value) in given {
+                fs::write(secrets.join(format!("DAYBOOK__{setting}")), value)?;
+            }
+            let mut command = Command::new(binary(&name)?);
+            command.env_clear().arg("--config").arg(&file).arg("--secrets").arg(&secrets).arg("--check-config");
             run(&mut command).with_context(|| format!("{service} of {}", environment.name))?;
         }
     }

@@ -246,12 +246,23 @@ impl Instance {
         .await
     }
 
+    /// How the log of a service ends: why it is gone, if it is.
+    fn last_words(&self, service: &str) -> String {
+        let log = std::fs::read_to_string(self.stack.log_dir().join(format!("{service}.log"))).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let telling = |line: &&&str| !line.contains("\"level\":\"INFO\"");
+        let last = lines.iter().filter(telling).rev().take(12).chain(lines.iter().rev().take(6));
+        last.map(|line| format!("  {line}\n")).collect()
+    }
+
     /// Nobody's data is in a log or a metric, and no process of ours has panicked.
     async fn keeps_to_itself(&self) -> Result<()> {
         let list = forbidden(&self.world.endpoints);
         let (_, mut found) = search_logs(&self.stack.log_dir(), &list)?;
         for (service, text) in self.world.metrics().await {
-            let text = text.with_context(|| format!("the metrics of {service}"))?;
+            let text = text.with_context(|| {
+                format!("the metrics of {service}, whose log ends so:\n{}", self.last_words(service))
+            })?;
             ensure!(text.contains("daybook_"), "the metrics of {service} are empty");
             found.extend(search(&format!("{service}/metrics"), &text, &list));
         }

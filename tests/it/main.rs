@@ -46,6 +46,7 @@ mod restart;
 mod restored;
 mod rivals;
 mod rogue;
+mod rotation;
 mod rubbish;
 mod signatures;
 mod status;

@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
 use crate::grant::{self, Signer};
+use crate::sealed::{SealKey, SealKeyError};
 
 /// Who we are at a vendor.
 #[derive(Debug, Clone)]
@@ -20,7 +21,7 @@ pub enum Credential {
     /// Tokens that the account asks for.
     Granted(Account),
     /// Tokens that somebody's consent is refreshed for, by a token that changes each time.
-    Rotating(Rotating),
+    Rotating(Box<Rotating>),
     /// Nobody in particular.
     Nobody,
 }
@@ -65,6 +66,8 @@ pub struct Rotating {
     pub secret: SecretString,
     /// The refresh token that the consent brought.
     pub first: SecretString,
+    /// What seals the tokens that come after it.
+    pub key: SealKey,
 }
 
 /// How accounts ask for tokens that may ask at all.
@@ -97,6 +100,8 @@ pub struct Written<'a> {
     pub token_url: Option<&'a str>,
     /// With `client_id`: what somebody's consent to the app has brought.
     pub refresh_token: Option<&'a SecretString>,
+    /// With `refresh_token`: what seals the tokens that come after it.
+    pub token_key: Option<&'a SecretString>,
     /// In whose name the service account asks.
     pub impersonate: Option<&'a str>,
 }
@@ -115,14 +120,28 @@ impl Written<'_> {
         }
         let own = (self.username, self.password, self.token);
         let asked = (self.service_account_file, self.client_id, self.client_secret, self.token_url);
+        if self.token_key.is_some() && self.refresh_token.is_none() {
+            fault("token_key", &"is of no use without refresh_token");
+        }
         if let Some(first) = self.refresh_token {
+            let key = match self.token_key {
+                Some(key) => key.expose_secret().parse().map_err(|error: SealKeyError| fault("token_key", &error)).ok(),
+                None => {
+                    fault(
+                        "token_key",
+                        &"is missing; what seals the refresh tokens to come? Take the output of `openssl rand -base64 32`",
+                    );
+                    None
+                }
+            };
             let ((None, None, None), (None, Some(id), Some(secret), Some(url))) = (own, asked) else {
                 fault("refresh_token", &"goes with client_id, client_secret and token_url, and with nothing else");
                 return None;
             };
             judge_token_url(url, &mut fault);
             let (url, id) = (url.to_owned(), id.to_owned());
-            return Some(Credential::Rotating(Rotating { url, id, secret: secret.clone(), first: first.clone() }));
+            let (secret, first) = (secret.clone(), first.clone());
+            return key.map(|key| Credential::Rotating(Box::new(Rotating { url, id, secret, first, key })));
         }
         match (own, asked, grant) {
             ((Some(username), Some(password), None), (None, None, None, None), _) => {

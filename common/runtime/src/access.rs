@@ -1,10 +1,11 @@
 //! Access tokens of an account: asked for with a signed assertion (RFC 7523) or its own secret (RFC 6749 §4.4), kept until
 //! shortly before they end; and those that a refresh token brings (§6), which changes each time and is kept in the store ([`Vault`]).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use daybook_access::{Account, Granted, Rotating, SealKey, grant};
+use daybook_access::{Account, Credential, Granted, Rotating, grant};
 use daybook_domain::Timestamp;
 use reqwest::Client;
 use secrecy::{ExposeSecret, SecretString};
@@ -31,21 +32,30 @@ pub enum NoToken {
 
 /// The token that is valid now, if there is one. One task at a time asks for a new one, and the others wait for it.
 #[derive(Debug, Default)]
-pub struct Token(Mutex<Option<(SecretString, Timestamp)>>);
+pub struct Token(Mutex<Option<Kept>>);
+
+#[derive(Debug)]
+struct Kept {
+    token: SecretString,
+    until: Timestamp,
+    /// Whose it is: settings may be read again.
+    of: Arc<Credential>,
+}
 
 impl Token {
-    /// The token of an account.
-    pub async fn of(&self, client: &Client, account: &Account) -> Result<SecretString, NoToken> {
+    /// The token of an account, which is what `of` says.
+    pub async fn of(&self, client: &Client, of: &Arc<Credential>, account: &Account) -> Result<SecretString, NoToken> {
         let mut held = self.0.lock().await;
         let now = clock::now();
-        if let Some((token, until)) = held.as_ref()
-            && now.plus(MARGIN) < *until
+        if let Some(kept) = held.as_ref()
+            && now.plus(MARGIN) < kept.until
+            && Arc::ptr_eq(&kept.of, of)
         {
-            return Ok(token.clone());
+            return Ok(kept.token.clone());
         }
         *held = None;
         let (token, until) = ask(client, account, now).await?;
-        *held = Some((token.clone(), until));
+        *held = Some(Kept { token: token.clone(), until, of: Arc::clone(of) });
         Ok(token)
     }
 
@@ -79,15 +89,30 @@ async fn post(client: &Client, url: &str, form: String) -> Result<Granted, NoTok
 pub struct Vault {
     pool: PgPool,
     account: String,
-    key: SealKey,
     held: Mutex<Held>,
 }
 
 #[derive(Debug, Default)]
 struct Held {
+    /// Whose they are: settings may be read again.
+    of: Option<Arc<Credential>>,
     access: Option<(SecretString, Timestamp)>,
     /// Granted, and not in the store yet: without it nobody could ask again.
     unsaved: Option<Granted>,
+}
+
+impl Held {
+    /// Of another credential, what is held is nothing; but what a consent was granted stays where it is the same consent.
+    fn become_of(&mut self, of: &Arc<Credential>, rotating: &Rotating) {
+        let known = self.of.replace(Arc::clone(of));
+        if known.as_ref().is_some_and(|known| Arc::ptr_eq(known, of)) {
+            return;
+        }
+        self.access = None;
+        if !matches!(known.as_deref(), Some(Credential::Rotating(known)) if digest(known) == digest(rotating)) {
+            self.unsaved = None;
+        }
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -100,14 +125,20 @@ struct TokenRow {
 
 impl Vault {
     /// Of an account.
-    pub fn new(pool: PgPool, account: &str, key: SealKey) -> Self {
-        Self { pool, account: account.to_owned(), key, held: Mutex::default() }
+    pub fn new(pool: PgPool, account: &str) -> Self {
+        Self { pool, account: account.to_owned(), held: Mutex::default() }
     }
 
-    /// The token that is valid now, if there is one.
-    pub async fn token(&self, client: &Client, rotating: &Rotating) -> Result<SecretString, NoToken> {
+    /// The token that is valid now, if there is one, of the consent that `of` says.
+    pub async fn token(
+        &self,
+        client: &Client,
+        of: &Arc<Credential>,
+        rotating: &Rotating,
+    ) -> Result<SecretString, NoToken> {
         let mut held = self.held.lock().await;
         let now = clock::now();
+        held.become_of(of, rotating);
         if let Some((token, until)) = held.access.as_ref()
             && held.unsaved.is_none()
             && now.plus(MARGIN) < *until
@@ -132,14 +163,14 @@ impl Vault {
         let ours = row.first_digest == digest(rotating);
         let until = Timestamp::try_from(row.access_until).unwrap_or(Timestamp::EPOCH);
         let access = row.access.filter(|_| ours && now.plus(MARGIN) < until);
-        if let Some(access) = access.and_then(|sealed| self.key.open(&self.account, &sealed))
+        if let Some(access) = access.and_then(|sealed| rotating.key.open(&self.account, &sealed))
             && held.access.as_ref().is_none_or(|(known, _)| known.expose_secret() != access.expose_secret())
         {
             held.access = Some((access.clone(), until));
             return Ok(access);
         }
         let refresh = match row.refresh.filter(|_| ours) {
-            Some(sealed) => self.key.open(&self.account, &sealed).ok_or_else(|| {
+            Some(sealed) => rotating.key.open(&self.account, &sealed).ok_or_else(|| {
                 tracing::error!(
                     account = self.account,
                     "the account's refresh token was sealed with another key; give that key, or a new refresh token"
@@ -187,7 +218,7 @@ impl Vault {
         granted: &Granted,
         now: Timestamp,
     ) -> Result<(), sqlx::Error> {
-        let seal = |secret: &str| self.key.seal(&self.account, secret, rand::random());
+        let seal = |secret: &str| rotating.key.seal(&self.account, secret, rand::random());
         // Whoever does not rotate it lets it be used again.
         sqlx::query(
             "UPDATE account_token SET first_digest = $2, access = $4, access_until = $5, changed_at = now(),

@@ -11,6 +11,10 @@ pub struct ServiceArgs {
     /// environment overrides both.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Directory of secrets: a file named `DAYBOOK__SECTION__KEY` has what the variable of that name would have. Above the
+    /// configuration file, below the environment; read again when it changes.
+    #[arg(long, value_name = "DIR")]
+    pub secrets: Option<PathBuf>,
     /// Check the configuration, report every fault at once, and end.
     #[arg(long)]
     pub check_config: bool,

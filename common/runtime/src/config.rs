@@ -1,15 +1,16 @@
-//! One tree of settings: built-in defaults, then a file, then the environment.
+//! One tree of settings: built-in defaults, then a file, then a directory of secrets, then the environment.
 //!
 //! Owns: that every fault is reported at once, each naming its key and the fix. Secrets are `SecretString`s, so that a
 //! printed tree withholds them by type.
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::error::Kind;
-use figment::providers::{Env, Format, Toml};
+use figment::providers::{Env, Format, Serialized, Toml};
 use figment::value::{Dict, Value};
 use serde::de::DeserializeOwned;
 
@@ -59,13 +60,51 @@ pub trait Tree: DeserializeOwned {
     fn validate(&self, faults: &mut Faults);
 }
 
+/// Where a tree is read from, besides the defaults and the environment.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    /// A file of settings.
+    pub file: Option<PathBuf>,
+    /// A directory with a file for each secret, named as the variable would be: what Kubernetes makes of a Secret.
+    pub secrets: Option<PathBuf>,
+}
+
 /// Reads the tree. Every fault is reported, not only the first.
-pub fn load<T: Tree>(file: Option<&Path>) -> Result<T, Faults> {
+pub fn load<T: Tree>(origin: &Origin) -> Result<T, Faults> {
     let mut figment = Figment::from(Toml::string(T::DEFAULTS));
-    if let Some(file) = file {
+    if let Some(file) = &origin.file {
         figment = figment.merge(Toml::file_exact(file));
     }
+    if let Some(directory) = &origin.secrets {
+        let secrets = secrets(directory).map_err(|error| {
+            let mut faults = Faults::default();
+            faults.add("(secrets)", format_args!("cannot be read, at {}: {error}", directory.display()));
+            faults
+        })?;
+        for (key, text) in secrets {
+            let value: Value = text.parse().unwrap_or_else(|never| match never {});
+            figment = figment.merge(Serialized::default(&key, value));
+        }
+    }
     extract(&figment.merge(Env::prefixed(ENV_PREFIX).split("__")))
+}
+
+/// The settings that a directory has, by their keys. A file that is not named as a setting is none, as with variables; nor is one
+/// with a dot in its name, which somebody is about to rename.
+pub(crate) fn secrets(directory: &Path) -> io::Result<Vec<(String, String)>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str().and_then(|name| name.strip_prefix(ENV_PREFIX)) else { continue };
+        if name.contains('.') {
+            continue;
+        }
+        let text = std::fs::read_to_string(entry.path())?;
+        found.push((name.to_ascii_lowercase().replace("__", "."), text.trim_end().to_owned()));
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Reads the tree from a text over the defaults: no file, and whatever the environment holds. For tests.
@@ -206,6 +245,29 @@ mod tests {
         ] {
             assert!(text.contains(key), "{key} in {text}");
         }
+    }
+
+    #[test]
+    fn a_directory_of_secrets_is_above_the_file_and_says_where_it_is_if_it_cannot_be_read() {
+        let place = std::env::temp_dir().join(format!("daybook-secrets-{}", std::process::id()));
+        std::fs::create_dir_all(&place).expect("a directory");
+        let file = place.join("daybook.toml");
+        for (name, text) in [
+            ("daybook.toml", "level = 'debug'\n[kafka]\nbrokers = 'broker:1'"),
+            ("DAYBOOK__KAFKA__BROKERS", "broker:2\n"),
+            ("DAYBOOK__KAFKA__QUEUE", "12"),
+            ("DAYBOOK__KAFKA__QUEUE.new", "half written"),
+            ("tls.crt", "nobody's setting"),
+        ] {
+            std::fs::write(place.join(name), text).expect("written");
+        }
+        let origin = Origin { file: Some(file), secrets: Some(place.clone()) };
+        let sample: Sample = load(&origin).expect("sound");
+        let expected = Inner { brokers: "broker:2".to_owned(), queue: 12 };
+        assert_eq!(sample, Sample { kafka: expected, level: "debug".to_owned() });
+        std::fs::remove_dir_all(&place).expect("removed");
+        let faults = load::<Sample>(&Origin { file: None, ..origin }).expect_err("it is gone").to_string();
+        assert!(faults.contains("(secrets): cannot be read, at ") && faults.contains("daybook-secrets-"), "{faults}");
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod lifecycle;
 pub mod metrics;
 pub mod postgres;
 pub mod registry;
+pub mod reread;
 pub mod retry;
 pub mod service;
 pub mod telemetry;

@@ -94,6 +94,9 @@ metrics! {
         drain_seconds: Histogram,
         /// Calls to the schema registry that failed and are tried again.
         registry_errors_total: IntCounter,
+        /// 1 while the settings, read again because they have changed, are faulty: those before go on counting, and the next start
+        /// would fail. Alert at once.
+        settings_refused: IntGauge,
     }
 }
 

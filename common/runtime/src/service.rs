@@ -10,7 +10,7 @@ use prometheus::Registry;
 
 use crate::admin::{self, AdminConfig, Health};
 use crate::args::ServiceArgs;
-use crate::config::{self, Tree};
+use crate::config::{self, Origin, Tree};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::CommonMetrics;
 use crate::telemetry::{self, LogConfig};
@@ -38,6 +38,8 @@ pub struct Service {
     pub registry: Registry,
     /// The metrics that every service has.
     pub metrics: CommonMetrics,
+    /// Where its settings come from.
+    pub origin: Origin,
 }
 
 impl Service {
@@ -45,7 +47,7 @@ impl Service {
     pub fn new(name: &str) -> prometheus::Result<Self> {
         let registry = Registry::new();
         let metrics = CommonMetrics::of(name, &registry)?;
-        Ok(Self { life: Lifecycle::new(), health: Health::new(), registry, metrics })
+        Ok(Self { life: Lifecycle::new(), health: Health::new(), registry, metrics, origin: Origin::default() })
     }
 }
 
@@ -56,7 +58,8 @@ pub fn main<C: ServiceConfig>(
     start: impl AsyncFnOnce(C, &Service) -> Result<(), Box<dyn Error + Send + Sync>>,
 ) -> ExitCode {
     let args = ServiceArgs::parse();
-    let config: C = match config::load(args.config.as_deref()) {
+    let origin = Origin { file: args.config, secrets: args.secrets };
+    let config: C = match config::load(&origin) {
         Ok(config) => config,
         Err(faults) => {
             say(&faults);
@@ -81,7 +84,7 @@ pub fn main<C: ServiceConfig>(
             return ExitCode::FAILURE;
         }
     };
-    let result = runtime.block_on(run(name, config, start));
+    let result = runtime.block_on(run(name, config, origin, start));
     // A thread that hangs in a library's call must not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(3));
     match result {
@@ -96,9 +99,10 @@ pub fn main<C: ServiceConfig>(
 async fn run<C: ServiceConfig>(
     name: &'static str,
     config: C,
+    origin: Origin,
     start: impl AsyncFnOnce(C, &Service) -> Result<(), Box<dyn Error + Send + Sync>>,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let service = Service::new(name)?;
+    let service = Service { origin, ..Service::new(name)? };
     let shutdown = service.life.shutdown().clone();
     let (address, server) =
         admin::serve(config.admin(), service.registry.clone(), service.health.clone(), shutdown).await?;

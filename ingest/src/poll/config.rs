@@ -10,6 +10,7 @@ use daybook_format::Format;
 use daybook_ingest_core::ping::{PingSecret, PingSecretError};
 use daybook_ingest_core::poll::{Job, Pinger, Vendor};
 use daybook_runtime::guard::may_be_public;
+use daybook_runtime::reread::Held;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
@@ -136,7 +137,7 @@ pub struct Pings {
     /// Who says so.
     pub pinger: Pinger,
     /// The secrets that prove channels; the first makes new ones.
-    pub secrets: Vec<PingSecret>,
+    pub secrets: Held<Vec<PingSecret>>,
     /// Where pings go: this door, as the vendor reaches it.
     pub address: String,
 }
@@ -151,7 +152,7 @@ pub struct Polled {
     /// Where that is, if all its calendars are below one address.
     pub base: Option<String>,
     /// Where published calendars are.
-    feeds: BTreeMap<String, SecretString>,
+    feeds: Held<BTreeMap<String, SecretString>>,
     /// The zone of times that have none.
     pub zone: Option<Tz>,
     /// Whether only public addresses are spoken to.
@@ -219,12 +220,21 @@ impl Polled {
             (Vendor::Google | Vendor::Graph | Vendor::CalDav | Vendor::Feed, _) => {}
         }
         let guarded = is_feed && !config.allow_private;
-        Some(Self { vendor, api, base, feeds: source.feeds.clone(), zone, guarded, config, pings })
+        Some(Self { vendor, api, base, feeds: Held::new(source.feeds.clone()), zone, guarded, config, pings })
+    }
+
+    /// Takes over what is secret of the same source, read again.
+    pub fn renew(&self, fresh: &Self) {
+        self.api.credential.become_as(&fresh.api.credential);
+        self.feeds.become_as(&fresh.feeds);
+        if let (Some(pings), Some(fresh)) = (&self.pings, &fresh.pings) {
+            pings.secrets.become_as(&fresh.secrets);
+        }
     }
 
     /// The address of what is asked of a calendar, if the settings have one.
     pub fn address(&self, calendar: &str, path: &str) -> Option<String> {
-        match (self.feeds.get(calendar), &self.base) {
+        match (self.feeds.get().get(calendar), &self.base) {
             (Some(address), _) => Some(https(address.expose_secret())),
             (None, Some(base)) => Some(format!("{base}{path}")),
             (None, None) => None,
@@ -295,5 +305,5 @@ fn pings(vendor: Vendor, source: &SourceConfig, fault: &mut impl FnMut(&str, &dy
         secret.map_err(|error: PingSecretError| fault(&format!("secrets[{at}]"), &error)).ok()
     };
     let secrets = source.secrets.iter().enumerate().filter_map(read).collect();
-    Some(Pings { pinger, secrets, address })
+    Some(Pings { pinger, secrets: Held::new(secrets), address })
 }

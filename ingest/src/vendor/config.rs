@@ -5,8 +5,9 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use daybook_access::{Credential, Grant, SealKey, Written, is_ours};
-use secrecy::{ExposeSecret as _, SecretString};
+use daybook_access::{Credential, Grant, Written, is_ours};
+use daybook_runtime::reread::Held;
+use secrecy::SecretString;
 use serde::Deserialize;
 
 /// How a source's API is asked.
@@ -90,9 +91,7 @@ pub struct Api {
     /// Whose bookings are listed.
     pub account: Option<String>,
     /// Who we are there.
-    pub credential: Credential,
-    /// What seals its tokens, where they change.
-    pub seal_key: Option<SealKey>,
+    pub credential: Held<Credential>,
     /// How often a second.
     pub requests_per_second: NonZeroU32,
     /// How long an answer may take.
@@ -149,26 +148,11 @@ impl SourceApiConfig {
             client_secret: self.client_secret.as_ref(),
             token_url: self.token_url.as_deref(),
             refresh_token: self.refresh_token.as_ref(),
+            token_key: self.token_key.as_ref(),
             impersonate: self.impersonate.as_deref(),
         };
-        let credential = written.read(grant, |file| std::fs::read(file), &mut fault);
-        let seal_key = match (&self.token_key, self.refresh_token.is_some()) {
-            (Some(key), true) => key.expose_secret().parse().map_err(|error| fault("token_key", &error)).ok(),
-            (None, true) => {
-                fault(
-                    "token_key",
-                    &"is missing; what seals the refresh tokens to come? Take the output of `openssl rand -base64 32`",
-                );
-                None
-            }
-            (Some(_), false) => {
-                fault("token_key", &"is of no use without refresh_token");
-                None
-            }
-            (None, false) => None,
-        };
-        let credential = credential?;
+        let credential = Held::new(written.read(grant, |file| std::fs::read(file), &mut fault)?);
         let Self { base, account, requests_per_second, timeout, attempts_max, gone_in_a_row_max, .. } = self.clone();
-        Some(Api { base, account, credential, seal_key, requests_per_second, timeout, attempts_max, gone_in_a_row_max })
+        Some(Api { base, account, credential, requests_per_second, timeout, attempts_max, gone_in_a_row_max })
     }
 }

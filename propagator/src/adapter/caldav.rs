@@ -4,6 +4,7 @@ use std::fmt;
 
 use daybook_propagator_core::caldav::{Exchange, Progress};
 use daybook_propagator_core::{Action, Answer, Conclusion, Verdict};
+use daybook_runtime::reread::Held;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::sender::{AddressError, Envelope, Identity, Sender};
@@ -12,8 +13,7 @@ use super::{Attempt, Ended};
 /// A CalDAV server, with our account there.
 pub(crate) struct CalDav {
     sender: Sender,
-    username: String,
-    password: SecretString,
+    login: Held<(String, SecretString)>,
 }
 
 impl fmt::Debug for CalDav {
@@ -23,8 +23,8 @@ impl fmt::Debug for CalDav {
 }
 
 impl CalDav {
-    pub fn new(sender: Sender, username: String, password: SecretString) -> Self {
-        Self { sender, username, password }
+    pub fn new(sender: Sender, login: Held<(String, SecretString)>) -> Self {
+        Self { sender, login }
     }
 
     pub fn sender(&self) -> &Sender {
@@ -38,10 +38,12 @@ impl CalDav {
             // Nothing to say; the lane settles these without an attempt.
             Action::NothingToShow | Action::UpToDate => return Ok(no_call()),
         };
+        let login = self.login.get();
+        let (username, password) = &*login;
         let envelope = Envelope {
             deadline: attempt.deadline,
             traceparent: attempt.traceparent,
-            identity: Identity::Basic(&self.username, self.password.expose_secret()),
+            identity: Identity::Basic(username, password.expose_secret()),
         };
         let mut status = None;
         loop {

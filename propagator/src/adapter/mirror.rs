@@ -6,6 +6,7 @@ use daybook_access::Credential;
 use daybook_propagator_core::mirror::{Exchange, Progress, Vendor};
 use daybook_propagator_core::{Action, Answer, Call, Reply};
 use daybook_runtime::access::{NoToken, Token};
+use daybook_runtime::reread::Held;
 use secrecy::ExposeSecret;
 
 use super::caldav::no_call;
@@ -16,7 +17,7 @@ use super::{Attempt, Ended};
 pub(crate) struct Mirror {
     sender: Sender,
     vendor: Vendor,
-    credential: Credential,
+    credential: Held<Credential>,
     token: Token,
 }
 
@@ -27,7 +28,7 @@ impl fmt::Debug for Mirror {
 }
 
 impl Mirror {
-    pub fn new(sender: Sender, vendor: Vendor, credential: Credential) -> Self {
+    pub fn new(sender: Sender, vendor: Vendor, credential: Held<Credential>) -> Self {
         Self { sender, vendor, credential, token: Token::default() }
     }
 
@@ -65,12 +66,13 @@ impl Mirror {
     async fn send(&self, call: Call, attempt: &Attempt<'_>) -> Result<Answer, AddressError> {
         let url = self.sender.api(&call.path)?;
         let granted;
-        let identity = match &self.credential {
+        let credential = self.credential.get();
+        let identity = match &*credential {
             Credential::Basic(username, password) => Identity::Basic(username, password.expose_secret()),
             Credential::Bearer(token) => Identity::Bearer(token.expose_secret()),
             // The settings of targets have no refresh tokens.
             Credential::Nobody | Credential::Rotating(_) => Identity::Nobody,
-            Credential::Granted(account) => match self.token.of(self.sender.client(), account).await {
+            Credential::Granted(account) => match self.token.of(self.sender.client(), &credential, account).await {
                 Ok(token) => {
                     granted = token;
                     Identity::Bearer(granted.expose_secret())

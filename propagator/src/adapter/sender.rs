@@ -11,6 +11,7 @@ use daybook_propagator_core::{Answer, Call, Method, Reply, RetryAfter};
 use daybook_runtime::guard::Guard;
 use daybook_runtime::http::whole;
 use daybook_runtime::prometheus::Histogram;
+use daybook_runtime::reread::Held;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use reqwest::header::{ETAG, HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::redirect::Policy;
@@ -39,7 +40,7 @@ pub(crate) struct AddressError;
 #[derive(Debug)]
 pub(crate) struct Sender {
     client: Client,
-    base: Url,
+    base: Held<Url>,
     timeout: Duration,
     limiter: DefaultDirectRateLimiter,
     durations: Histogram,
@@ -100,9 +101,10 @@ impl Sender {
         if !below.iter().all(|segment| is_plain(segment)) {
             return Err(AddressError);
         }
-        let mut url = self.base.clone();
+        let base = self.base.get();
+        let mut url = Url::clone(&base);
         if !below.is_empty() {
-            let path = format!("{}/{}", self.base.path().trim_end_matches('/'), below.join("/"));
+            let path = format!("{}/{}", base.path().trim_end_matches('/'), below.join("/"));
             url.set_path(&path);
         }
         Ok(url)
@@ -110,7 +112,7 @@ impl Sender {
 
     /// Where a call to an API goes, whose path and query the core has written to the last character.
     pub fn api(&self, path: &str) -> Result<Url, AddressError> {
-        format!("{}{path}", self.base.as_str().trim_end_matches('/')).parse().map_err(|_| AddressError)
+        format!("{}{path}", self.base.get().as_str().trim_end_matches('/')).parse().map_err(|_| AddressError)
     }
 
     /// For calls besides those to the target: for its tokens.

@@ -4,6 +4,7 @@ use daybook_domain::TargetName;
 use daybook_propagator_core::webhook::Message;
 use daybook_propagator_core::{Action, Answer};
 use daybook_runtime::clock;
+use daybook_runtime::reread::Held;
 use daybook_wire::standard_webhooks::Secret;
 
 use super::caldav::no_call;
@@ -15,11 +16,11 @@ use super::{Attempt, Ended};
 pub(crate) struct Webhook {
     sender: Sender,
     target: TargetName,
-    secrets: Vec<Secret>,
+    secrets: Held<Vec<Secret>>,
 }
 
 impl Webhook {
-    pub fn new(sender: Sender, target: TargetName, secrets: Vec<Secret>) -> Self {
+    pub fn new(sender: Sender, target: TargetName, secrets: Held<Vec<Secret>>) -> Self {
         Self { sender, target, secrets }
     }
 
@@ -35,7 +36,7 @@ impl Webhook {
         };
         let envelope =
             Envelope { deadline: attempt.deadline, traceparent: attempt.traceparent, identity: Identity::Nobody };
-        let call = message.call(&self.secrets, clock::now());
+        let call = message.call(&self.secrets.get(), clock::now());
         let url = self.sender.url(attempt.address, &call.path)?;
         let answer = self.sender.send(url, call, envelope).await;
         let status = match &answer {

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::super::sender::tests::{durations, serve, target};
 use super::*;
+use daybook_runtime::reread::Held;
 
 #[derive(Debug, Default)]
 struct Calendar {
@@ -71,7 +72,7 @@ async fn calendar() -> (Shared, CalDav) {
     let base = serve(Router::new().route("/anna/{name}", any(entry)).with_state(Arc::clone(&shared))).await;
     let target = target(&format!("kind = 'caldav'\nbase_url = '{base}'\nusername = 'daybook'\npassword = 'x'"));
     let sender = Sender::new(&target, None, durations()).expect("a client");
-    (shared, CalDav::new(sender, "daybook".to_owned(), "x".into()))
+    (shared, CalDav::new(sender, Held::new(("daybook".to_owned(), "x".into()))))
 }
 
 fn booking(version: u64, is_live: bool) -> BookingView {
