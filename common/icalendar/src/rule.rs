@@ -49,6 +49,10 @@ pub(crate) enum RuleFault {
 impl Rule {
     /// Reads the value of an `RRULE`.
     pub fn parse(text: &str) -> Result<Self, RuleFault> {
+        // RFC 5545 §3.3.10 has nothing else in a rule, and the library cuts a day's name into bytes.
+        if !text.is_ascii() {
+            return Err(RuleFault::Nothing);
+        }
         let mut until = None;
         let mut parts = Vec::new();
         for part in text.trim().trim_end_matches(';').split(';') {
@@ -56,6 +60,9 @@ impl Rule {
             match part.strip_prefix("UNTIL=") {
                 Some(time) if until.is_none() => until = Some(Until::parse(time).ok_or(RuleFault::Nothing)?),
                 Some(_) => return Err(RuleFault::Nothing),
+                None if part.strip_prefix("BYDAY=").is_some_and(|days| !days.split(',').all(is_day)) => {
+                    return Err(RuleFault::Nothing);
+                }
                 None => parts.push(part),
             }
         }
@@ -111,6 +118,16 @@ impl Rule {
         let days = u64::try_from(periods * period).unwrap_or(0);
         start.checked_add_days(Days::new(days)).unwrap_or(start)
     }
+}
+
+/// A weekday with or without a number. The library takes anything before a weekday for no number.
+fn is_day(text: &str) -> bool {
+    let text = text.trim();
+    let Some((number, day)) = text.len().checked_sub(2).map(|at| text.split_at(at)) else { return false };
+    let digits = number.strip_prefix(['+', '-']).unwrap_or(number);
+    ["MO", "TU", "WE", "TH", "FR", "SA", "SU"].contains(&day)
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
+        && (number.is_empty() || !digits.is_empty())
 }
 
 /// Two rules instead of one by the month that has fifth last weekdays, without their `COUNT`: of those, and of the other days.
