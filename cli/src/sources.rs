@@ -1,6 +1,6 @@
-//! `daybook sources status`: the calendars that are read and the bookings that are listed, and what is wrong with any.
+//! `daybook sources status`: how each source is, the calendars that are read and the bookings that are listed, and what is wrong with any.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use daybook_domain::{SourceName, Timestamp};
 use daybook_runtime::clock;
@@ -10,7 +10,8 @@ use crate::config::Config;
 use crate::connect::{self, Role};
 use crate::failure::Failure;
 use crate::out::Out;
-use crate::store::{self, CalendarRow};
+use crate::status::{Logged, in_time, logged};
+use crate::store::{self, AccountRow, CalendarRow};
 use crate::table;
 use crate::text;
 
@@ -30,8 +31,18 @@ pub async fn status(args: &Status, config: &Config, out: &Out) -> Result<(), Fai
     let pool = connect::store(config)?;
     let rows = store::calendars(&pool, args.source.as_ref().map(SourceName::as_str)).await;
     let rows = rows.map_err(|error| Role::Reader.explain("read the calendars", &error))?;
+    let accounts = store::accounts(&pool, args.source.as_ref().map(SourceName::as_str)).await;
+    let accounts = accounts.map_err(|error| Role::Reader.explain("read the accounts", &error))?;
+    let log = in_time(logged(config, BTreeMap::new())).await;
+    let sources = sources(args.source.as_ref(), &accounts, log.as_ref().ok());
     if args.json {
+        sources.iter().try_for_each(|source| out.line(source_object(source)))?;
         return rows.iter().try_for_each(|row| out.line(object(row)));
+    }
+    let now = clock::now();
+    out.text(source_page(&sources, now))?;
+    if let Err(why) = &log {
+        out.line(format_args!("Kafka does not answer ({why}): when events came, and how many wait, is not known"))?;
     }
     if rows.is_empty() {
         return out.line(
@@ -39,7 +50,60 @@ pub async fn status(args: &Status, config: &Config, out: &Out) -> Result<(), Fai
              one that is listed its table api",
         );
     }
-    out.text(page(&rows, clock::now()))
+    out.line("")?;
+    out.text(page(&rows, now))
+}
+
+/// A source, as it is from outside.
+#[derive(Debug, Clone, PartialEq)]
+struct Source<'a> {
+    name: &'a str,
+    last_event: Option<Timestamp>,
+    lag: Option<i64>,
+    account: Option<&'a AccountRow>,
+}
+
+/// Those whose API is asked, and those that have sent something; or the one that is asked about.
+fn sources<'a>(only: Option<&'a SourceName>, accounts: &'a [AccountRow], log: Option<&'a Logged>) -> Vec<Source<'a>> {
+    let sent = log.into_iter().flat_map(|log| log.source_lag.keys().map(String::as_str));
+    let names: BTreeSet<&str> = sent.chain(accounts.iter().map(|account| account.source.as_str())).collect();
+    let wanted = names.into_iter().filter(|name| only.is_none_or(|only| only.as_str() == *name));
+    let source = |name| Source {
+        name,
+        last_event: log.and_then(|log| log.last_event.get(name).copied()),
+        lag: log.and_then(|log| log.source_lag.get(name).copied()),
+        account: accounts.iter().find(|account| account.source == name),
+    };
+    wanted.map(source).collect()
+}
+
+fn source_page(sources: &[Source<'_>], now: Timestamp) -> String {
+    let line = |source: &Source<'_>| {
+        let ago = source.last_event.map(|last| format!("{} ago", text::span(now.since(last))));
+        let calls = source.account.and_then(|account| Some(format!("{} of {}", account.calls, account.calls_max?)));
+        let channel = source.account.and_then(|account| account.channel_until);
+        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        vec![
+            source.name.to_owned(),
+            or_dash(ago),
+            or_dash(source.lag.map(|lag| lag.to_string())),
+            or_dash(calls),
+            or_dash(channel.map(|until| format!("in {}", text::span(until.since(now))))),
+        ]
+    };
+    let lines: Vec<_> = sources.iter().map(line).collect();
+    table::draw(&["source", "last event", "lag", "calls a minute", "channel ends"], &lines)
+}
+
+fn source_object(source: &Source<'_>) -> serde_json::Value {
+    json!({
+        "source": source.name,
+        "last_event_at": source.last_event.map(|time| time.to_string()),
+        "lag": source.lag,
+        "calls_last_minute": source.account.map(|account| account.calls),
+        "calls_a_minute_max": source.account.and_then(|account| account.calls_max),
+        "channel_until": source.account.and_then(|account| account.channel_until).map(|time| time.to_string()),
+    })
 }
 
 fn page(rows: &[CalendarRow], now: Timestamp) -> String {
@@ -163,6 +227,43 @@ mod tests {
             if somebody did, daybook sync SOURCE --believe
         "#]]
         .assert_eq(&page(&[job, row("anna"), refused, cleared], at("2026-03-01T08:01:00Z")));
+    }
+
+    #[test]
+    fn each_source_says_when_it_was_heard_last_what_waits_what_it_is_asked_and_how_long_it_tells() {
+        let account = |source: &str, channel_until| AccountRow {
+            source: source.to_owned(),
+            calls: 12,
+            calls_max: Some(300.0),
+            channel_until,
+        };
+        let accounts = [account("acuity", None), account("google", Some(at("2026-03-04T08:00:00Z")))];
+        let log = Logged {
+            last_event: [("shop".to_owned(), at("2026-03-01T07:59:00Z"))].into(),
+            source_lag: [("google".to_owned(), 0), ("shop".to_owned(), 3)].into(),
+            ..Logged::default()
+        };
+        let now = at("2026-03-01T08:01:00Z");
+        expect![[r#"
+            SOURCE  LAST EVENT  LAG  CALLS A MINUTE  CHANNEL ENDS
+            acuity  -           -    12 of 300       -
+            google  -           0    12 of 300       in 2 days 23 h
+            shop    2 min ago   3    -               -
+        "#]]
+        .assert_eq(&source_page(&sources(None, &accounts, Some(&log)), now));
+        let google = "google".parse().expect("a name");
+        let one = sources(Some(&google), &accounts, None);
+        expect![[r#"
+            {
+              "calls_a_minute_max": 300.0,
+              "calls_last_minute": 12,
+              "channel_until": "2026-03-04T08:00:00Z",
+              "lag": null,
+              "last_event_at": null,
+              "source": "google"
+            }"#]]
+        .assert_eq(&format!("{:#}", source_object(&one[0])));
+        assert_eq!(one.len(), 1);
     }
 
     #[test]

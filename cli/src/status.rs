@@ -15,7 +15,8 @@ use daybook_runtime::postgres::StoreError;
 use serde::Deserialize;
 use sqlx::PgPool;
 
-use self::report::{Alert, Logged, Part, Report, Stored};
+pub(crate) use self::report::Logged;
+use self::report::{Alert, Part, Report, Stored};
 use crate::config::Config;
 use crate::connect;
 use crate::decode::Decoder;
@@ -83,7 +84,7 @@ async fn look(args: &Status, config: &Config) -> Result<Report, Failure> {
     Ok(Report { at, store: stored, log, alerts })
 }
 
-async fn in_time<T>(asked: impl Future<Output = Part<T>>) -> Part<T> {
+pub(crate) async fn in_time<T>(asked: impl Future<Output = Part<T>>) -> Part<T> {
     tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err("it is silent".to_owned()))
 }
 
@@ -97,7 +98,7 @@ async fn stored(pool: &PgPool) -> Result<Stored, StoreError> {
     })
 }
 
-async fn logged(config: &Config, positions: BTreeMap<i32, i64>) -> Part<Logged> {
+pub(crate) async fn logged(config: &Config, positions: BTreeMap<i32, i64>) -> Part<Logged> {
     let kafka = config.kafka.clone();
     let asked = tokio::task::spawn_blocking(move || ask::kafka(&kafka, &positions)).await;
     let asked = asked.map_err(|_| "asking it failed".to_owned())?;

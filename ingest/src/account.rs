@@ -16,6 +16,23 @@ pub async fn open(pool: &PgPool, source: &SourceName) -> Result<(), StoreError> 
     Ok(())
 }
 
+/// A turn of the account's, of the one budget that all processes and all who ask have; how far off it is, and none, not taken, if that is
+/// more than `most`.
+pub async fn turn(
+    pool: &PgPool,
+    source: &SourceName,
+    pace: Duration,
+    most: Duration,
+) -> Result<Option<Duration>, StoreError> {
+    let wait: Option<f64> = sqlx::query_scalar("SELECT take_turn($1, $2, $3)")
+        .bind(source.as_str())
+        .bind(interval(pace))
+        .bind(interval(most))
+        .fetch_one(pool)
+        .await?;
+    Ok(wait.map(|wait| Duration::from_secs_f64(wait.max(0.0))))
+}
+
 /// Nothing of the source is asked for so long.
 pub async fn leave_alone(pool: &PgPool, source: &SourceName, pause: Duration) -> Result<(), StoreError> {
     sqlx::query("UPDATE polled_account SET free_at = greatest(free_at, now() + $2) WHERE source = $1")

@@ -14,8 +14,8 @@ mod want;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use daybook_domain::{SourceName, Timestamp, topics};
@@ -35,10 +35,11 @@ use daybook_runtime::retry::{Advice, forever};
 use daybook_runtime::service::Service;
 use daybook_wire::{DeadLetter, Headers};
 use sqlx::PgPool;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::want::Want;
+use crate::account;
 use crate::error::StartError;
 use crate::listing::put_state;
 use crate::metrics::IngestMetrics;
@@ -57,6 +58,12 @@ const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 const BODY_MAX: usize = 1_024 * 1_024;
 /// How long a vendor is left alone that turns our credentials away. Somebody has to mend them first.
 const DENIED_FOR: Duration = Duration::from_secs(30);
+/// A turn that is farther off is asked for again: so that those who fetch never hold up those who list.
+const TURN_MAX: Duration = Duration::from_millis(500);
+/// How long the store may take to give a turn, before this process goes by its own pace.
+const STORE_MAX: Duration = Duration::from_secs(2);
+/// How long it does so, before it asks the store again.
+const STORE_AGAIN: Duration = Duration::from_secs(10);
 
 /// One source whose states are fetched.
 #[derive(Debug)]
@@ -68,7 +75,10 @@ struct Fetcher {
     gone_max: u32,
     base: Option<String>,
     vendor: Vendor,
+    /// Between two calls, of all processes together.
+    pace: Duration,
     store: PgPool,
+    store_away_until: Mutex<Option<Instant>>,
     producer: Producer,
     brakes: Brakes,
     metrics: IngestMetrics,
@@ -113,7 +123,9 @@ pub fn start(
             gone_max: api.gone_in_a_row_max,
             base: api.base.clone(),
             vendor: Vendor::new(&source.name, api, None, store)?,
+            pace: Duration::from_secs(1) / api.requests_per_second.get(),
             store: store.clone(),
+            store_away_until: Mutex::default(),
             producer: producer.clone(),
             brakes: brakes.clone(),
             metrics: metrics.clone(),
@@ -249,7 +261,7 @@ impl Fetcher {
     async fn attempt(&self, want: &mut Want, revoked: &CancellationToken) -> Result<Tried, Revoked> {
         let asked_at = clock::now();
         let (answer, states) = tokio::select! {
-            answered = self.ask(&want.id, asked_at) => answered,
+            answered = self.ask(want, asked_at) => answered,
             () = revoked.cancelled() => return Err(Revoked),
         };
         let held = answer == Answer::Gone && self.gone.fetch_add(1, Ordering::Relaxed) >= self.gone_max;
@@ -280,6 +292,9 @@ impl Fetcher {
                 let answered = self.answered.load(Ordering::Relaxed);
                 if answered != want.seen {
                     (want.seen, want.tries) = (answered, want.tries + 1);
+                } else if let Some(pause) = told.filter(|_| !self.store_is_away()) {
+                    // It is the account that is to wait, whoever asks for it; with the store away, this booking does.
+                    let _ = timeout(STORE_MAX, account::leave_alone(&self.store, &self.source, pause)).await;
                 }
                 if want.tries >= self.attempts_max {
                     return self.settled(self.give_up(want, "fetch_failed", revoked).await);
@@ -290,14 +305,46 @@ impl Fetcher {
         }
     }
 
+    /// Waits for a turn of the account's budget, which is that of all processes; while the store is away, for one of this process's.
+    async fn turn(&self) {
+        self.vendor.own_turn().await;
+        while !self.store_is_away() {
+            match timeout(STORE_MAX, account::turn(&self.store, &self.source, self.pace, TURN_MAX)).await {
+                Ok(Ok(Some(wait))) => return sleep(wait).await,
+                // Others are before us, or the vendor wants to be left alone.
+                Ok(Ok(None)) => sleep(TURN_MAX.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await,
+                Ok(Err(_)) | Err(_) => {
+                    tracing::warn!(
+                        source = self.source.as_str(),
+                        "the store is away: states are fetched at this process's own pace"
+                    );
+                    let mut away = self.store_away_until.lock().unwrap_or_else(PoisonError::into_inner);
+                    *away = Some(Instant::now() + STORE_AGAIN);
+                }
+            }
+        }
+    }
+
+    fn store_is_away(&self) -> bool {
+        let away = self.store_away_until.lock().unwrap_or_else(PoisonError::into_inner);
+        away.is_some_and(|until| Instant::now() < until)
+    }
+
     /// Asks for the state of a booking. A connection that fails is an answer that does not come yet.
-    async fn ask(&self, id: &str, now: Timestamp) -> (Answer, Vec<State>) {
+    async fn ask(&self, want: &Want, now: Timestamp) -> (Answer, Vec<State>) {
+        let id = want.id.as_str();
+        // Whoever listed it has taken the turn for its first call.
+        if want.told.kind == LISTED && want.waits == 0 {
+            self.vendor.own_turn().await;
+        } else {
+            self.turn().await;
+        }
         match &self.how {
             How::Calendly => self.ask_calendly(id, now).await,
             How::Described(description) => {
                 let Some(fetch) = &description.fetch else { return (Answer::Never, Vec::new()) };
                 let address = fetch::address(fetch, self.base.as_deref(), id);
-                let Some(reply) = self.vendor.get_in_turn(&address, &fetch.headers, BODY_MAX).await else {
+                let Some(reply) = self.vendor.json(&address, &fetch.headers, None, BODY_MAX).await else {
                     return (Answer::Later(None), Vec::new());
                 };
                 let wait = reply.retry_after.as_deref();
@@ -327,6 +374,7 @@ impl Fetcher {
         let Some(event) = event.filter(|_| answer == Answer::State) else { return (answer, Vec::new()) };
         let (mut all, mut page) = (Vec::new(), None);
         for _ in 0..calendly::PAGES_MAX {
+            self.turn().await;
             let reply = match self.get_of_calendly(calendly::invitees_path(name, page.as_deref())).await {
                 Ok(reply) => reply,
                 Err(answer) => return (answer, Vec::new()),
@@ -347,7 +395,7 @@ impl Fetcher {
 
     async fn get_of_calendly(&self, path: String) -> Result<Reply, Answer> {
         let base = self.base.as_deref().map_or(calendly::BASE, |base| base.trim_end_matches('/'));
-        let reply = self.vendor.get_in_turn(&format!("{base}{path}"), &BTreeMap::new(), BODY_MAX).await;
+        let reply = self.vendor.json(&format!("{base}{path}"), &BTreeMap::new(), None, BODY_MAX).await;
         reply.ok_or(Answer::Later(None))
     }
 

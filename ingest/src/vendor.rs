@@ -68,15 +68,9 @@ impl Vendor {
         })
     }
 
-    /// Asks for JSON when the rate of this process allows it.
-    pub async fn get_in_turn(
-        &self,
-        address: &str,
-        headers: &BTreeMap<String, String>,
-        body_max: usize,
-    ) -> Option<Reply> {
+    /// Waits until the rate of this process allows a call: what is left of the budget when the store is away.
+    pub async fn own_turn(&self) {
         self.limiter.until_ready().await;
-        self.json(address, headers, None, body_max).await
     }
 
     /// Asks for JSON now, by a POST if there is a body.

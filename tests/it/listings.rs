@@ -203,3 +203,34 @@ fn a_refresh_token_that_counts_once_is_used_once_by_all_processes_and_outlives_t
         Ok(())
     })
 }
+
+#[test]
+fn an_account_has_one_budget_whoever_asks_and_its_use_is_shown() -> Result<()> {
+    shared(async |it| {
+        let pool = sqlx::PgPool::connect(&it.world.endpoints.postgres.ingest).await?;
+        let source = it.name("budget");
+        let turn = async |most: &str| -> Result<Option<f64>> {
+            let taken = sqlx::query_scalar("SELECT take_turn($1, interval '10 seconds', $2::text::interval)");
+            Ok(taken.bind(&source).bind(most).fetch_one(&pool).await?)
+        };
+        // Four at once: each has a turn of its own, ten seconds behind another.
+        let turns = futures::future::join_all((0..4).map(|_| turn("1 day"))).await;
+        let mut waits = turns.into_iter().map(|wait| wait?.context("a turn")).collect::<Result<Vec<f64>>>()?;
+        waits.sort_by(f64::total_cmp);
+        for (nth, wait) in waits.iter().enumerate() {
+            let due = 10.0 * nth as f64;
+            ensure!(*wait <= due && *wait > due - 5.0, "the {nth}th waits {wait} s");
+        }
+        ensure!(turn("20 seconds").await?.is_none(), "a turn was taken that is too far off");
+        let ran = it.world.daybook(&["sources", "status", &source, "--json"], "").await?;
+        ensure!(ran.success, "{}", ran.everything());
+        let line: serde_json::Value = serde_json::from_str(ran.out.lines().next().context("a line")?)?;
+        ensure!(line["source"] == source.as_str() && line["calls_a_minute_max"] == 6.0, "{line}");
+        let shown: i32 = sqlx::query_scalar("SELECT minute_turns + before_turns FROM polled_account WHERE source = $1")
+            .bind(&source)
+            .fetch_one(&pool)
+            .await?;
+        ensure!(shown == 4, "{shown} turns were counted");
+        Ok(())
+    })
+}

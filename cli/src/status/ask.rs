@@ -79,10 +79,14 @@ pub fn kafka(
         for topic in &of {
             let bounds = bounds(topic)?;
             let committed = group.committed(topic, bounds.keys().copied(), TIMEOUT)?;
-            lag += bounds
+            let of_topic = bounds
                 .iter()
                 .map(|(partition, (begin, end))| end - committed.get(partition).copied().unwrap_or(*begin).max(*begin))
                 .sum::<i64>();
+            lag += of_topic;
+            if name == topics::GROUP_NORMALIZER {
+                log.source_lag.insert(topic[RAW.len()..].to_owned(), of_topic);
+            }
         }
         let lag = Some(lag).filter(|_| !of.is_empty());
         log.groups.push(Group { service, name: name.to_owned(), members, lag });

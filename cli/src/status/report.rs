@@ -49,6 +49,8 @@ pub struct Logged {
     pub published: BTreeMap<i32, i64>,
     /// When each source's last event came.
     pub last_event: BTreeMap<String, Timestamp>,
+    /// Events of each source that the normalizer has not finished.
+    pub source_lag: BTreeMap<String, i64>,
     /// Records in each dead letter queue.
     pub letters: BTreeMap<String, i64>,
 }

@@ -71,6 +71,42 @@ pub async fn calendars(pool: &PgPool, source: Option<&str>) -> Result<Vec<Calend
     rows.iter().map(row).collect()
 }
 
+/// What a source's account at its vendor is asked, and how long it is told of changes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AccountRow {
+    pub source: String,
+    /// Calls in the last whole minute.
+    pub calls: i32,
+    /// How many there may be.
+    pub calls_max: Option<f64>,
+    /// When the first of its channels ends that live.
+    pub channel_until: Option<Timestamp>,
+}
+
+/// Those of all sources, or of one.
+pub async fn accounts(pool: &PgPool, source: Option<&str>) -> Result<Vec<AccountRow>> {
+    let rows = sqlx::query(
+        "SELECT a.source, 60 / extract(epoch FROM a.pace)::float8 AS calls_max,
+            CASE date_trunc('minute', now()) - a.minute
+                WHEN interval '0' THEN a.before_turns WHEN interval '1 minute' THEN a.minute_turns ELSE 0 END AS calls,
+            (SELECT min(c.channel_until) FROM polled_calendar c
+             WHERE c.source = a.source AND c.channel IS NOT NULL AND c.channel_until > now()) AS channel_until
+         FROM polled_account a WHERE $1::text IS NULL OR a.source = $1 ORDER BY a.source",
+    )
+    .bind(source)
+    .fetch_all(pool)
+    .await?;
+    let row = |row: &sqlx::postgres::PgRow| {
+        Ok(AccountRow {
+            source: row.try_get("source")?,
+            calls: row.try_get("calls")?,
+            calls_max: row.try_get("calls_max")?,
+            channel_until: optional_time(row, "channel_until")?,
+        })
+    };
+    rows.iter().map(row).collect()
+}
+
 /// Which calendars are to be read, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Prompt<'a> {

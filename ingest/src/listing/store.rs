@@ -87,15 +87,13 @@ impl Store {
     /// A turn at the vendor, of the one budget that all processes have for the account; how far off it is, and none if the walk is
     /// another's by now.
     pub(super) async fn turn(&self, job: Job, turn: &Turn, every: Duration) -> Result<Option<Duration>> {
-        let wait: Option<f64> = sqlx::query_scalar(
+        let wait: Option<Option<f64>> = sqlx::query_scalar(
             "WITH mine AS (
                 UPDATE listing SET leased_until = now() + $4
                 WHERE source = $1 AND job = $2 AND owner = $3 AND leased_until > now()
                 RETURNING source
              )
-             UPDATE polled_account a SET free_at = greatest(a.free_at, now()) + $5 FROM mine
-             WHERE a.source = mine.source
-             RETURNING extract(epoch FROM a.free_at - now() - $5)::float8",
+             SELECT take_turn(source, $5, interval '1 day') FROM mine",
         )
         .bind(self.source.as_str())
         .bind(job.as_str())
@@ -104,7 +102,7 @@ impl Store {
         .bind(interval(every))
         .fetch_optional(&self.pool)
         .await?;
-        Ok(wait.map(|wait| Duration::from_secs_f64(wait.max(0.0))))
+        Ok(wait.flatten().map(|wait| Duration::from_secs_f64(wait.max(0.0))))
     }
 
     /// How these were listed before, of those that were.

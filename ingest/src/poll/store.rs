@@ -173,12 +173,8 @@ impl Store {
                 UPDATE polled_calendar SET leased_until = now() + $4
                 WHERE source = $1 AND calendar = $2 AND owner = $3 AND leased_until > now()
                 RETURNING source
-             ), taken AS (
-                UPDATE polled_account a SET free_at = greatest(a.free_at, now()) + $5 FROM mine
-                WHERE a.source = mine.source AND a.free_at <= now() + $6
-                RETURNING extract(epoch FROM a.free_at - now() - $5)::float8 AS wait
              )
-             SELECT EXISTS (SELECT FROM mine), (SELECT wait FROM taken)",
+             SELECT EXISTS (SELECT FROM mine), (SELECT take_turn(source, $5, $6) FROM mine)",
         )
         .bind(self.source.as_str())
         .bind(&calendar.calendar)

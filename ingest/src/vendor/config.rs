@@ -51,8 +51,7 @@ pub struct SourceApiConfig {
     /// In whose name the service account asks, where it may: somebody who sees every calendar.
     #[serde(default)]
     pub impersonate: Option<String>,
-    /// How often it is asked: of what is fetched, by this process, all its partitions together; of calendars, by all
-    /// processes.
+    /// How often it is asked, by all processes together and whatever they ask.
     #[serde(default = "per_second")]
     pub requests_per_second: NonZeroU32,
     /// How long an answer may take.
