@@ -155,11 +155,14 @@ pub enum Command {
     /// Have calendars read, and bookings listed, now and not when they are due.
     ///
     /// Ingest does it, within its budget, beside whatever it does else; what has not changed since changes nothing.
+    /// With --dry-run, only says what would be found.
+    ///
     /// With --believe, what `daybook sources status` shows as missing is ended, if the next listing lacks it too.
     ///
     /// Connects as daybook_ingest.
     ///
     /// Examples:
+    ///   daybook sync google --dry-run
     ///   daybook sync google --full
     ///   daybook sync outlook --resource anna --believe
     #[command(verbatim_doc_comment)]

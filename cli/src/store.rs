@@ -22,7 +22,9 @@ pub use aliases::known_aliases;
 pub use audit::{HeadRow, LinkRow, hashes, heads, links};
 pub use bookings::{booking, decisions_about, decisions_on, resource_zone};
 pub use brakes::{BrakeRow, brakes, is_known, put_brake, release_brake};
-pub use calendars::{AccountRow, CalendarRow, Prompt, Prompted, accounts, calendars, prompt_calendars};
+pub use calendars::{
+    AccountRow, CalendarRow, DryRunRow, Prompt, Prompted, accounts, ask_dry_runs, calendars, dry_runs, prompt_calendars,
+};
 pub use compensations::{CompensationRow, close_compensation, compensations, compensations_at, compensations_of};
 pub use deliveries::{AttemptRow, DeliveryRow, Unparked, deliveries, unpark};
 pub use keys::{KeyRow, NewKey, insert_key, keys, revoke_keys};

@@ -14,6 +14,7 @@ mod body;
 mod breaker;
 mod config;
 mod descriptors;
+mod dry_run;
 mod error;
 mod fetch;
 mod http;

@@ -17,6 +17,7 @@
 mod config;
 mod store;
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,8 @@ use tokio_util::sync::CancellationToken;
 pub use self::config::Listings;
 pub(crate) use self::store::put_state;
 use self::store::{Store, Turn};
+use crate::account;
+use crate::dry_run::Found;
 use crate::error::StartError;
 use crate::metrics::IngestMetrics;
 use crate::poll::word;
@@ -183,6 +186,9 @@ impl Lister {
             *begun = true;
         }
         let Some(turn) = self.store.claim(job).await? else { return Ok(()) };
+        if turn.dry {
+            return self.rehearse(job, &turn, shutdown).await;
+        }
         let began = Instant::now();
         let walked = tokio::select! {
             walked = self.walk(job, &turn) => walked,
@@ -216,6 +222,49 @@ impl Lister {
         };
         self.metrics.polls_total.with_label_values(&[self.source.as_str(), result]).inc();
         Ok(())
+    }
+
+    /// A walk through the whole window, of which nothing is sent and nothing remembered but what it found.
+    async fn rehearse(&self, job: Job, turn: &Turn, shutdown: &CancellationToken) -> Result<(), StoreError> {
+        let found = tokio::select! {
+            found = self.found(job, turn) => found,
+            () = shutdown.cancelled() => Err(Failed::Lost),
+        };
+        match found {
+            Ok(found) => self.store.rehearsed(job, turn, Ok(found)).await,
+            Err(Failed::Vendor(setback)) => {
+                if let Setback::Later(Some(pause)) = setback {
+                    account::leave_alone(&self.pool, &self.source, pause).await?;
+                }
+                self.store.rehearsed(job, turn, Err(word(setback))).await
+            }
+            Err(Failed::Lost | Failed::Kafka(_)) => self.store.release(job, turn).await,
+            Err(Failed::Store(error)) => Err(error),
+        }
+    }
+
+    async fn found(&self, job: Job, turn: &Turn) -> Result<Found, Failed> {
+        let Listings { list, config, .. } = &self.listings;
+        let Some(question) = question(list, job) else { return Ok(Found::default()) };
+        let window = Window::around(time(turn.now), config.window_past, config.window_future);
+        let account = self.listings.api.account.as_deref().unwrap_or_default();
+        let mut walk = Walk::new(list, question, account, window.from, window);
+        let mut found = Found::default();
+        while let Some((path, body)) = walk.next() {
+            let wait = self.store.turn(job, turn, self.every).await?.ok_or(Failed::Lost)?;
+            sleep(wait).await;
+            let (listed, _) = self.ask(&mut walk, path, body).await.map_err(Failed::Vendor)?;
+            let (news, known) = self.news(job, &listed).await?;
+            for listed in news {
+                let count = match kind(job, known.contains_key(&listed.id)) {
+                    Job::NewAppointmentSync => &mut found.new,
+                    Job::UpdateSync => &mut found.changed,
+                    Job::CancellationSync => &mut found.gone,
+                };
+                *count += 1;
+            }
+        }
+        Ok(found)
     }
 
     async fn set_back(&self, job: Job, turn: &Turn, word: &str, setback: Option<Setback>) -> Result<(), StoreError> {
@@ -290,6 +339,22 @@ impl Lister {
         })
     }
 
+    /// Which of these are new or other than before, and how they were known.
+    async fn news<'l>(
+        &self,
+        job: Job,
+        listed: &'l [Listed],
+    ) -> Result<(Vec<&'l Listed>, BTreeMap<String, Vec<u8>>), StoreError> {
+        let known = self.store.known(listed).await?;
+        let mut news: Vec<&Listed> =
+            listed.iter().filter(|it| known.get(&it.id).is_none_or(|known| *known != it.fingerprint)).collect();
+        if job == Job::CancellationSync && self.listings.keyed {
+            let booked = self.store.booked(&news).await?;
+            news.retain(|it| known.contains_key(&it.id) || booked.contains(&it.id));
+        }
+        Ok((news, known))
+    }
+
     /// Says which of these are new or other than before, and remembers how they were listed once Kafka has it.
     async fn send(
         &self,
@@ -299,13 +364,7 @@ impl Lister {
         began: Timestamp,
         first: bool,
     ) -> Result<(), Failed> {
-        let known = self.store.known(listed).await?;
-        let mut news: Vec<&Listed> =
-            listed.iter().filter(|it| known.get(&it.id).is_none_or(|known| *known != it.fingerprint)).collect();
-        if job == Job::CancellationSync && self.listings.keyed {
-            let booked = self.store.booked(&news).await?;
-            news.retain(|it| known.contains_key(&it.id) || booked.contains(&it.id));
-        }
+        let (news, known) = self.news(job, listed).await?;
         let mut waiting = Vec::with_capacity(news.len());
         for listed in &news {
             let wait = self.store.turn(job, turn, self.every).await?.ok_or(Failed::Lost)?;
@@ -326,11 +385,7 @@ impl Lister {
         self.store.put(listed).await?;
         let source = self.source.as_str();
         for listed in &news {
-            let job = match job {
-                Job::CancellationSync => job,
-                Job::NewAppointmentSync | Job::UpdateSync if known.contains_key(&listed.id) => Job::UpdateSync,
-                Job::NewAppointmentSync | Job::UpdateSync => Job::NewAppointmentSync,
-            };
+            let job = kind(job, known.contains_key(&listed.id));
             self.metrics.poll_changes_total.with_label_values(&[source, job.as_str()]).inc();
         }
         Ok(())
@@ -362,6 +417,15 @@ impl Lister {
         let missed = gone.iter().filter(|event| missed.contains(event)).count();
         self.metrics.missed_webhook_total.with_label_values(&[source]).inc_by(missed as u64);
         Ok(())
+    }
+}
+
+/// What a job has found, if it was listed before or not.
+const fn kind(job: Job, known: bool) -> Job {
+    match job {
+        Job::CancellationSync => job,
+        Job::NewAppointmentSync | Job::UpdateSync if known => Job::UpdateSync,
+        Job::NewAppointmentSync | Job::UpdateSync => Job::NewAppointmentSync,
     }
 }
 

@@ -16,6 +16,7 @@
 mod config;
 mod store;
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use chrono_tz::Tz;
 use daybook_domain::{SourceName, Timestamp};
 use daybook_ingest_core::ping;
 use daybook_ingest_core::poll::{
-    Answer, Ask, Call, Change, Channel, Context, Job, Opening, Outcome, Round, Setback, Told, Window, backoff,
+    Answer, Ask, Call, Change, Channel, Context, Job, Known, Opening, Outcome, Round, Setback, Told, Window, backoff,
     farewell, is_due, records,
 };
 use daybook_runtime::clock;
@@ -41,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::config::{Pings, PollConfig, Polled};
 pub use self::store::prompt;
 use self::store::{Blame, Calendar, Store, Turn};
+use crate::dry_run::Found;
 use crate::error::StartError;
 use crate::metrics::IngestMetrics;
 use crate::source::Sources;
@@ -221,6 +223,10 @@ impl Poller {
     /// One round of one calendar, and what is remembered of it.
     async fn read(&self, calendar: Calendar, shutdown: &CancellationToken) {
         let began = Instant::now();
+        if calendar.dry {
+            self.rehearse(&calendar, shutdown).await;
+            return;
+        }
         let result = tokio::select! {
             result = self.round(&calendar) => result,
             () = shutdown.cancelled() => Err(Failed::Lost),
@@ -248,6 +254,69 @@ impl Poller {
         }
     }
 
+    /// A reading of everything, of which nothing is sent and nothing remembered but what it found.
+    async fn rehearse(&self, calendar: &Calendar, shutdown: &CancellationToken) {
+        let found = tokio::select! {
+            found = self.found(calendar) => found,
+            () = shutdown.cancelled() => Err(Failed::Lost),
+        };
+        let noted = match found {
+            Ok(found) => self.store.rehearsed(calendar, Ok(found)).await,
+            Err(Failed::Vendor(setback)) => {
+                if let Setback::Later(Some(pause)) = setback
+                    && let Err(error) = self.store.leave_alone(pause).await
+                {
+                    self.store_away(&error);
+                }
+                self.store.rehearsed(calendar, Err(word(setback))).await
+            }
+            Err(Failed::Budget) => self.store.release(calendar, TURN_MAX).await,
+            Err(Failed::Lost | Failed::Kafka(_)) => self.store.release(calendar, Duration::ZERO).await,
+            Err(Failed::Store(error)) => Err(error),
+        };
+        if let Err(error) = noted {
+            self.store_away(&error);
+        }
+    }
+
+    async fn found(&self, calendar: &Calendar) -> Result<Found, Failed> {
+        let began = Timestamp::try_from(calendar.version_at).unwrap_or(Timestamp::EPOCH);
+        let known = self.store.known(&calendar.calendar).await?;
+        let (changes, missing) = if calendar.is_somebodys() {
+            let outcome = self.asked(calendar, known, None, began).await?;
+            (outcome.changes, outcome.missing.len())
+        } else {
+            (farewell(self.polled.vendor, &known), 0)
+        };
+        let count = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+        let of = |job: Job| count(changes.iter().filter(|change| change.job == job).count());
+        Ok(Found {
+            new: of(Job::NewAppointmentSync),
+            changed: of(Job::UpdateSync),
+            gone: of(Job::CancellationSync),
+            missing: count(missing),
+        })
+    }
+
+    /// What a calendar says, asked until it has said all of it.
+    async fn asked(
+        &self,
+        calendar: &Calendar,
+        known: BTreeMap<String, Known>,
+        cursor: Option<String>,
+        began: Timestamp,
+    ) -> Result<Outcome, Failed> {
+        let config = &self.polled.config;
+        let window = Window::around(began, config.window_past, config.window_future);
+        let mut round = Round::new(self.polled.vendor, known, cursor, window, began, config.believe_after);
+        while let Some(ask) = round.next() {
+            let zone = round.zone().and_then(|zone| zone.parse().ok()).or(self.polled.zone);
+            let answer = self.ask(calendar, ask, window, zone).await?;
+            round.answer(answer).map_err(Failed::Vendor)?;
+        }
+        Ok(round.finish())
+    }
+
     /// Nobody there is to blame, and the calendar waits longer each time.
     async fn failed_here(&self, calendar: &Calendar, word: &str) -> Result<(), StoreError> {
         let failures = u32::try_from(calendar.failures).unwrap_or(0) + 1;
@@ -259,7 +328,7 @@ impl Poller {
         let config = &self.polled.config;
         let began = Timestamp::try_from(calendar.version_at).unwrap_or(Timestamp::EPOCH);
         let known = self.store.known(&calendar.calendar).await?;
-        if calendar.resource_now.as_deref() != Some(calendar.resource_id.as_str()) {
+        if !calendar.is_somebodys() {
             if let (Some(id), Some(pinger)) = (calendar.channel.clone(), self.polled.vendor.pinger()) {
                 let channel = Channel { id, resource: calendar.channel_resource.clone(), until: began };
                 self.call(calendar, &pinger.close(&channel)).await?;
@@ -277,14 +346,7 @@ impl Poller {
         let listed_at = Timestamp::try_from(calendar.full_at).unwrap_or(Timestamp::EPOCH);
         let full = began.since(listed_at) >= config.full_interval;
         let cursor = calendar.cursor.clone().filter(|_| !full);
-        let window = Window::around(began, config.window_past, config.window_future);
-        let mut round = Round::new(self.polled.vendor, known, cursor, window, began, config.believe_after);
-        while let Some(ask) = round.next() {
-            let zone = round.zone().and_then(|zone| zone.parse().ok()).or(self.polled.zone);
-            let answer = self.ask(calendar, ask, window, zone).await?;
-            round.answer(answer).map_err(Failed::Vendor)?;
-        }
-        let outcome = round.finish();
+        let outcome = self.asked(calendar, known, cursor, began).await?;
         self.send(calendar, &outcome.changes, outcome.zone.as_deref(), began).await?;
         let full_at = if outcome.complete {
             began

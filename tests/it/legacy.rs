@@ -283,3 +283,48 @@ fn a_published_file_is_taken_as_it_is_and_what_it_lacks_is_not_believed_at_once(
         .await
     })
 }
+
+#[test]
+fn a_dry_run_says_what_a_reading_would_find_and_does_none_of_it() -> Result<()> {
+    shared(async |it| {
+        let id = it.name("rehearsed");
+        let name = format!("{}-{id}.ics", calendar_mark());
+        let resource = Resource { read: Some(("feed", name.clone())), ..Resource::unseen(&id) };
+        let single = |uid: &str, days: u64| {
+            let start = (now() + Days::new(days)).format("%Y%m%d");
+            event(uid, &format!("DTSTART:{start}T120000Z\nDURATION:PT1H\nSUMMARY:{}", mark()))
+        };
+        let (first, moved, second) = (single("first", 4), single("first", 5), single("second", 6));
+        files().publish(&name, &calendar(&first));
+        it.world.load(std::slice::from_ref(&resource)).await?;
+        let before = same(it, &id, &BTreeMap::from([("first", first)])).await.context("what is there at first")?;
+        // Not due for an hour.
+        let owner = sqlx::PgPool::connect(&it.world.endpoints.postgres.owner).await?;
+        wait_until("the calendar to be nobody's", SOON, async || {
+            let put_off = sqlx::query(
+                "UPDATE polled_calendar SET next_at = now() + interval '1 hour' WHERE resource_id = $1 AND owner IS NULL",
+            );
+            let done = put_off.bind(&id).execute(&owner).await?.rows_affected();
+            not_yet(done == 1, || "it is being read".to_owned())
+        })
+        .await?;
+        files().publish(&name, &calendar(&format!("{moved}{second}")));
+        let ran = it.world.daybook(&["sync", "feed", "--resource", &id, "--dry-run"], "").await?;
+        let line = ran.out.lines().find(|line| line.starts_with(&id)).context("a line of the calendar's")?;
+        let words: Vec<&str> = line.split_whitespace().skip(1).collect();
+        ensure!(ran.success && words == ["1", "1", "0", "0", "done"], "{}", ran.everything());
+        ensure!(taken(it, &id).await? == before, "a dry run has changed what is taken");
+
+        let ran = it.world.daybook(&["sync", "feed", "--resource", &id], "").await?;
+        ensure!(ran.success, "{}", ran.everything());
+        same(it, &id, &BTreeMap::from([("first", moved), ("second", second)])).await.context("after it was read")?;
+
+        // A listing, of which somebody else may find something at the same time.
+        let ran = it.world.daybook(&["sync", "acuity", "--dry-run"], "").await?;
+        let done = ran.out.lines().filter(|line| line.starts_with('(') && line.ends_with("done")).count();
+        ensure!(done > 0, "{}", ran.everything());
+        let ran = it.world.daybook(&["sync", "nobody", "--dry-run"], "").await?;
+        ensure!(ran.code == Some(1) && ran.err.contains("has no such calendars"), "{}", ran.everything());
+        Ok(())
+    })
+}

@@ -129,6 +129,69 @@ pub struct Prompted {
     pub events: usize,
 }
 
+/// What a dry run has found; nothing yet, if it is not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DryRunRow {
+    /// Whose calendar.
+    pub resource: Option<String>,
+    /// Or which job.
+    pub job: Option<String>,
+    pub done: bool,
+    /// Why it came to nothing.
+    pub setback: Option<String>,
+    pub new: i32,
+    pub changed: i32,
+    pub gone: i32,
+    /// What would be held.
+    pub missing: i32,
+}
+
+/// Asks for dry runs of the same.
+pub async fn ask_dry_runs(pool: &PgPool, source: &str, resource: Option<&str>) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO dry_run AS d (source, kind, subject)
+         SELECT source, 'calendar', calendar FROM polled_calendar
+         WHERE source = $1 AND ($2::text IS NULL OR resource_id = $2)
+         UNION ALL SELECT source, 'job', job FROM listing WHERE source = $1 AND $2::text IS NULL
+         ON CONFLICT (source, kind, subject) DO UPDATE SET asked_at = now(), done_at = NULL, setback = NULL",
+    )
+    .bind(source)
+    .bind(resource)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Those that were asked for last.
+pub async fn dry_runs(pool: &PgPool, source: &str, resource: Option<&str>) -> Result<Vec<DryRunRow>> {
+    let rows = sqlx::query(
+        "SELECT c.resource_id, CASE WHEN d.kind = 'job' THEN d.subject END AS job, d.done_at IS NOT NULL AS done, d.setback,
+            d.new, d.changed, d.gone, d.missing
+         FROM dry_run d LEFT JOIN polled_calendar c
+             ON d.kind = 'calendar' AND c.source = d.source AND c.calendar = d.subject
+         WHERE d.source = $1 AND CASE WHEN d.kind = 'job' THEN $2::text IS NULL
+                                      ELSE c.resource_id IS NOT NULL AND ($2::text IS NULL OR c.resource_id = $2) END
+         ORDER BY 1 NULLS FIRST, 2",
+    )
+    .bind(source)
+    .bind(resource)
+    .fetch_all(pool)
+    .await?;
+    let row = |row: &sqlx::postgres::PgRow| {
+        Ok(DryRunRow {
+            resource: row.try_get("resource_id")?,
+            job: row.try_get("job")?,
+            done: row.try_get("done")?,
+            setback: row.try_get("setback")?,
+            new: row.try_get("new")?,
+            changed: row.try_get("changed")?,
+            gone: row.try_get("gone")?,
+            missing: row.try_get("missing")?,
+        })
+    };
+    rows.iter().map(row).collect()
+}
+
 /// Has them read next.
 pub async fn prompt_calendars(pool: &PgPool, prompt: &Prompt<'_>) -> Result<Prompted> {
     let Prompt { source, resource, full, believe } = *prompt;

@@ -12,6 +12,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::account::{self, interval};
+use crate::dry_run::{self, Found, Subject};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -39,6 +40,8 @@ pub(super) struct Turn {
     pub full_at: DateTime<Utc>,
     /// Walks in a row that came to nothing.
     pub failures: i32,
+    /// Whether it is only to be said what a walk would find.
+    pub dry: bool,
 }
 
 /// A state that was fetched because it was listed.
@@ -70,10 +73,11 @@ impl Store {
     pub(super) async fn claim(&self, job: Job) -> Result<Option<Turn>> {
         let row = sqlx::query_as(
             "UPDATE listing l SET owner = $3, leased_until = now() + $4
-             FROM polled_account a
-             WHERE l.source = $1 AND l.job = $2 AND l.next_at <= now() AND l.leased_until <= now()
+             FROM polled_account a LEFT JOIN dry_run d
+                ON d.source = a.source AND d.kind = 'job' AND d.subject = $2 AND d.done_at IS NULL
+             WHERE l.source = $1 AND l.job = $2 AND (l.next_at <= now() OR d.subject IS NOT NULL) AND l.leased_until <= now()
                 AND a.source = l.source AND a.free_at <= now() + interval '1 second'
-             RETURNING $3 AS owner, now() AS now, l.began_at, l.full_at, l.failures",
+             RETURNING $3 AS owner, now() AS now, l.began_at, l.full_at, l.failures, d.subject IS NOT NULL AS dry",
         )
         .bind(self.source.as_str())
         .bind(job.as_str())
@@ -198,6 +202,17 @@ impl Store {
             account::leave_alone(&self.pool, &self.source, alone).await?;
         }
         Ok(())
+    }
+
+    /// A dry run is over, and the job is due when it was.
+    pub(super) async fn rehearsed(
+        &self,
+        job: Job,
+        turn: &Turn,
+        result: std::result::Result<Found, &str>,
+    ) -> Result<()> {
+        dry_run::done(&self.pool, &self.source, Subject::Job(job.as_str()), result).await?;
+        self.release(job, turn).await
     }
 
     /// Lets go of a walk that nobody is to blame for.

@@ -13,6 +13,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
 use crate::account::{self, interval};
+use crate::dry_run::{self, Found, Subject};
 
 /// Events that one statement writes.
 const ROWS_AT_ONCE: usize = 2_000;
@@ -78,6 +79,8 @@ pub struct Calendar {
     pub calendar_key: Uuid,
     /// Whether its vendor said, since it was read last, that something has changed.
     pub prompted: bool,
+    /// Whether it is only to be said what a reading would find.
+    pub dry: bool,
     /// Its channel, as the vendor calls it.
     pub channel: Option<String>,
     /// What the vendor wants to hear when that is closed.
@@ -88,6 +91,13 @@ pub struct Calendar {
     pub channel_until: DateTime<Utc>,
     /// When another one may be asked for.
     pub channel_next_at: DateTime<Utc>,
+}
+
+impl Calendar {
+    /// Whether it is still the calendar of whom it was when it was read first.
+    pub fn is_somebodys(&self) -> bool {
+        self.resource_now.as_deref() == Some(self.resource_id.as_str())
+    }
 }
 
 /// How the calendars of a source are, all together.
@@ -142,19 +152,23 @@ impl Store {
     pub async fn claim(&self, most: usize) -> Result<Vec<Calendar>> {
         let rows = sqlx::query_as(
             "WITH due AS (
-                SELECT calendar, prompted_at >= claimed_at AS prompted FROM polled_calendar
-                WHERE source = $1 AND next_at <= now() AND leased_until < now()
+                SELECT c.calendar, c.prompted_at >= c.claimed_at AS prompted, d.subject IS NOT NULL AS dry
+                FROM polled_calendar c LEFT JOIN dry_run d
+                    ON d.source = c.source AND d.kind = 'calendar' AND d.subject = c.calendar AND d.done_at IS NULL
+                WHERE c.source = $1 AND (c.next_at <= now() OR d.subject IS NOT NULL) AND c.leased_until < now()
                     AND NOT EXISTS (SELECT FROM brake WHERE kind = 'source' AND name = $1)
                     AND NOT EXISTS (SELECT FROM polled_account a
                                     WHERE a.source = $1 AND a.free_at > now() + interval '2 seconds')
-                ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED
+                ORDER BY c.next_at LIMIT $2 FOR UPDATE OF c SKIP LOCKED
              )
-             UPDATE polled_calendar p SET owner = $3, leased_until = now() + $4, claimed_at = now(),
+             UPDATE polled_calendar p SET owner = $3, leased_until = now() + $4,
+                -- What was said before a dry run is still to be read.
+                claimed_at = CASE WHEN due.dry THEN p.claimed_at ELSE now() END,
                 version_at = greatest(now(), p.version_at + interval '1 microsecond')
              FROM due LEFT JOIN resource_alias a ON a.source = $1 AND a.alias = due.calendar
              WHERE p.source = $1 AND p.calendar = due.calendar
              RETURNING p.owner, p.version_at, p.calendar, p.resource_id, a.resource_id AS resource_now, p.cursor, p.began_at, p.full_at,
-                p.failures, p.calendar_key, due.prompted, p.channel, p.channel_resource, p.channel_from, p.channel_until,
+                p.failures, p.calendar_key, due.prompted, due.dry, p.channel, p.channel_resource, p.channel_from, p.channel_until,
                 p.channel_next_at",
         )
         .bind(self.source.as_str())
@@ -389,6 +403,21 @@ impl Store {
         .fetch_one(&self.pool)
         .await?;
         Ok(failures)
+    }
+
+    /// A dry run is over, and the calendar is due when it was.
+    pub async fn rehearsed(&self, calendar: &Calendar, result: std::result::Result<Found, &str>) -> Result<()> {
+        dry_run::done(&self.pool, &self.source, Subject::Calendar(&calendar.calendar), result).await?;
+        sqlx::query(
+            "UPDATE polled_calendar SET owner = NULL, leased_until = 'epoch'
+             WHERE source = $1 AND calendar = $2 AND owner = $3",
+        )
+        .bind(self.source.as_str())
+        .bind(&calendar.calendar)
+        .bind(calendar.owner)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     /// A calendar has a channel from now on; none, if it could not be opened, and is to be tried again after a while.
