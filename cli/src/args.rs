@@ -232,6 +232,7 @@ const RESOURCES_YAML: &str = r#"The file:
       hours:                        # when bookings may be, in time_zone; always if left out
         mon-thu: ["09:00-12:00", "13:00-17:00"]
         fri: ["09:00-12:00"]        # or as a list: ["mon-thu 09:00-12:00 13:00-17:00", "fri 09:00-12:00"]
+      region: DE                    # as whose a phone number is read that says no country; left as it is if left out
       aliases:                      # what each source calls her; e-mail addresses in any case
         calendly: ["https://api.calendly.com/users/AAAA", "anna@example.com"]
         generic: ["anna"]
@@ -245,8 +246,8 @@ pub enum Resources {
     /// Make the resources what a file says.
     ///
     /// The whole file is checked first, and every fault reported at once. New or changed rules are sent to the arbiter,
-    /// which decides them like any other request; once it has, aliases and targets are replaced, all in one transaction.
-    /// Resources that are not in the file stay as they are. The same file twice changes nothing.
+    /// which decides them like any other request; once it has, regions, aliases and targets are replaced, all in one
+    /// transaction. Resources that are not in the file stay as they are. The same file twice changes nothing.
     ///
     /// Connects as daybook_ingest.
     ///

@@ -50,7 +50,7 @@ pub struct Explain {
     /// An alias of this source, and the resource it means; may be repeated.
     #[arg(long, value_name = "TEXT=RESOURCE", value_parser = alias)]
     alias: Vec<(String, ResourceId)>,
-    /// Take the aliases from a file as `daybook resources apply` reads it.
+    /// Take the aliases and regions from a file as `daybook resources apply` reads it.
     #[arg(long, value_name = "FILE")]
     resources: Option<PathBuf>,
     /// The sender's delivery id (`ce_id`), which the request ids are derived from.
@@ -92,6 +92,7 @@ pub fn run(args: &Explain, config: &Config, out: &Out) -> Result<(), Failure> {
     known.aliases.extend(args.alias.iter().cloned());
     if let Some(file) = &args.resources {
         for definition in resources::load(file)? {
+            known.regions.extend(definition.region.map(|region| (definition.id.clone(), region)));
             let aliases = definition.aliases.into_keys().filter(|(source, _)| *source == args.source);
             known.aliases.extend(aliases.map(|(_, alias)| (alias, definition.id.clone())));
         }

@@ -1,4 +1,4 @@
-//! What the store knows of an event: whose aliases, which bookings. One query a batch.
+//! What the store knows of an event: whose aliases, which bookings, and in which region. One query a batch.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 /// All questions in one round trip, so that all answers are of one moment. A booking's first name is in its own row,
 /// every further one, and those of its shadows, in `booking_source`. Each `OFFSET 0` keeps its look-up a look-up: one
-/// probe of an index for each key, in this order, and never the other way round.
+/// probe of an index for each key, in this order, and never the other way round. Regions are looked up only if $5 says so.
 const KNOWN: &str = "
     WITH named AS (
         SELECT k.source_key, b.booking_id FROM unnest($3::uuid[]) AS k(source_key),
@@ -23,7 +23,7 @@ const KNOWN: &str = "
         SELECT k.source_key, c.resource_id, c.booking_id FROM unnest($3::uuid[]) AS k(source_key),
             LATERAL (SELECT resource_id, booking_id FROM compensation c
                      WHERE c.source_key = k.source_key AND c.closed_at IS NULL OFFSET 0) AS c
-    )
+    ), found AS (
     SELECT k.alias, NULL::uuid AS source_key, a.resource_id, NULL::uuid AS booking_id,
         NULL::boolean AS stands, NULL::boolean AS moved
     FROM unnest($2::text[]) AS k(alias),
@@ -36,7 +36,14 @@ const KNOWN: &str = "
     UNION ALL
     SELECT NULL, r.source_key, r.resource_id, r.booking_id, false, false FROM refused r
     WHERE NOT EXISTS (SELECT FROM named n, booking b
-                      WHERE n.source_key = r.source_key AND b.booking_id = n.booking_id AND b.resource_id = r.resource_id)";
+                      WHERE n.source_key = r.source_key AND b.booking_id = n.booking_id AND b.resource_id = r.resource_id)
+    UNION ALL
+    SELECT NULL, NULL, k.resource_id, NULL, NULL, NULL FROM unnest($4::text[]) AS k(resource_id)
+    )
+    SELECT f.alias, f.source_key, f.resource_id, f.booking_id, f.stands, f.moved, g.region
+    FROM found f
+    LEFT JOIN LATERAL (SELECT region FROM resource_region g WHERE $5 AND g.resource_id = f.resource_id OFFSET 0) AS g
+        ON true";
 
 /// The store, as far as it is asked.
 #[derive(Debug, Clone)]
@@ -59,11 +66,13 @@ impl Lookup {
         let aliases: Vec<&str> = aliases.into_iter().filter(|alias| !alias.contains('\0')).collect();
         let bookings: BTreeMap<Uuid, &str> =
             questions.bookings.iter().map(|id| (SourceKey::derive(source, id).uuid(), id.as_str())).collect();
-        if aliases.is_empty() && bookings.is_empty() {
+        let resources: Vec<&str> = questions.resources.iter().map(ResourceId::as_str).collect();
+        if aliases.is_empty() && bookings.is_empty() && resources.is_empty() {
             return Ok(Known::default());
         }
         let keys: Vec<Uuid> = bookings.keys().copied().collect();
-        let rows = sqlx::query(KNOWN).bind(source.as_str()).bind(aliases).bind(keys).fetch_all(&self.pool).await;
+        let query = sqlx::query(KNOWN).bind(source.as_str()).bind(aliases).bind(keys);
+        let rows = query.bind(resources).bind(questions.regions).fetch_all(&self.pool).await;
         let rows = rows.map_err(|error| StoreError::from(error).noted(&self.metrics))?;
         let mut known = Known::default();
         for row in rows {
@@ -72,6 +81,10 @@ impl Lookup {
                 tracing::error!("a resource in the store has a name that is none; it is left out");
                 continue;
             };
+            // What a newer version has written may be no region here; the number stays as it was given then.
+            if let Some(region) = row.try_get::<Option<&str>, _>("region")?.and_then(|region| region.parse().ok()) {
+                known.regions.insert(resource.clone(), region);
+            }
             if let Some(alias) = row.try_get::<Option<String>, _>("alias")? {
                 known.aliases.insert(alias, resource);
             } else if let (Some(key), Some(booking)) = (

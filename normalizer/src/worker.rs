@@ -104,10 +104,7 @@ impl Worker {
     async fn known(&self, events: &[Event]) -> Result<Known, Stopped> {
         let mut questions = Questions::default();
         for event in events {
-            let Questions { aliases, attendees, bookings } = event.questions();
-            questions.aliases.extend(aliases);
-            questions.attendees.extend(attendees);
-            questions.bookings.extend(bookings);
+            questions.extend(event.questions());
         }
         let answer = forever(
             &self.partition.revoked,

@@ -146,6 +146,7 @@ fn side_tables(resource: &str) -> Vec<String> {
     vec![
         format!("INSERT INTO resource_alias VALUES ('generic', 'mine', '{resource}')"),
         format!("DELETE FROM resource_alias WHERE resource_id = '{resource}'"),
+        format!("INSERT INTO resource_region VALUES ('{resource}', 'DE')"),
         format!("INSERT INTO resource_target VALUES ('{resource}', 'partner', '', '{{}}')"),
         format!("UPDATE delivery SET applied_version = desired_version WHERE resource_id = '{resource}'"),
         "DELETE FROM delivery_attempt".to_owned(),

@@ -18,8 +18,12 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// What a webhook for an hour of it, some hours ahead, comes to: outcome and reason.
 async fn booked(it: &Instance, alias: &str, hours: u32) -> Result<(String, Option<String>)> {
+    booked_by(it, Person::invent(), alias, hours).await
+}
+
+async fn booked_by(it: &Instance, person: Person, alias: &str, hours: u32) -> Result<(String, Option<String>)> {
     let start = clock::now().plus(HOUR * hours);
-    let appointment = Appointment::new(alias, Person::invent(), start, start.plus(HOUR));
+    let appointment = Appointment::new(alias, person, start, start.plus(HOUR));
     let webhook = Webhook::generic(it.name("resources"), &[appointment.created()]);
     let answer = it.world.sender.send(&webhook).await?;
     ensure!(answer.acknowledged(), "{answer:?}");
@@ -60,6 +64,57 @@ fn what_is_put_is_so_at_once_and_the_same_again_changes_nothing() -> Result<()> 
 
 fn yaml(id: &str, alias: &str) -> String {
     format!("resources:\n  - id: {id}\n    time_zone: Europe/Berlin\n    aliases: {{ generic: [\"{alias}\"] }}\n")
+}
+
+#[test]
+fn a_phone_number_without_its_country_is_kept_as_one_of_the_resources_region() -> Result<()> {
+    shared(async |it| {
+        let (api, id) = (it.world.administrator(), it.name("region"));
+        let (path, alias) = (format!("/v1/resources/{id}"), format!("The {id}"));
+        let mut body = json!({"time_zone": "UTC", "region": "DE", "aliases": {"generic": [alias]}});
+        let new = api.put(&path, &body).await?.expect(201)?;
+        ensure!(new.body["region"] == "DE", "{}", new.body);
+        let person = Person::invent();
+        let at_home = Person { phone: person.phone.replacen("+49", "0", 1), ..person.clone() };
+        ensure!(booked_by(it, at_home.clone(), &alias, 24).await?.0 == "confirmed");
+        // Whoever calls the API names the resource itself, and the region is all that is looked up.
+        let start = clock::now().plus(HOUR * 48);
+        let asked = json!({
+            "operation": "book", "resource": id, "start": start.to_string(), "end": start.plus(HOUR).to_string(),
+            "title": null, "attendees": [{"phone": at_home.phone}],
+        });
+        let caller = it.world.caller(&it.name("region"), &[&format!("request:{id}")]).await?;
+        let request = caller.request(Method::POST, "/v1/requests").header("idempotency-key", "region-1").json(&asked);
+        reply(request).await?.expect(201)?;
+        ensure!(phones(it, &id).await? == [person.phone.as_str(); 2], "other numbers are kept");
+
+        // Without a region it is what was typed.
+        body.as_object_mut().context("an object")?.remove("region");
+        let ran = it.world.daybook(&["resources", "apply", "-f", "-", "--dry-run"], &yaml(&id, &alias)).await?;
+        ensure!(ran.out.contains("none (was DE)"), "{}", ran.everything());
+        ensure!(api.put(&path, &body).await?.expect(200)?.body["region"].is_null());
+        ensure!(booked_by(it, at_home.clone(), &alias, 72).await?.0 == "confirmed");
+        ensure!(phones(it, &id).await?[2] == at_home.phone, "another number is kept");
+
+        // It goes with a resource that nothing stands on, and not before.
+        body["region"] = json!("AT");
+        api.put(&path, &body).await?.expect(200)?;
+        api.delete(&path).await?.expect(202)?;
+        let unused = it.name("region-unused");
+        let path = format!("/v1/resources/{unused}");
+        api.put(&path, &json!({"time_zone": "UTC", "region": "DE"})).await?.expect(201)?;
+        api.delete(&path).await?.expect(204)?;
+        let sql = "SELECT resource_id FROM resource_region WHERE resource_id = ANY($1)";
+        let left: Vec<String> = sqlx::query_scalar(sql).bind([&id, &unused]).fetch_all(it.world.store.pool()).await?;
+        ensure!(left == [id.as_str()], "{left:?}");
+        Ok(())
+    })
+}
+
+/// The numbers that are kept of whoever attends at a resource, by time.
+async fn phones(it: &Instance, id: &str) -> Result<Vec<String>> {
+    let sql = "SELECT attendee_details->0->>'phone' FROM booking WHERE resource_id = $1 ORDER BY start_time";
+    Ok(sqlx::query_scalar(sql).bind(id).fetch_all(it.world.store.pool()).await?)
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Carrying a plan out: rules through the log, by the arbiter; aliases and targets in the store.
+//! Carrying a plan out: rules through the log, by the arbiter; regions, aliases and targets in the store.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -67,9 +67,9 @@ pub async fn run(args: &Apply, config: &Config, out: &Out) -> Result<(), Failure
     }
     define(&open, config, &pool, args.timeout).await?;
     let definitions: Vec<&Definition> = open.iter().map(|change| change.definition).collect();
-    store::replace_aliases_and_targets(&pool, &definitions)
+    store::replace_besides_rules(&pool, &definitions)
         .await
-        .map_err(|error| role.explain("write aliases and targets (none were changed)", &error))?;
+        .map_err(|error| role.explain("write regions, aliases and targets (none were changed)", &error))?;
     out.line("\ndone")
 }
 
@@ -173,7 +173,7 @@ async fn wait(request: &Request, pool: &PgPool, deadline: Instant, timeout: Dura
             Some((outcome, reason)) if outcome == "rejected" => {
                 let reason = reason.unwrap_or_default();
                 return Err(Failure::plain(format!("the arbiter refused the rules of {}: {reason}", request.resource))
-                    .next(format!("no alias or target was changed; request {}", request.request_id)));
+                    .next(format!("no region, alias or target was changed; request {}", request.request_id)));
             }
             Some(_) => return Ok(()),
             None if Instant::now() >= deadline => {

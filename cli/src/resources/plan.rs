@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use daybook_ask::Region;
 use daybook_domain::Rules;
 use daybook_resources::{Definition, Fault, Stored, describe};
 
@@ -14,6 +15,8 @@ pub struct Change<'a> {
     pub definition: &'a Definition,
     /// Whether its rules do.
     pub rules: RulesChange,
+    /// The region as it is to be, and as it was; none if it stays.
+    region: Option<String>,
     aliases: Vec<String>,
     targets: Vec<String>,
 }
@@ -37,7 +40,8 @@ pub enum RulesChange {
 impl Change<'_> {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.rules == RulesChange::None && self.aliases.is_empty() && self.targets.is_empty()
+        let Self { definition: _, rules, region, aliases, targets } = self;
+        *rules == RulesChange::None && region.is_none() && aliases.is_empty() && targets.is_empty()
     }
 }
 
@@ -52,7 +56,24 @@ fn change<'a>(definition: &'a Definition, stored: Option<&Stored>) -> Change<'a>
         Some(stored) if stored.rules == definition.rules => RulesChange::None,
         Some(stored) => RulesChange::From { rules: stored.rules.clone(), version: stored.version },
     };
-    Change { definition, rules, aliases: aliases(definition, stored), targets: targets(definition, stored) }
+    Change {
+        definition,
+        rules,
+        region: region(definition, stored),
+        aliases: aliases(definition, stored),
+        targets: targets(definition, stored),
+    }
+}
+
+fn region(definition: &Definition, stored: Option<&Stored>) -> Option<String> {
+    let known = stored.and_then(|stored| stored.region.as_deref());
+    let wanted = definition.region.as_ref().map(Region::as_str);
+    let show = |region: Option<&str>| region.unwrap_or("none").to_owned();
+    match stored {
+        _ if known == wanted => None,
+        None => Some(show(wanted)),
+        Some(_) => Some(format!("{} (was {})", show(wanted), show(known))),
+    }
 }
 
 fn aliases(definition: &Definition, stored: Option<&Stored>) -> Vec<String> {
@@ -107,10 +128,11 @@ pub fn render(changes: &[Change<'_>]) -> String {
             };
             let list = |items: &[String]| if items.is_empty() { same.to_owned() } else { items.join(" ") };
             let id = change.definition.id.to_string();
-            vec![id, rules.to_owned(), list(&change.targets), list(&change.aliases)]
+            let region = change.region.clone().unwrap_or_else(|| same.to_owned());
+            vec![id, rules.to_owned(), region, list(&change.targets), list(&change.aliases)]
         })
         .collect();
-    let mut text = table::draw(&["resource", "rules", "targets", "aliases"], &rows);
+    let mut text = table::draw(&["resource", "rules", "region", "targets", "aliases"], &rows);
     for change in changes {
         let new = &change.definition.rules;
         let lines = match &change.rules {
@@ -142,6 +164,7 @@ mod tests {
                 time_zone: Europe/Berlin
                 capacity: 2
                 hours: { mon-fri: ["09:00-17:00"], sat: [] }
+                region: DE
                 aliases: { generic: [anna], calendly: [a@example.com] }
                 targets: { calendar: { address: /anna/, fields: [title] }, partner: {} }
               - id: bea
@@ -157,6 +180,7 @@ mod tests {
         let anna = Stored {
             version: 3,
             rules,
+            region: Some("AT".to_owned()),
             aliases: [alias("anna"), alias("ann")].into(),
             targets: [("calendar".to_owned(), mirror.clone()), ("crm".to_owned(), mirror)].into(),
         };
@@ -166,9 +190,9 @@ mod tests {
     #[test]
     fn the_table_names_what_comes_what_goes_and_what_changes() {
         expect![[r#"
-            RESOURCE  RULES    TARGETS                  ALIASES
-            anna      changed  ~calendar +partner -crm  +calendly:a@example.com -generic:ann
-            bea       new      none                     none
+            RESOURCE  RULES    REGION       TARGETS                  ALIASES
+            anna      changed  DE (was AT)  ~calendar +partner -crm  +calendly:a@example.com -generic:ann
+            bea       new      none         none                     none
 
             rules of anna
               time_zone         Europe/Berlin (was UTC)
@@ -188,6 +212,24 @@ mod tests {
               retired           no
         "#]]
         .assert_eq(&render(&plan(&definitions(), &stored())));
+    }
+
+    #[test]
+    fn a_region_that_is_another_or_none_is_a_change_and_the_same_is_not() {
+        let of = |wanted: &str, known: Option<&str>| {
+            let definitions = read(&format!("resources: [{{id: anna, time_zone: UTC{wanted}}}]")).expect("sound");
+            let rules = definitions[0].rules.clone();
+            let region = known.map(str::to_owned);
+            let stored = Stored { version: 1, rules, region, aliases: BTreeSet::new(), targets: BTreeMap::new() };
+            let stored = BTreeMap::from([("anna".to_owned(), stored)]);
+            let changes = plan(&definitions, &stored);
+            (!changes[0].is_empty()).then(|| changes[0].region.clone().unwrap_or_default())
+        };
+        assert_eq!(of(", region: DE", Some("DE")), None);
+        assert_eq!(of("", None), None);
+        assert_eq!(of(", region: DE", None).as_deref(), Some("DE (was none)"));
+        assert_eq!(of(", region: DE", Some("AT")).as_deref(), Some("DE (was AT)"));
+        assert_eq!(of("", Some("AT")).as_deref(), Some("none (was AT)"));
     }
 
     #[test]

@@ -130,3 +130,22 @@ fn what_names_a_booking_that_comes_later_waits_for_it_and_a_clean_trial_says_so(
     "#]],
     );
 }
+
+#[test]
+fn one_number_with_and_without_its_country_is_one_person_where_the_region_says_so() {
+    let of = |phone: &str, source: &str| {
+        let mut event = created("1", "Dora", "2026-03-04T09:00:00Z", "2026-03-04T09:30:00Z", "2026-03-01T06:00:00Z");
+        event["attendees"] = json!([{ "phone": phone }]);
+        export(source, "generic", "", source, &json!({ "events": [event] }))
+    };
+    let exports = [of("030 5550100", "shop"), of("+49 30 5550100", "clinic")];
+    let doubled = |region: &str| {
+        let file =
+            format!("resources: [{{id: dora, time_zone: UTC, {region} aliases: {{shop: [Dora], clinic: [Dora]}}}}]");
+        let definitions = daybook_resources::read(&file).expect("sound");
+        let key = ContactKey::new(&[7; 32]).expect("32 bytes");
+        page(&Trial::run(&definitions, &exports, &key, Timestamp::EPOCH)).contains("DOUBLE BOOKINGS")
+    };
+    assert!(!doubled("region: DE,"), "one person's appointment is two");
+    assert!(doubled("") && doubled("region: US,"), "two people's appointments are one");
+}

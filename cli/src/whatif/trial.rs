@@ -11,7 +11,7 @@ use chrono_tz::Tz;
 use daybook_domain::{Decision, Request, ResourceId, SourceKey, SourceName, Standing, Timestamp};
 use daybook_format::Format;
 use daybook_normalizer_core::{
-    ContactKey, Fate, Item, Known, KnownBooking, Parsed, Questions, RawEvent, Reject, normalize, parse,
+    ContactKey, Fate, Item, Known, KnownBooking, Parsed, Questions, RawEvent, Region, Reject, normalize, parse,
 };
 use daybook_resources::Definition;
 use daybook_wire::{Call, SourceEvent};
@@ -59,6 +59,7 @@ struct Event<'a> {
 struct Book {
     states: BTreeMap<ResourceId, State>,
     aliases: BTreeMap<(SourceName, String), ResourceId>,
+    regions: BTreeMap<ResourceId, Region>,
     now: Timestamp,
     decisions: Vec<Decision>,
 }
@@ -145,11 +146,17 @@ fn read(export: &Export, number: usize, now: Timestamp) -> Event<'_> {
 
 impl Book {
     fn new(definitions: &[Definition]) -> Self {
-        let mut book =
-            Self { states: BTreeMap::new(), aliases: BTreeMap::new(), now: Timestamp::EPOCH, decisions: Vec::new() };
-        for Definition { id, rules, aliases, .. } in definitions {
+        let mut book = Self {
+            states: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            regions: BTreeMap::new(),
+            now: Timestamp::EPOCH,
+            decisions: Vec::new(),
+        };
+        for Definition { id, rules, region, aliases, targets: _ } in definitions {
             book.states.insert(id.clone(), State::new(id.clone()));
             book.decide(&daybook_resources::request(id, rules, 0, 0, Timestamp::EPOCH));
+            book.regions.extend(region.map(|region| (id.clone(), region)));
             book.aliases.extend(aliases.keys().map(|name| (name.clone(), id.clone())));
         }
         book.decisions.clear();
@@ -158,6 +165,9 @@ impl Book {
 
     fn known(&self, source: &SourceName, questions: &Questions) -> Known {
         let mut known = Known::default();
+        if questions.regions {
+            known.regions.clone_from(&self.regions);
+        }
         for alias in questions.aliases.iter().chain(&questions.attendees) {
             if let Some(resource) = self.aliases.get(&(source.clone(), alias.clone())) {
                 known.aliases.insert(alias.clone(), resource.clone());

@@ -7,7 +7,7 @@ const PHONE_DIGITS_MAX: usize = 20;
 /// With the code of the country, and without the plus.
 const E164_DIGITS_MAX: usize = 15;
 /// How many write that a nought is dialled at home and not from abroad.
-const AT_HOME: &str = "(0)";
+pub(crate) const AT_HOME: &str = "(0)";
 /// The shortest number that a person can be reached at from elsewhere.
 const PHONE_DIGITS_MIN: usize = 5;
 
@@ -53,6 +53,19 @@ impl Address {
 }
 
 impl Person {
+    /// The phone number, where there is one.
+    pub fn phone(&self) -> Option<&str> {
+        match &self.address {
+            Address::Email { phone, .. } => phone.as_deref(),
+            Address::Phone(phone) => Some(phone),
+        }
+    }
+
+    /// Whether they have a phone number that does not say which country it is in.
+    pub fn has_national_phone(&self) -> bool {
+        self.phone().is_some_and(|phone| !phone.starts_with('+'))
+    }
+
     /// The e-mail address, where there is one.
     pub fn email(&self) -> Option<&str> {
         match &self.address {
@@ -72,7 +85,8 @@ pub fn email(text: &str) -> Option<String> {
 }
 
 /// A phone number: by ITU-T E.164 if it says which country it is in, so that one number has one spelling. One that does not is
-/// left as it was given, without blanks: which country is meant would be a guess.
+/// left as it was given, without blanks: which country is meant would be a guess until it is known whose time is asked for
+/// ([`Region::e164`](crate::Region::e164)).
 pub fn phone(text: &str) -> Option<String> {
     let text: String = text.chars().filter(|character| !character.is_whitespace()).collect();
     let digits = text.bytes().filter(u8::is_ascii_digit).count();

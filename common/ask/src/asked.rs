@@ -9,7 +9,7 @@
 //! | `time_zone` | IANA name | | the zone of local times; on what people see, also for display |
 //! | `ttl` | span | hold | how long the time is kept, such as `10m`: `1s` to `24h` |
 //! | `title` | string, ≤ 1,000 | | what people see. `update` needs it, or `null`; `confirm` may have it |
-//! | `attendees` | array, ≤ 100 | | `{name, email, phone}`, each with an `email` or a `phone`. With `title`, always |
+//! | `attendees` | array, ≤ 100 | | `{name, email, phone}`, each with an `email` or a `phone`, which is kept by E.164 if it has `+` or reads as one of the resource's region. With `title`, always |
 //! | `expected_version` | integer ≥ 1 | | not on book and hold: ask only if the booking has this version |
 //!
 //! Where `title` and `attendees` are needed, or one of them is given on `confirm`, both must be: what people see is replaced

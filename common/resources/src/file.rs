@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
+use daybook_ask::Region;
 use daybook_domain::{ResourceId, Rules, SourceName, TargetName, normal_alias};
 use serde_norway::{Mapping, Value};
 
@@ -28,6 +29,8 @@ pub struct Definition {
     pub id: ResourceId,
     /// Its rules.
     pub rules: Rules,
+    /// As whose a phone number is read that says no country.
+    pub region: Option<Region>,
     /// What each source calls it, with the position in the file.
     pub aliases: BTreeMap<(SourceName, String), String>,
     /// Which systems mirror it.
@@ -151,13 +154,19 @@ impl Reader {
 
     fn resource(&mut self, at: &str, value: &Value) -> Option<Definition> {
         let map = self.mapping(at, value)?;
-        let known: Vec<&str> = ["id"].into_iter().chain(rules::KEYS).chain(["aliases", "targets"]).collect();
+        let known: Vec<&str> = ["id"].into_iter().chain(rules::KEYS).chain(["region", "aliases", "targets"]).collect();
         self.known_keys(at, map, &known);
         let id = self.required_text(at, map, "id").and_then(|text| self.slug(&format!("{at}.id"), &text));
         let rules = self.rules(at, map);
+        let region = self.region(&format!("{at}.region"), map.get("region"));
         let aliases = self.aliases(&format!("{at}.aliases"), map.get("aliases"));
         let targets = self.targets(&format!("{at}.targets"), map.get("targets"));
-        Some(Definition { id: id?, rules: rules?, aliases, targets })
+        Some(Definition { id: id?, rules: rules?, region, aliases, targets })
+    }
+
+    fn region(&mut self, at: &str, value: Option<&Value>) -> Option<Region> {
+        let text = self.text(at, value.filter(|value| !value.is_null())?, ALIAS_LENGTH_MAX)?;
+        text.parse().map_err(|error| self.fault(at, error)).ok()
     }
 
     fn aliases(&mut self, at: &str, value: Option<&Value>) -> BTreeMap<(SourceName, String), String> {

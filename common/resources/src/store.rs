@@ -1,4 +1,5 @@
-//! Resources, their aliases and their targets, in the store. Of a resource's rules nothing is written here: the arbiter does.
+//! Resources, their regions, aliases and targets, in the store. Of a resource's rules nothing is written here: the arbiter
+//! does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,8 +22,14 @@ pub async fn resources(pool: &PgPool, ids: &[String]) -> Result<BTreeMap<String,
     for row in rows {
         let (resource, version, rules) = row.read()?;
         let rules = Rules { hours: sorted(rules.hours), ..rules };
-        let stored = Stored { version, rules, aliases: BTreeSet::new(), targets: BTreeMap::new() };
+        let stored = Stored { version, rules, region: None, aliases: BTreeSet::new(), targets: BTreeMap::new() };
         found.insert(resource.to_string(), stored);
+    }
+    let regions = sqlx::query("SELECT resource_id, region FROM resource_region WHERE resource_id = ANY($1)");
+    for row in &regions.bind(ids).fetch_all(pool).await? {
+        if let Some(stored) = found.get_mut(row.try_get::<&str, _>("resource_id")?) {
+            stored.region = row.try_get("region")?;
+        }
     }
     let aliases = sqlx::query("SELECT resource_id, source, alias FROM resource_alias WHERE resource_id = ANY($1)");
     for row in &aliases.bind(ids).fetch_all(pool).await? {
@@ -86,8 +93,8 @@ pub async fn open_request(
     }
 }
 
-/// Makes the aliases and targets of these resources what the file says; all of them or none.
-pub async fn replace_aliases_and_targets(pool: &PgPool, definitions: &[&Definition]) -> Result<()> {
+/// Makes all of these resources what the file says but their rules: regions, aliases and targets; all of them or none.
+pub async fn replace_besides_rules(pool: &PgPool, definitions: &[&Definition]) -> Result<()> {
     let mut transaction = pool.begin().await?;
     // First everything goes that is to go, so that an alias can move from one resource of the file to another.
     for definition in definitions {
@@ -117,6 +124,12 @@ async fn delete_what_is_not_wanted(connection: &mut PgConnection, definition: &D
         .bind(targets)
         .execute(&mut *connection)
         .await?;
+    if definition.region.is_none() {
+        sqlx::query("DELETE FROM resource_region WHERE resource_id = $1")
+            .bind(definition.id.as_str())
+            .execute(&mut *connection)
+            .await?;
+    }
     Ok(())
 }
 
@@ -134,6 +147,16 @@ async fn put_what_is_wanted(connection: &mut PgConnection, definition: &Definiti
     .bind(texts)
     .execute(&mut *connection)
     .await?;
+    if let Some(region) = definition.region {
+        sqlx::query(
+            "INSERT INTO resource_region (resource_id, region) VALUES ($1, $2)
+             ON CONFLICT (resource_id) DO UPDATE SET region = excluded.region",
+        )
+        .bind(definition.id.as_str())
+        .bind(region.as_str())
+        .execute(&mut *connection)
+        .await?;
+    }
     for (target, mirror) in &definition.targets {
         let fields: Vec<&str> = mirror.fields.iter().map(String::as_str).collect();
         sqlx::query(
@@ -180,32 +203,30 @@ pub async fn standing(pool: &PgPool, id: &ResourceId) -> Result<Option<(u64, Tim
     Ok(until.map(|until| (u64::try_from(bookings).unwrap_or(0), until)))
 }
 
-/// Lets the names and targets of retired resources go, of one or of all, where no booking stands that is not over; a target
-/// only when no delivery is on its way there. Says how many.
+/// A retired resource `r`, of id $1 or any, on which no booking stands that is not over.
+const OVER: &str = "r.retired AND ($1::text IS NULL OR r.resource_id = $1)
+    AND NOT EXISTS (
+        SELECT FROM booking b
+        WHERE booking_box(b.resource_no, b.unit, b.start_time, b.end_time)
+              && resource_box(r.resource_no, clock_timestamp(), NULL)
+          AND b.kind = 'booking' AND b.status IN ('held', 'confirmed', 'awaiting'))";
+
+/// Lets the names, regions and targets of retired resources go, of one or of all, where no booking stands that is not over; a
+/// target only when no delivery is on its way there. Says how many.
 pub async fn let_go(pool: &PgPool, id: Option<&ResourceId>) -> Result<u64> {
-    let id = id.map(ResourceId::as_str);
-    let names = sqlx::query(
-        "DELETE FROM resource_alias a USING resource r
-         WHERE r.resource_id = a.resource_id AND r.retired AND ($1::text IS NULL OR r.resource_id = $1)
-           AND NOT EXISTS (
-               SELECT FROM booking b
-               WHERE booking_box(b.resource_no, b.unit, b.start_time, b.end_time)
-                     && resource_box(r.resource_no, clock_timestamp(), NULL)
-                 AND b.kind = 'booking' AND b.status IN ('held', 'confirmed', 'awaiting'))",
-    );
-    let names = names.bind(id).execute(pool).await?.rows_affected();
-    let targets = sqlx::query(
-        "DELETE FROM resource_target t USING resource r
-         WHERE r.resource_id = t.resource_id AND r.retired AND ($1::text IS NULL OR r.resource_id = $1)
-           AND NOT EXISTS (
-               SELECT FROM booking b
-               WHERE booking_box(b.resource_no, b.unit, b.start_time, b.end_time)
-                     && resource_box(r.resource_no, clock_timestamp(), NULL)
-                 AND b.kind = 'booking' AND b.status IN ('held', 'confirmed', 'awaiting'))
+    let names = format!("DELETE FROM resource_alias a USING resource r WHERE r.resource_id = a.resource_id AND {OVER}");
+    let regions =
+        format!("DELETE FROM resource_region g USING resource r WHERE r.resource_id = g.resource_id AND {OVER}");
+    let targets = format!(
+        "DELETE FROM resource_target t USING resource r WHERE r.resource_id = t.resource_id AND {OVER}
            AND NOT EXISTS (
                SELECT FROM delivery d
                WHERE d.target = t.target AND d.resource_id = t.resource_id AND d.applied_version < d.desired_version
-                 AND d.parked_reason IS NULL)",
+                 AND d.parked_reason IS NULL)"
     );
-    Ok(names + targets.bind(id).execute(pool).await?.rows_affected())
+    let mut rows = 0;
+    for sql in [names, regions, targets] {
+        rows += sqlx::query(AssertSqlSafe(sql)).bind(id.map(ResourceId::as_str)).execute(pool).await?.rows_affected();
+    }
+    Ok(rows)
 }

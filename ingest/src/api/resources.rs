@@ -1,8 +1,8 @@
 //! Resources: who can be booked, by which rules, what the sources call them, and who mirrors them.
 //!
-//! Invariant: rules go through the log and are decided like any other request; aliases and targets, which no decision
-//! reads, are written once the rules are decided. What one `PUT` says is what `daybook resources apply` makes of the same
-//! words, because both are read by the same crate. The other services read the store anew for each batch, so a change
+//! Invariant: rules go through the log and are decided like any other request; the region, aliases and targets, which no
+//! decision reads, are written once the rules are decided. What one `PUT` says is what `daybook resources apply` makes of
+//! the same words, because both are read by the same crate. The other services read the store anew for each batch, so a change
 //! reaches them with the next one.
 
 mod define;
@@ -62,9 +62,10 @@ async fn show(State(api): State<Arc<Api>>, caller: Caller, Path(id): Path<String
 
 /// Makes a resource what the body says.
 ///
-/// The whole of it: a rule that is left out has its default, and an alias or target that is left out goes. The same body
-/// twice changes nothing. What was booked before stands, whatever the rules become. Once this is answered the rules are
-/// decided; the other services read aliases and targets within seconds. With `If-Match`, only if nothing has changed since.
+/// The whole of it: a rule that is left out has its default, and a region, alias or target that is left out goes. The same
+/// body twice changes nothing. What was booked before stands, whatever the rules become. Once this is answered the rules are
+/// decided; the other services read regions, aliases and targets within seconds. With `If-Match`, only if nothing has
+/// changed since.
 #[utoipa::path(put, path = "/v1/resources/{id}", operation_id = "put_resource", tag = "resources",
     params(
         ("id" = String, Path, description = "The resource's id: 1 to 64 of a-z 0-9 . _ -", example = "room-7"),
@@ -103,7 +104,7 @@ async fn put(
         request.expected = Expected { resource_version: expected, ..request.expected };
         define::decide(&api, &request).await?;
     }
-    store::replace_aliases_and_targets(&api.store, &[&definition]).await.map_err(|error| written(&api, error))?;
+    store::replace_besides_rules(&api.store, &[&definition]).await.map_err(|error| written(&api, error))?;
     let after = stored(&api, &id).await?;
     let after = after.ok_or_else(|| Problem::new(ProblemKind::Internal, "It was decided and is not there."))?;
     let is_new = before.is_none_or(|before| before.rules.retired);
@@ -186,7 +187,7 @@ async fn no_alias_of_another(api: &Api, definition: &Definition) -> Result<(), P
 }
 
 fn alias_taken() -> Problem {
-    Problem::new(ProblemKind::AliasTaken, "An alias means one resource; no alias or target was changed.")
+    Problem::new(ProblemKind::AliasTaken, "An alias means one resource; no region, alias or target was changed.")
 }
 
 /// The rules are decided by then; whoever was faster with an alias has it.
@@ -211,7 +212,7 @@ mod tests {
             .collect();
         expect_test::expect![[r#"
             id: is not the id in the address | leave it out
-            capacty: is no field | known here: id, time_zone, replacement_wait, capacity, buffer_before, buffer_after, notice, window, hours, aliases, targets; did you mean capacity?
+            capacty: is no field | known here: id, time_zone, replacement_wait, capacity, buffer_before, buffer_after, notice, window, hours, region, aliases, targets; did you mean capacity?
             time_zone: is no IANA time zone, such as Europe/Berlin | did you mean Europe/Berlin?
             notice: is no duration | write a number and a unit, such as 15m, 90s or 2h"#]].assert_eq(&told.join("\n"));
         let only_unknown = faulty(&read_one(&id, br#"{"time_zone": "UTC", "capacty": 2}"#).expect_err("a fault"));

@@ -1,8 +1,9 @@
 //! People: their addresses read, their pseudonyms derived.
 //!
-//! Owns: "one person, one contact id", however the address was typed; and that nobody without the key can go back from
+//! Owns: "one person, one contact id", however the address was typed, where it is known in which country; and that nobody without the key can go back from
 //! a contact id or a content digest to an address, not even by trying all of them.
 
+use daybook_ask::Region;
 use daybook_domain::{Attendee, ContactId, Content, ContentDigest};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -46,20 +47,26 @@ impl ContactKey {
         first
     }
 
-    fn attendee(&self, person: &Person) -> Attendee {
+    /// `region` is that of the resource, as whose a phone number is read that says no country.
+    fn attendee(&self, person: &Person, region: Option<Region>) -> Attendee {
+        let kept = |phone: &str| region.and_then(|region| region.e164(phone)).unwrap_or_else(|| phone.to_owned());
         let (code, email, phone) = match &person.address {
             Address::Email { email, phone } => {
-                (self.derive(&[b"email:", email.as_bytes()]), Some(email.clone()), phone.clone())
+                (self.derive(&[b"email:", email.as_bytes()]), Some(email.clone()), phone.as_deref().map(kept))
             }
-            Address::Phone(phone) => (self.derive(&[b"phone:", dialled(phone).as_bytes()]), None, Some(phone.clone())),
+            Address::Phone(phone) => {
+                let phone = kept(phone);
+                (self.derive(&[b"phone:", dialled(&phone).as_bytes()]), None, Some(phone))
+            }
         };
         Attendee { contact_id: ContactId::from_bytes(code), name: person.name.clone(), email, phone }
     }
 
     /// What people see, with those of its people who attend. A person who is named twice attends once, as named first.
-    pub(crate) fn content(&self, shown: &Shown, attends: impl Fn(&Person) -> bool) -> Content {
+    pub(crate) fn content(&self, shown: &Shown, region: Option<Region>, attends: impl Fn(&Person) -> bool) -> Content {
         let mut attendees: Vec<Attendee> = Vec::with_capacity(shown.people.len());
-        for attendee in shown.people.iter().filter(|person| attends(person)).map(|person| self.attendee(person)) {
+        let attending = shown.people.iter().filter(|person| attends(person));
+        for attendee in attending.map(|person| self.attendee(person, region)) {
             if !attendees.iter().any(|known| known.contact_id == attendee.contact_id) {
                 attendees.push(attendee);
             }
@@ -69,9 +76,14 @@ impl ContactKey {
     }
 
     /// The pseudonyms of those of `people` who attend, sorted and without repeats: nothing else is kept of them.
-    pub(crate) fn contacts(&self, people: &[Person], attends: impl Fn(&Person) -> bool) -> Vec<ContactId> {
+    pub(crate) fn contacts(
+        &self,
+        people: &[Person],
+        region: Option<Region>,
+        attends: impl Fn(&Person) -> bool,
+    ) -> Vec<ContactId> {
         let attending = people.iter().filter(|person| attends(person));
-        let mut contacts: Vec<_> = attending.map(|person| self.attendee(person).contact_id).collect();
+        let mut contacts: Vec<_> = attending.map(|person| self.attendee(person, region).contact_id).collect();
         contacts.sort();
         contacts.dedup();
         contacts
@@ -109,7 +121,7 @@ pub(crate) fn email(node: &Node<'_>) -> Result<String, Fault> {
     daybook_ask::email(node.text()?).ok_or_else(|| node.fault(RejectReason::InvalidValue, problem))
 }
 
-/// A phone number without blanks.
+/// A phone number: by E.164 where it says its country, else as it is, without blanks.
 pub(crate) fn phone(node: &Node<'_>) -> Result<String, Fault> {
     let problem = "is not a phone number; write 5 to 20 digits, such as +15550100";
     daybook_ask::phone(node.text()?).ok_or_else(|| node.fault(RejectReason::InvalidValue, problem))
@@ -153,23 +165,56 @@ mod tests {
 
     #[test]
     fn one_address_is_one_person_however_it_was_typed() {
-        let id = |person: &Person| key(1).attendee(person).contact_id;
+        let id = |person: &Person| key(1).attendee(person, None).contact_id;
         assert_eq!(id(&by_email(" Jane.Doe@Example.COM ")), id(&by_email("jane.doe@example.com")));
         assert_eq!(id(&by_phone("+1 (555) 010-0199")), id(&by_phone("+15550100199")));
         assert_ne!(id(&by_phone("15550100199")), id(&by_phone("+15550100199")));
-        assert_ne!(key(1).attendee(&by_email("a@b")).contact_id, key(2).attendee(&by_email("a@b")).contact_id);
+        assert_ne!(
+            key(1).attendee(&by_email("a@b"), None).contact_id,
+            key(2).attendee(&by_email("a@b"), None).contact_id
+        );
+    }
+
+    #[test]
+    fn a_number_without_its_country_is_one_person_with_the_same_number_in_the_resources_region() {
+        let of = |text, code: Option<&str>| {
+            let region = code.map(|code| code.parse().expect("a region"));
+            let Attendee { contact_id, phone, .. } = key(1).attendee(&by_phone(text), region);
+            (contact_id, phone.expect("a number"))
+        };
+        let whole = of("+49 30 5550100", None);
+        assert_eq!(whole.1, "+49305550100");
+        for text in ["030 5550100", "(030) 555-0100", "0049 30 5550100", "+49 (0) 30 5550100"] {
+            assert_eq!(of(text, Some("DE")), whole, "{text}");
+        }
+        // In another country it is another number; in none that is told, and where it is none, it is what was typed.
+        assert_ne!(of("030 5550100", Some("CH")), whole);
+        for (text, code) in [("030 5550100", None), ("030 5550100", Some("US")), ("5550100", Some("DE"))] {
+            assert_eq!(of(text, code), (of(text, None).0, text.replace(' ', "")), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_number_of_somebody_with_an_address_is_kept_by_e164_too_and_the_digest_is_of_that() {
+        let jane = |phone: &str| {
+            let address = Address::Email { email: "jane@example.com".to_owned(), phone: Some(phone.to_owned()) };
+            let shown = shown(None, vec![Person { name: None, address }], None);
+            key(1).content(&shown, Some("DE".parse().expect("a region")), everybody)
+        };
+        assert_eq!(jane("030-5550100"), jane("+49305550100"));
+        assert_ne!(jane("5550100").digest, jane("+49305550100").digest);
     }
 
     #[test]
     fn a_contact_id_is_pinned_for_ever() {
         // printf 'email:jane.doe@example.com' | openssl dgst -sha256 -mac HMAC -macopt hexkey:0101…01
-        let id = key(1).attendee(&by_email("jane.doe@example.com")).contact_id;
+        let id = key(1).attendee(&by_email("jane.doe@example.com"), None).contact_id;
         assert_eq!(id.as_str(), "cffd93fb19719173663304c18bf25d5f");
     }
 
     #[test]
     fn a_content_digest_tells_every_field_apart_and_repeats_for_equal_content() {
-        let digest = |shown: &Shown| key(1).content(shown, everybody).digest;
+        let digest = |shown: &Shown| key(1).content(shown, None, everybody).digest;
         let jane = || vec![by_email("jane@example.com")];
         let base = shown(Some("Intro"), jane(), Some("Europe/Berlin"));
         assert_eq!(digest(&base), digest(&shown(Some("Intro"), jane(), Some("Europe/Berlin"))));
@@ -182,26 +227,26 @@ mod tests {
         ];
         for (at, other) in others.iter().enumerate() {
             assert_ne!(digest(&base), digest(other), "{at}");
-            assert_ne!(key(2).content(other, everybody).digest, digest(other), "{at}");
+            assert_ne!(key(2).content(other, None, everybody).digest, digest(other), "{at}");
         }
     }
 
     #[test]
     fn a_person_who_is_named_twice_attends_once() {
         let people = || vec![by_email("d@b.c"), by_email("a@b.c"), by_email("A@b.c")];
-        let content = key(1).content(&shown(None, people(), None), everybody);
+        let content = key(1).content(&shown(None, people(), None), None, everybody);
         assert_eq!(content.attendees.len(), 2);
-        assert_eq!(key(1).contacts(&people(), everybody), content.contacts());
+        assert_eq!(key(1).contacts(&people(), None, everybody), content.contacts());
     }
 
     #[test]
     fn whoever_does_not_attend_leaves_no_trace() {
         let jane = |person: &Person| person.email() != Some("room7@example.com");
         let both = vec![by_email("jane@example.com"), by_email("room7@example.com")];
-        let contacts = key(1).contacts(&both, jane);
-        let content = key(1).content(&shown(None, both, None), jane);
+        let contacts = key(1).contacts(&both, None, jane);
+        let content = key(1).content(&shown(None, both, None), None, jane);
         let alone = shown(None, vec![by_email("jane@example.com")], None);
-        assert_eq!(content, key(1).content(&alone, everybody));
+        assert_eq!(content, key(1).content(&alone, None, everybody));
         assert_eq!(contacts, content.contacts());
     }
 

@@ -30,7 +30,7 @@
 //! | `start`, `end` | time | created, rescheduled, observed | from `start` up to, not including, `end`; at most 31 days; years 1970 to 9999 |
 //! | `time_zone` | IANA name | with local times | the zone of local times; also kept for display |
 //! | `title` | string, ≤ 1,000 | updated: one of these two | what people see |
-//! | `attendees` | array, ≤ 100 | | `{name, email, phone}`, each with an `email` or a `phone`; a phone number with `+` and the code of its country is kept by E.164, another one as it is |
+//! | `attendees` | array, ≤ 100 | | `{name, email, phone}`, each with an `email` or a `phone`; a phone number is kept by E.164 if it has `+` and the code of its country, or if it reads as it is dialled in the resource's `region`; another one as it is |
 //! | `promised` | boolean | | on `booking.created` and `booking.rescheduled`: whether your customer has been told that it is so; `true` if left out |
 //! | `replacement_follows` | boolean | | on `booking.cancelled`: keep the slot for the `booking.rescheduled` that follows |
 //! | `ical_uid` | string, ≤ 512 | | on created, rescheduled and observed, as are the next two: the iCalendar UID of the appointment |

@@ -30,6 +30,7 @@ mod reject;
 mod source;
 
 pub use contact::{ContactKey, ContactKeyError};
+pub use daybook_ask::Region;
 pub use place::{Fate, IgnoredReason, Item, Known, KnownBooking, Normalized, normalize};
 pub use reject::{Reject, RejectReason};
 pub use source::{Parsed, Questions, RawEvent, parse};

@@ -20,6 +20,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use daybook_ask::Region;
 use daybook_domain::{BookingId, Claim, Elsewhere, Identity, Operation, Request, RequestId, ResourceId, Subject};
 
 use crate::contact::ContactKey;
@@ -34,11 +35,15 @@ pub struct Known {
     pub aliases: BTreeMap<String, ResourceId>,
     /// The bookings that the source has ever called so: one for each resource that they are about.
     pub bookings: BTreeMap<String, Vec<KnownBooking>>,
+    /// The regions of resources that have one, where phone numbers ask for it.
+    pub regions: BTreeMap<ResourceId, Region>,
 }
 
 impl fmt::Debug for Known {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Known({} aliases, {} bookings)", self.aliases.len(), self.bookings.len())
+        let Self { aliases, bookings, regions } = self;
+        let (aliases, bookings, regions) = (aliases.len(), bookings.len(), regions.len());
+        write!(f, "Known({aliases} aliases, {bookings} bookings, {regions} regions)")
     }
 }
 
@@ -261,14 +266,15 @@ impl Placing<'_> {
             .unwrap_or_else(|| BookingId::derive(source, &draft.identity, resource));
         let version = draft.version;
         let own = self.own_addresses(draft, resource);
+        let region = self.known.regions.get(resource).copied();
         let attends = |person: &Person| !person.email().is_some_and(|email| own.contains(email));
         let claim = |wish: &Wish, identity| Claim {
             booking_id,
             identity,
             version,
             interval: wish.interval,
-            content: wish.shown.as_ref().map(|shown| self.key.content(shown, attends)),
-            contacts: self.key.contacts(&wish.attending, attends),
+            content: wish.shown.as_ref().map(|shown| self.key.content(shown, region, attends)),
+            contacts: self.key.contacts(&wish.attending, region, attends),
             tags: wish.tags.iter().copied().collect::<BTreeSet<_>>().into_iter().collect(),
             mark: wish.mark,
             moved_from,
@@ -278,7 +284,7 @@ impl Placing<'_> {
             Ask::Hold { wish, ttl } => Operation::Hold { claim: claim(wish, identity), ttl: *ttl },
             Ask::Confirm(shown) => Operation::Confirm {
                 subject: Subject { booking_id, identity, version },
-                content: shown.as_ref().map(|shown| self.key.content(shown, attends)),
+                content: shown.as_ref().map(|shown| self.key.content(shown, region, attends)),
             },
             Ask::Release => Operation::Release { subject: Subject { booking_id, identity, version }, moved_to: None },
             Ask::Reschedule { previous, wish } => Operation::Reschedule {
@@ -287,7 +293,7 @@ impl Placing<'_> {
             },
             Ask::Update(shown) => Operation::Update {
                 subject: Subject { booking_id, identity, version },
-                content: self.key.content(shown, attends),
+                content: self.key.content(shown, region, attends),
             },
             Ask::Cancel { interval, kind } => Operation::Cancel {
                 subject: Subject { booking_id, identity, version },

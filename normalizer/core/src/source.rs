@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use daybook_domain::{SourceName, Timestamp};
+use daybook_domain::{ResourceId, SourceName, Timestamp};
 use daybook_format::{Format, LISTED, TOLD};
 use daybook_wire::{ATTRIBUTE_LENGTH_MAX, SourceEvent, header, is_attribute};
 
@@ -57,13 +57,30 @@ pub struct Questions {
     pub attendees: BTreeSet<String>,
     /// Which bookings does the event's source know by this id?
     pub bookings: BTreeSet<String>,
+    /// Whether somebody has a phone number that says no country, so that it is asked which region each resource has that is found.
+    pub regions: bool,
+    /// The same of resources that the payload names by their ids.
+    pub resources: BTreeSet<ResourceId>,
+}
+
+impl Questions {
+    /// The questions of both.
+    pub fn extend(&mut self, other: Self) {
+        let Self { aliases, attendees, bookings, regions, resources } = other;
+        self.aliases.extend(aliases);
+        self.attendees.extend(attendees);
+        self.bookings.extend(bookings);
+        self.regions |= regions;
+        self.resources.extend(resources);
+    }
 }
 
 impl fmt::Debug for Questions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { aliases, attendees, bookings } = self;
+        let Self { aliases, attendees, bookings, regions: _, resources } = self;
         let (aliases, attendees, bookings) = (aliases.len(), attendees.len(), bookings.len());
-        write!(f, "Questions({aliases} aliases, {attendees} attendees, {bookings} bookings)")
+        let resources = resources.len();
+        write!(f, "Questions({aliases} aliases, {attendees} attendees, {bookings} bookings, {resources} resources)")
     }
 }
 
@@ -117,8 +134,14 @@ impl Parsed {
         let mut questions = Questions::default();
         for entry in &self.entries {
             match entry {
-                Entry::Draft(draft) if draft.names_ours() => {}
                 Entry::Draft(draft) => {
+                    if draft.people().any(Person::has_national_phone) {
+                        questions.regions = true;
+                        questions.resources.extend(draft.places.iter().filter_map(|place| place.resource.clone()));
+                    }
+                    if draft.names_ours() {
+                        continue;
+                    }
                     questions.bookings.extend(draft.names().map(str::to_owned));
                     questions.aliases.extend(draft.places.iter().flat_map(|place| place.aliases.iter().cloned()));
                     questions.attendees.extend(draft.people().filter_map(Person::email).map(str::to_owned));

@@ -131,7 +131,7 @@ fn finish(parsed: &Parsed, known: &Known) -> Normalized {
     normalize(parsed, known, &KEY)
 }
 
-/// Whoever is asked for is Anna or nobody, and every other booking is known, on her or on Bert.
+/// Whoever is asked for is Anna, who is in Germany, or nobody, and every other booking is known, on her or on Bert.
 fn answers(source: &SourceName, questions: &Questions) -> Known {
     let [anna, bert] = ["anna", "bert"].map(|name| name.parse::<ResourceId>().expect("a name"));
     let aliases = questions.aliases.iter().filter(|alias| !alias.len().is_multiple_of(5));
@@ -144,6 +144,7 @@ fn answers(source: &SourceName, questions: &Questions) -> Known {
     Known {
         aliases: aliases.map(|alias| (alias.clone(), anna.clone())).collect(),
         bookings: bookings.map(booking).collect::<BTreeMap<_, _>>(),
+        regions: BTreeMap::from([(anna.clone(), "DE".parse().expect("a region"))]),
     }
 }
 

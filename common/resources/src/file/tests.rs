@@ -28,6 +28,7 @@ fn a_sound_file_is_read_with_its_defaults() {
             buffer_after: 1h 30m
             notice: 2h
             window: 60d
+            region: NO
             hours:
               mon-thu: ["09:00-12:00", "13:00-17:00"]
               Friday: ["9:00-12:00", "11:00-13:00"]
@@ -37,6 +38,7 @@ fn a_sound_file_is_read_with_its_defaults() {
             time_zone: UTC
             buffer_before: 0
             window:
+            region:
             hours: ["mon-fri 08:00-12:00, 13:00-17:00", "sat 10:00-12:00"]
     "#;
     let definitions = read(text).expect("sound");
@@ -46,16 +48,17 @@ fn a_sound_file_is_read_with_its_defaults() {
             let aliases: Vec<String> =
                 definition.aliases.keys().map(|(source, alias)| format!("{source}={alias}")).collect();
             let rules = describe::fingerprint(&definition.rules);
-            format!("{} {rules}\n{aliases:?} {:?}", definition.id, definition.targets)
+            let region = definition.region.map_or_else(|| "no region".to_owned(), |region| region.to_string());
+            format!("{} {rules}\n{region} {aliases:?} {:?}", definition.id, definition.targets)
         })
         .collect();
     expect![[r#"
         anna time_zone=Europe/Berlin;replacement_wait=15m;capacity=1;buffer_before=none;buffer_after=none;notice=none;window=no limit;hours=always;retired=no
-        ["calendly=anna@example.com", "calendly=https://api.calendly.com/users/AAAA", "generic=Anna"] {TargetName("calendar"): Mirror { address: "/daybook/anna/", fields: {"attendees", "title"} }, TargetName("partner"): Mirror { address: "", fields: {} }}
+        no region ["calendly=anna@example.com", "calendly=https://api.calendly.com/users/AAAA", "generic=Anna"] {TargetName("calendar"): Mirror { address: "/daybook/anna/", fields: {"attendees", "title"} }, TargetName("partner"): Mirror { address: "", fields: {} }}
         room-7 time_zone=UTC;replacement_wait=1m 30s;capacity=12;buffer_before=5m;buffer_after=1h 30m;notice=2h;window=60d;hours=mon-thu 09:00-12:00 13:00-17:00, fri 09:00-12:00 11:00-13:00, sun 20:00-24:00;retired=no
-        [] {}
+        NO [] {}
         room-8 time_zone=UTC;replacement_wait=15m;capacity=1;buffer_before=none;buffer_after=none;notice=none;window=no limit;hours=mon-fri 08:00-12:00 13:00-17:00, sat 10:00-12:00;retired=no
-        [] {}"#]].assert_eq(&shown.join("\n"));
+        no region [] {}"#]].assert_eq(&shown.join("\n"));
 }
 
 #[test]
@@ -85,8 +88,8 @@ fn every_fault_is_reported_at_once_and_at_its_place() {
         "#,
         &expect![[r#"
             resource: is no field; known here: resources; did you mean resources?
-            resources[0].capacty: is no field; known here: id, time_zone, replacement_wait, capacity, buffer_before, buffer_after, notice, window, hours, aliases, targets; did you mean capacity?
-            resources[0].alias: is no field; known here: id, time_zone, replacement_wait, capacity, buffer_before, buffer_after, notice, window, hours, aliases, targets; did you mean aliases?
+            resources[0].capacty: is no field; known here: id, time_zone, replacement_wait, capacity, buffer_before, buffer_after, notice, window, hours, region, aliases, targets; did you mean capacity?
+            resources[0].alias: is no field; known here: id, time_zone, replacement_wait, capacity, buffer_before, buffer_after, notice, window, hours, region, aliases, targets; did you mean aliases?
             resources[0].id: the name has a character at byte 0 that is not allowed; use a-z, 0-9, '.', '_' and '-', and begin with a letter or digit
             resources[0].time_zone: is no IANA time zone, such as Europe/Berlin; did you mean Europe/Berlin?
             resources[0].replacement_wait: must be at least 1s and at most 24h
@@ -183,9 +186,32 @@ fn every_fault_of_a_rule_says_what_would_be_right() {
             resources[2].window: must be above zero, or nothing can be booked; leave it out for no limit
             resources[2].capacity: must be a whole number from 1 to 1000: how many bookings may have the same time
             resources[2].hours: leaves no time in which anything can be booked; leave hours out if it may be booked always
-            resources[3].rules: is no field; known here: id, time_zone, replacement_wait, capacity, buffer_before, buffer_after, notice, window, hours, aliases, targets
-            resources[3].bufer_after: is no field; known here: id, time_zone, replacement_wait, capacity, buffer_before, buffer_after, notice, window, hours, aliases, targets; did you mean buffer_after?
+            resources[3].rules: is no field; known here: id, time_zone, replacement_wait, capacity, buffer_before, buffer_after, notice, window, hours, region, aliases, targets
+            resources[3].bufer_after: is no field; known here: id, time_zone, replacement_wait, capacity, buffer_before, buffer_after, notice, window, hours, region, aliases, targets; did you mean buffer_after?
             resources[3].hours: must be a mapping such as {mon-fri: ["09:00-17:00"]}, or a list such as ["mon-fri 09:00-17:00"], not text
+        "#]],
+    );
+}
+
+#[test]
+fn a_region_is_a_country_and_another_one_is_told_what_it_may_mean() {
+    check(
+        r#"
+        resources:
+          - { id: anna, time_zone: UTC, region: de }
+          - { id: bea, time_zone: UTC, region: UK }
+          - { id: cleo, time_zone: UTC, region: Germany }
+          - { id: dora, time_zone: UTC, region: 49 }
+          - { id: emma, time_zone: UTC, region: "" }
+          - { id: fay, time_zone: UTC, regoin: DE }
+        "#,
+        &expect![[r#"
+            resources[0].region: is no country by its two letters of ISO 3166-1, such as DE; did you mean DE?
+            resources[1].region: is no country by its two letters of ISO 3166-1, such as DE; did you mean GB?
+            resources[2].region: is no country by its two letters of ISO 3166-1, such as DE
+            resources[3].region: must be text, not a number; put it in quotes
+            resources[4].region: must have 1 to 512 characters, and no control characters
+            resources[5].regoin: is no field; known here: id, time_zone, replacement_wait, capacity, buffer_before, buffer_after, notice, window, hours, region, aliases, targets; did you mean region?
         "#]],
     );
 }

@@ -188,7 +188,7 @@ pub struct AttendeeBody {
     /// One address is one person, however it is typed.
     #[schema(example = "jane.doe@example.com", format = "email")]
     pub email: Option<String>,
-    /// 5 to 20 digits.
+    /// 5 to 20 digits. Kept by E.164 if it has a plus, or if it is one as it is dialled in the resource's `region`.
     #[schema(example = "+15550100")]
     pub phone: Option<String>,
 }

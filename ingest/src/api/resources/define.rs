@@ -31,7 +31,7 @@ pub async fn decide(api: &Api, request: &Request) -> Result<(), Problem> {
             }
             Some(_) => return Ok(()),
             None if Instant::now() >= deadline => {
-                let detail = "The rules are on their way and not decided yet; no alias or target was changed. Send the \
+                let detail = "The rules are on their way and not decided yet; no region, alias or target was changed. Send the \
                               same again: it is the same request.";
                 return Err(Problem::new(ProblemKind::Unavailable, detail));
             }

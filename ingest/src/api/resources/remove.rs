@@ -68,7 +68,9 @@ pub async fn remove(
     let expected = if_match(&headers)?;
     let before = stored(&api, &id).await?;
     // Until its names and targets are gone, whoever asks again is told what still stands.
-    let is_gone = |stored: &Stored| stored.rules.retired && stored.aliases.is_empty() && stored.targets.is_empty();
+    let is_gone = |Stored { version: _, rules, region, aliases, targets }: &Stored| {
+        rules.retired && region.is_none() && aliases.is_empty() && targets.is_empty()
+    };
     let before = before.filter(|stored| !is_gone(stored));
     let before = before.ok_or_else(|| Problem::new(ProblemKind::NotFound, "There is no such resource."))?;
     is_current(expected, before.version)?;
@@ -91,7 +93,7 @@ pub async fn remove(
     })
 }
 
-/// Lets the names and targets of retired resources go, once nothing stands on them.
+/// Lets the names, regions and targets of retired resources go, once nothing stands on them.
 pub async fn upkeep(api: Arc<Api>, shutdown: CancellationToken) -> Result<(), Infallible> {
     let mut rounds = interval(EVERY);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -102,7 +104,7 @@ pub async fn upkeep(api: Arc<Api>, shutdown: CancellationToken) -> Result<(), In
         }
         match store::let_go(&api.store, None).await {
             Ok(0) => {}
-            Ok(rows) => tracing::info!(rows, "names and targets of retired resources were let go"),
+            Ok(rows) => tracing::info!(rows, "names, regions and targets of retired resources were let go"),
             // The next round tries again; whether the store is there is watched elsewhere.
             Err(error) => note(&api, error),
         }

@@ -38,6 +38,9 @@ pub struct ResourceView {
     /// When bookings may be, by days, in `time_zone`; null for always.
     #[schema(example = json!({"mon-thu": ["08:00-12:00", "13:00-18:00"], "fri": ["08:00-12:00"]}))]
     hours: Option<BTreeMap<String, Vec<String>>>,
+    /// The country (ISO 3166-1 alpha-2) as whose an attendee's phone number is read that says none; null if it is left as it is.
+    #[schema(example = "DE")]
+    region: Option<String>,
     /// What each source calls it. Only for keys that may read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = json!({"generic": ["Room 7"]}))]
@@ -92,6 +95,10 @@ pub struct ResourceBody {
     /// When bookings may be, in `time_zone`: stretches by day or range of days; always if left out.
     #[schema(example = json!({"mon-thu": ["08:00-12:00", "13:00-18:00"], "fri": ["08:00-12:00"]}), required = false)]
     hours: Option<BTreeMap<String, Vec<String>>>,
+    /// The country (ISO 3166-1 alpha-2) as whose an attendee's phone number is read that says none, to be kept by E.164; left as it
+    /// is if left out.
+    #[schema(example = "DE", required = false)]
+    region: Option<String>,
     /// What each source calls it: by the source's name, its calendars, users or owners. E-mail addresses in any case.
     #[schema(example = json!({"generic": ["Room 7"]}), required = false)]
     aliases: Option<BTreeMap<String, Vec<String>>>,
@@ -139,6 +146,7 @@ impl ResourceView {
             notice: span(*notice),
             window: window.map(span),
             hours: (!hours.is_empty()).then_some(hours),
+            region: stored.region.clone(),
             aliases: readable.then(|| aliases(stored)),
             targets: readable
                 .then(|| stored.targets.iter().map(|(name, mirror)| (name.clone(), target(mirror))).collect()),
@@ -166,7 +174,7 @@ fn span(span: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use daybook_resources::read_one;
+    use daybook_resources::{Definition, read_one};
 
     use super::*;
 
@@ -177,7 +185,7 @@ mod tests {
             r#"{"time_zone": "UTC"}"#,
             r#"{"time_zone": "Europe/Berlin", "replacement_wait": "90s", "capacity": 12, "buffer_before": "1h 30m",
                 "buffer_after": "7ms", "notice": "2h", "window": "60d",
-                "hours": {"mon-thu": ["09:00-12:00", "13:00-24:00"], "sat": "10:00-12:00"},
+                "hours": {"mon-thu": ["09:00-12:00", "13:00-24:00"], "sat": "10:00-12:00"}, "region": "DE",
                 "aliases": {"generic": ["Room 7", "r7"], "calendly": ["Room7@Example.com"]},
                 "targets": {"partner": null, "calendar": {"address": "/r7/", "fields": ["title", "attendees"]}}}"#,
         ];
@@ -187,12 +195,14 @@ mod tests {
             let stored = Stored {
                 version: 7,
                 rules: definition.rules.clone(),
+                region: definition.region.map(|region| region.to_string()),
                 aliases: aliases.collect(),
                 targets: definition.targets.iter().map(|(name, mirror)| (name.to_string(), mirror.clone())).collect(),
             };
             let shown = serde_json::to_string(&ResourceView::of(&id, &stored, true)).expect("JSON");
             let again = read_one(&id, shown.as_bytes()).expect("sound");
-            assert_eq!((&again.rules, &again.targets), (&definition.rules, &definition.targets), "{shown}");
+            let but_aliases = |it: &Definition| (it.rules.clone(), it.region, it.targets.clone());
+            assert_eq!(but_aliases(&again), but_aliases(&definition), "{shown}");
             assert!(again.aliases.keys().eq(definition.aliases.keys()), "{shown}");
         }
     }
@@ -203,6 +213,7 @@ mod tests {
         let stored = Stored {
             version: 1,
             rules: Rules::new("UTC".to_owned()),
+            region: None,
             aliases: [("calendly".to_owned(), "jane@example.com".to_owned())].into(),
             targets: BTreeMap::new(),
         };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use daybook_domain::{Request, RequestId};
+use daybook_domain::{ContactId, Operation, Request, RequestId};
 use daybook_normalizer_core::{Fate, Item, Known, KnownBooking, RejectReason, normalize};
 
 use crate::world::{Kind, booking_id, key, known, parse, resource};
@@ -87,4 +87,64 @@ fn an_unplaced_event_is_placed_once_its_booking_is_there() {
     assert!(matches!(&before.items[..], [Item::Unplaced(reject)] if reject.reason == RejectReason::UnknownBooking));
     let after = normalize(&parsed, &knowing(&["room-7"]), &key());
     assert!(matches!(&after.items[..], [Item::Request(_)]));
+}
+
+/// The pseudonyms of whoever attends, and the numbers that are kept of them, request by request.
+fn attending(kind: Kind, body: &str, known: &Known) -> Vec<(String, Vec<ContactId>, Vec<String>)> {
+    let normalized = normalize(&parse(kind, body.as_bytes()), known, &key());
+    let people = |item| {
+        let Item::Request(request) = item else { panic!("a request: {item:?}") };
+        let (contacts, content) = match request.operation {
+            Operation::Book(claim) | Operation::Observe(claim) | Operation::Hold { claim, .. } => {
+                (claim.contacts, claim.content)
+            }
+            Operation::Update { content, .. } => (vec![], Some(content)),
+            Operation::Confirm { .. }
+            | Operation::Release { .. }
+            | Operation::Reschedule { .. }
+            | Operation::Cancel { .. }
+            | Operation::Define(_)
+            | Operation::Redact { .. }
+            | Operation::Expire { .. } => panic!("nobody attends by this"),
+        };
+        let (seen, phones) = content.map_or_else(Default::default, |content| {
+            let phones = content.attendees.iter().filter_map(|attendee| attendee.phone.clone()).collect();
+            (content.contacts(), phones)
+        });
+        (request.resource.to_string(), [contacts, seen].concat(), phones)
+    };
+    normalized.items.into_iter().map(people).collect()
+}
+
+#[test]
+fn a_number_that_says_no_country_is_read_as_of_the_resources_region_whatever_is_asked() {
+    const TIMES: &str = r#""start":"2026-03-04T09:00:00Z","end":"2026-03-04T09:30:00Z""#;
+    let mut germany = known(Kind::Generic);
+    germany.regions.insert(resource("room-7"), "DE".parse().expect("a region"));
+    let nowhere = known(Kind::Generic);
+    for kind in ["booking.created", "booking.updated", "busy.observed"] {
+        let with = |phone: &str| {
+            format!(
+                r#"{{"events":[{{"type":"{kind}","id":"new","version":1,"resource":"Room 7",{TIMES},
+                    "attendees":[{{"phone":"{phone}"}}]}},
+                  {{"type":"{kind}","id":"new","version":1,"resource":"desk-anna",{TIMES},
+                    "attendees":[{{"phone":"{phone}"}}]}}]}}"#
+            )
+        };
+        let whole = attending(Kind::Generic, &with("+49 30 5550100"), &nowhere);
+        let read = attending(Kind::Generic, &with("030 5550100"), &germany);
+        assert_eq!(read[0], whole[0], "{kind}");
+        // Anna's region is not known: the number is what it was.
+        assert_ne!(read[1], whole[1], "{kind}");
+        assert_eq!(read[1], attending(Kind::Generic, &with("030 5550100"), &nowhere)[1], "{kind}");
+        assert!(read[1].2.iter().all(|phone| phone == "0305550100"), "{kind}");
+    }
+    let asked = |phone: &str| {
+        format!(
+            r#"{{"operation":"hold","ttl":"10m","resource":"room-7",{TIMES},"title":null,"attendees":[{{"phone":"{phone}"}}]}}"#
+        )
+    };
+    let read = attending(Kind::Api, &asked("030 5550100"), &germany);
+    assert_eq!(read, attending(Kind::Api, &asked("+49305550100"), &nowhere));
+    assert_eq!(read[0].2, ["+49305550100"]);
 }

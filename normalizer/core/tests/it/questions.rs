@@ -57,9 +57,33 @@ fn everybody_who_may_be_the_resource_itself_is_asked_for_apart_from_the_aliases(
 }
 
 #[test]
+fn a_phone_number_asks_for_the_resources_region_only_if_it_does_not_say_its_country() {
+    let asks = |kind: Kind, body: &str| {
+        let questions = parse(kind, body.as_bytes()).questions();
+        let resources: Vec<String> = questions.resources.iter().map(ToString::to_string).collect();
+        (questions.regions, resources)
+    };
+    for (phone, wanted) in [("030 5550100", true), ("0049 30 5550100", true), ("+49 30 5550100", false)] {
+        let attendees = format!(r#"[{{"email":"mara.quinn@example.org","phone":"{phone}"}}]"#);
+        let times = r#""start":"2026-03-04T09:00:00Z","end":"2026-03-04T09:30:00Z""#;
+        let body = format!(
+            r#"{{"events":[{{"type":"booking.created","id":"1","version":1,"resource":"Room 7",{times},"attendees":{attendees}}}]}}"#
+        );
+        assert_eq!(asks(Kind::Generic, &body), (wanted, vec![]), "{phone}");
+        // By its own id, it is all that is asked for.
+        let body =
+            format!(r#"{{"operation":"book","resource":"room-7",{times},"title":null,"attendees":{attendees}}}"#);
+        let named = if wanted { vec!["room-7".to_owned()] } else { vec![] };
+        assert_eq!(asks(Kind::Api, &body), (wanted, named), "{phone}");
+        let questions = parse(Kind::Api, body.as_bytes()).questions();
+        assert!(questions.aliases.is_empty() && questions.attendees.is_empty() && questions.bookings.is_empty());
+    }
+}
+
+#[test]
 fn nothing_that_waits_shows_personal_data_in_its_debug_text() {
     let body = include_bytes!("../fixtures/calendly/created.json");
     let parsed = parse(Kind::Calendly, body);
     assert_eq!(format!("{parsed:?}"), "Parsed(calendly, 1 entries)");
-    assert_eq!(format!("{:?}", parsed.questions()), "Questions(2 aliases, 1 attendees, 1 bookings)");
+    assert_eq!(format!("{:?}", parsed.questions()), "Questions(2 aliases, 1 attendees, 1 bookings, 0 resources)");
 }

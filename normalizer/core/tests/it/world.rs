@@ -189,7 +189,7 @@ pub fn known(kind: Kind) -> Known {
         }
     };
     let aliases = aliases.iter().map(|(alias, name)| ((*alias).to_owned(), resource(name))).collect();
-    let mut known = Known { aliases, bookings: BTreeMap::new() };
+    let mut known = Known { aliases, ..Known::default() };
     for (name, first_name, on, fate) in bookings {
         let booking =
             KnownBooking { resource: resource(on), booking_id: booking_id(kind, first_name, on), fate: *fate };

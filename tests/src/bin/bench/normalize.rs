@@ -78,8 +78,7 @@ pub fn measure(report: &mut Report, turns: usize) -> Result<()> {
     for sample in &SAMPLES {
         let format = Format::new(sample.kind, None).ok().context("a format")?;
         let source: SourceName = "bench".parse()?;
-        let known =
-            Known { aliases: BTreeMap::from([(sample.alias.to_owned(), "anna".parse()?)]), bookings: BTreeMap::new() };
+        let known = Known { aliases: BTreeMap::from([(sample.alias.to_owned(), "anna".parse()?)]), ..Known::default() };
         let mut event = SourceEvent {
             id: String::new(),
             source: "/webhooks/bench".to_owned(),
