@@ -220,6 +220,7 @@ pub const fn basis(basis: Basis) -> &'static str {
     match basis {
         Basis::Asked => "asked",
         Basis::Promised => "promised",
+        Basis::Imported => "imported",
     }
 }
 

@@ -21,7 +21,7 @@ use std::time::Duration;
 use daybook_domain::{SourceName, Timestamp, topics};
 use daybook_format::LISTED;
 use daybook_ingest_core::TraceParent;
-use daybook_ingest_core::fetch::{self, Answer, How, State, calendly};
+use daybook_ingest_core::fetch::{self, Answer, Because, How, State, calendly};
 use daybook_runtime::admin::Health;
 use daybook_runtime::brake::{self, Brakes};
 use daybook_runtime::clock;
@@ -415,9 +415,13 @@ impl Fetcher {
     ) -> Result<(), Revoked> {
         // An upstream system may have written anything there.
         let trace = want.told.traceparent.clone().filter(|text| text.parse::<TraceParent>().is_ok());
-        let listed = want.told.kind == LISTED;
+        let because = match (want.told.kind == LISTED, want.counts) {
+            (false, _) => Because::Told,
+            (true, true) => Because::Listed,
+            (true, false) => Because::There,
+        };
         for state in states {
-            let record = fetch::record(&self.source, want.at, state, listed, asked_at, trace.clone());
+            let record = fetch::record(&self.source, want.at, state, because, asked_at, trace.clone());
             let headers = record.event.headers();
             if want.counts {
                 // What it was is looked into later; where that cannot be noted, a lost delivery is healed and not counted.

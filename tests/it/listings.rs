@@ -3,14 +3,20 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
-use daybook_domain::Timestamp;
+use daybook_domain::topics::raw;
+use daybook_domain::{RequestId, Timestamp};
 use daybook_runtime::clock;
+use daybook_runtime::kafka::Outgoing;
 use daybook_stack::{Service, Unit};
 use daybook_tests::desk::{Booked, Fault};
+use daybook_tests::generic::Appointment;
+use daybook_tests::people::Person;
 use daybook_tests::resources::Resource;
 use daybook_tests::seed::{generator, seed};
 use daybook_tests::sender::Webhook;
+use daybook_tests::store::DecisionRow;
 use daybook_tests::wait::{not_yet, wait_until};
+use daybook_wire::{Call, SourceEvent};
 use rand::RngExt as _;
 
 use crate::arbiters::blocking;
@@ -231,6 +237,53 @@ fn an_account_has_one_budget_whoever_asks_and_its_use_is_shown() -> Result<()> {
             .fetch_one(&pool)
             .await?;
         ensure!(shown == 4, "{shown} turns were counted");
+        Ok(())
+    })
+}
+
+#[test]
+fn of_two_that_overlapped_before_anybody_looked_the_second_is_flagged_and_nothing_is_to_be_undone() -> Result<()> {
+    shared(async |it| {
+        let resource = Resource::unseen(it.name("imported"));
+        it.world.load(std::slice::from_ref(&resource)).await?;
+        let producer = it.world.kafka.producer()?;
+        let visit = |from: i64| Appointment::new(&resource.alias, Person::invent(), hour(from), hour(from + 2));
+        let (first, second) = (visit(1), visit(2));
+        let take_in = async |made: &Appointment, source: &str| -> Result<DecisionRow> {
+            let webhook = Webhook::generic(it.name("import"), &[made.created()]);
+            let event = SourceEvent {
+                id: webhook.event_id().to_owned(),
+                source: source.to_owned(),
+                kind: String::new(),
+                subject: None,
+                time: None,
+                content_type: "application/json".to_owned(),
+                received_at: clock::now(),
+                traceparent: None,
+                call: Call::default(),
+            };
+            let headers = event.headers();
+            let (topic, key) = (raw(&"generic".parse()?), Some(resource.id.as_bytes()));
+            let value = Some(&webhook.body[..]);
+            producer.send_and_wait(Outgoing { topic: &topic, partition: None, key, value, headers: &headers }).await?;
+            let mut rows = it.decided(&[RequestId::derive(source, &event.id, 0)]).await?;
+            Ok(rows.remove(0))
+        };
+        let row = take_in(&first, "/imported/generic").await?;
+        ensure!(row.outcome == "confirmed", "the first is {}", row.outcome);
+        let row = take_in(&second, "/imported/generic").await?;
+        ensure!(row.outcome == "flagged", "the second is {}", row.outcome);
+        // Both sides are there for a person to see, and nobody is asked to undo anything.
+        let id = row.booking_id.context("a booking")?.to_string();
+        let why = it.world.daybook(&["why", &id], "").await?;
+        ensure!(why.success && why.out.contains("TO BE SETTLED: taken elsewhere"), "{}", why.everything());
+        let open = it.world.daybook(&["compensations", "--resource", &resource.id], "").await?;
+        ensure!(open.success && !open.out.contains(&resource.id), "{}", open.everything());
+        // What comes later is refused as ever, by whichever of the two has the time.
+        let row = take_in(&visit(3), "/fetched/generic").await?;
+        ensure!(row.outcome == "rejected", "the third is {}", row.outcome);
+        let open = it.world.daybook(&["compensations", "--resource", &resource.id], "").await?;
+        ensure!(open.success && open.out.contains("promised"), "{}", open.everything());
         Ok(())
     })
 }

@@ -10,7 +10,7 @@ use daybook_domain::{
 
 use crate::fit::{Own, fit};
 use crate::state::shadows_of;
-use crate::{Case, Ruling, policy, shadow};
+use crate::{Case, Ruling, observe, policy, shadow};
 
 /// What is to be made of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +51,9 @@ pub(crate) fn fresh(case: Case<'_>, claim: &Claim, keys: Vec<SourceKey>, making:
     let own = Own { bookings: &absorbed, unit: None };
     let unit = match admit(case, claim.interval, own) {
         Ok(unit) => unit,
+        Err(rejection) if case.request.basis == Basis::Imported && making == Making::Booking => {
+            return observe::imported(case, claim, keys, rejection);
+        }
         Err(rejection) => return Ruling::rejected(rejection, None),
     };
     let standing = making.standing(None, claim.interval);
@@ -133,6 +136,14 @@ pub(crate) fn change(
         let own: Vec<BookingId> = absorbed.iter().copied().chain([before.booking_id]).collect();
         match admit(case, claim.interval, Own { bookings: &own, unit: Some(before.unit) }) {
             Ok(unit) => after.unit = unit,
+            Err(rejection)
+                if case.request.basis == Basis::Imported
+                    && before.kind == BookingKind::Busy
+                    && before.standing.live().is_some()
+                    && !matches!(making, Making::Hold(_)) =>
+            {
+                return observe::imported_again(before, claim, rename, rejection);
+            }
             // Nobody has been told of the change: everything is as it was.
             Err(rejection) if case.request.basis == Basis::Asked => {
                 return Ruling::rejected(rejection, Some(before.clone()));

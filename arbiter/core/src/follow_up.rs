@@ -30,7 +30,7 @@ pub fn follow_up(decision: &Decision) -> Option<Request> {
             let subject = subject(from, wanted.key);
             Some(request(decision, from, Operation::Release { subject, moved_to: Some(here) }))
         }
-        (Outcome::Rejected(_), _, Some(wanted)) if decision.basis == Basis::Promised => {
+        (Outcome::Rejected(_), _, Some(wanted)) if decision.basis != Basis::Asked => {
             let from = wanted.moved_from.as_ref()?;
             let subject = subject(from, wanted.key);
             Some(request(decision, from, Operation::Confirm { subject, content: None }))

@@ -34,14 +34,52 @@ fn unknown(case: Case<'_>, claim: &Claim, key: SourceKey) -> Ruling {
     if case.state.booking(claim.booking_id).is_some() {
         return Ruling::rejected(Rejection::InvalidTransition, None);
     }
-    let busy = BookingState {
+    let busy = busy(case, claim, vec![key]);
+    Ruling::of(outcome(case, claim, busy.booking_id), Some(busy))
+}
+
+/// A booking that was there before anybody looked, and cannot have its time here: it has it all the same. Flagged for what
+/// stands in its way.
+pub(crate) fn imported(case: Case<'_>, claim: &Claim, keys: Vec<SourceKey>, rejection: Rejection) -> Ruling {
+    Ruling::of(all_the_same(rejection), Some(busy(case, claim, keys)))
+}
+
+/// The same, once more: where it was, or somewhere else that it cannot have.
+pub(crate) fn imported_again(
+    before: &BookingState,
+    claim: &Claim,
+    rename: Option<SourceKey>,
+    rejection: Rejection,
+) -> Ruling {
+    let mut after = before.clone();
+    after.standing = Standing::Confirmed(claim.interval);
+    after.source_version = claim.version;
+    after.contacts = claim.contacts();
+    merge(&mut after.tags, claim.tags());
+    if before.standing.live() == Some(claim.interval) && rename.is_none() {
+        return Ruling::of(Outcome::Unchanged(Unchanged::Duplicate), Some(after));
+    }
+    after.keys.extend(rename);
+    after.version += 1;
+    Ruling::of(all_the_same(rejection), Some(after))
+}
+
+fn all_the_same(rejection: Rejection) -> Outcome {
+    match rejection {
+        Rejection::Conflict(winner) => Outcome::Flagged(winner),
+        _ => Outcome::Observed,
+    }
+}
+
+fn busy(case: Case<'_>, claim: &Claim, keys: Vec<SourceKey>) -> BookingState {
+    BookingState {
         booking_id: claim.booking_id,
         kind: BookingKind::Busy,
         standing: Standing::Confirmed(claim.interval),
         unit: 0,
         version: 1,
         source: case.request.source.clone(),
-        keys: vec![key],
+        keys,
         source_version: claim.version,
         content: None,
         contacts: claim.contacts(),
@@ -49,8 +87,7 @@ fn unknown(case: Case<'_>, claim: &Claim, key: SourceKey) -> Ruling {
         shadows: Vec::new(),
         moved_from: None,
         moved_to: None,
-    };
-    Ruling::of(outcome(case, claim, busy.booking_id), Some(busy))
+    }
 }
 
 /// What a source says of busy time that it has spoken of before.

@@ -18,6 +18,8 @@ pub(crate) fn broken(rules: &Rules, now: Timestamp, request: &Request, wanted: I
     }
     let asked_at = match request.basis {
         Basis::Asked => now,
+        // It was there before these rules were anybody's.
+        Basis::Imported => return None,
         Basis::Promised => request.sourced_at.unwrap_or(request.received_at).min(now),
     };
     if request.basis == Basis::Asked && wanted.start() < now {

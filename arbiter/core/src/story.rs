@@ -5,7 +5,7 @@
 //! `hold a 60-90 ttl=5`, `confirm a`, `release a`, `move a b 60-90` (what was `a` is to become `b`), `update a`, `cancel a`,
 //! `replace a` (cancelled, a replacement follows), `busy a 60-90`, `redact a`, `expire a 15`, `define`.
 //! Options: `v=3` the source's version (else the number of the line), `title=2`, `with=7` an attendee (else nobody),
-//! `tag=x`, `mark=a` (bears the mark of that booking of calendly's; `mark=google/a` of that one), `from=room/a`, `asked` (nobody was promised it),
+//! `tag=x`, `mark=a` (bears the mark of that booking of calendly's; `mark=google/a` of that one), `from=room/a`, `asked` (nobody was promised it), `imported` (it was there before anybody looked),
 //! `sourced=3` (the source's clock), `expect=1` (the booking's version), `at=4` (the resource's version), and for `define`
 //! `wait=15 capacity=2 before=5 after=10 notice=30 window=600 weekdays=9-17`. The source `api` says what callers of the API
 //! say: names no versions, and what exists by its id.
@@ -85,7 +85,7 @@ impl<'a> Line<'a> {
             words.remove(0);
         }
         let (options, words): (Vec<&str>, Vec<&str>) =
-            words.into_iter().partition(|word| word.contains('=') || *word == "asked");
+            words.into_iter().partition(|word| word.contains('=') || ["asked", "imported"].contains(word));
         let options = options.into_iter().map(|option| option.split_once('=').unwrap_or((option, ""))).collect();
         Self { nth, now, source, words, options }
     }
@@ -227,7 +227,11 @@ pub fn request(nth: usize, line: &str) -> (Timestamp, Request) {
         resource: resource(),
         source: line.source.clone(),
         event_id: nth.to_string(),
-        basis: if line.option("asked").is_some() { Basis::Asked } else { Basis::Promised },
+        basis: match (line.option("asked"), line.option("imported")) {
+            (Some(_), _) => Basis::Asked,
+            (None, Some(_)) => Basis::Imported,
+            (None, None) => Basis::Promised,
+        },
         expected: Expected { booking_version: line.number("expect"), resource_version: line.number("at") },
         digest: None,
         sourced_at: line.number("sourced").map(minute),

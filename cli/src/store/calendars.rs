@@ -43,7 +43,8 @@ pub async fn calendars(pool: &PgPool, source: Option<&str>) -> Result<Vec<Calend
          ) AS e ON true
          WHERE $1::text IS NULL OR c.source = $1
          UNION ALL
-         SELECT l.source, NULL, l.job, nullif(l.began_at, 'epoch'), nullif(l.full_at, 'epoch'), l.next_at, l.failures,
+         SELECT l.source, NULL, l.job, nullif(l.began_at, 'epoch'),
+            CASE WHEN l.full_at > 'epoch'::timestamptz + interval '1 day' THEN l.full_at END, l.next_at, l.failures,
             l.setback, (SELECT count(*) FROM listed_booking b WHERE b.source = l.source), 0,
             CASE WHEN a.free_at > now() + interval '2 seconds' THEN a.free_at END
          FROM listing l LEFT JOIN polled_account a ON a.source = l.source
@@ -203,7 +204,9 @@ pub async fn prompt_calendars(pool: &PgPool, prompt: &Prompt<'_>) -> Result<Prom
     );
     let calendars = calendars.bind(source).bind(resource).bind(full).execute(&mut *transaction).await?;
     let jobs = sqlx::query(
-        "UPDATE listing SET next_at = now(), full_at = CASE WHEN $3 THEN 'epoch' ELSE full_at END
+        // Only a job that has never listed all finds what was there before anybody looked.
+        "UPDATE listing SET next_at = now(),
+            full_at = CASE WHEN $3 AND full_at > 'epoch' THEN timestamptz 'epoch' + interval '1 second' ELSE full_at END
          WHERE source = $1 AND $2::text IS NULL",
     );
     let jobs = jobs.bind(source).bind(resource).bind(full).execute(&mut *transaction).await?;

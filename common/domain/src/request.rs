@@ -45,6 +45,8 @@ pub enum Basis {
     /// The source has told its customer yes. What it reports late is still a fact and is decided by its interval; a
     /// refusal opens a compensation.
     Promised,
+    /// The same, and it was so before anybody looked: what stands in its way makes it a flag and no refusal.
+    Imported,
 }
 
 /// What must still be true for a request to be decided; none for whatever is true.

@@ -16,6 +16,9 @@ pub const TOLD: &str = "daybook.told";
 /// The vendor lists bookings that are new to us, or other than we knew them: which, and nothing more.
 pub const LISTED: &str = "daybook.listed";
 
+/// Where events say that they come from whose bookings were there before anybody looked; the source's name comes after it.
+pub const IMPORTED: &str = "/imported/";
+
 /// The body of [`GONE`]: which booking.
 pub fn gone_body(id: &str) -> String {
     json!({ "id": id }).to_string()

@@ -33,7 +33,9 @@ pub use description::{
     Attendees, BookingFields, Delivery, Description, Events, ExternalId, Fetch, Length, Meaning, Proof, Resource,
     Times, Type,
 };
-pub use fetched::{FETCHED, GONE, LISTED, POLLED, TOLD, gone_body, gone_id, listed_body, listed_first, listed_ids};
+pub use fetched::{
+    FETCHED, GONE, IMPORTED, LISTED, POLLED, TOLD, gone_body, gone_id, listed_body, listed_first, listed_ids,
+};
 pub use form::{FormError, form};
 pub use format::{DESCRIBED, Format, FormatFault};
 pub use judge::DescriptionFault;

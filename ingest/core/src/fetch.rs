@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use daybook_domain::{SourceName, Timestamp};
 use daybook_format::{
-    Description, ESCAPED, FETCHED, Fetch, Format, GONE, LISTED, Meaning, Media, TOLD, Type, as_written, form,
+    Description, ESCAPED, FETCHED, Fetch, Format, GONE, IMPORTED, LISTED, Meaning, Media, TOLD, Type, as_written, form,
     gone_body, listed_ids,
 };
 use daybook_wire::{Call, RetryAfter, SourceEvent, is_attribute};
@@ -237,6 +237,17 @@ pub struct Told {
     pub offset: i64,
 }
 
+/// Why a state is fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Because {
+    /// A delivery told of it.
+    Told,
+    /// A listing found it, and a delivery should have told of it.
+    Listed,
+    /// It was there before anybody looked.
+    There,
+}
+
 /// That there is no such booking any more.
 pub fn gone_state(id: &str) -> State {
     State { key: id.to_owned(), kind: GONE.to_owned(), body: gone_body(id).into_bytes() }
@@ -250,12 +261,12 @@ pub fn fetched_state(id: &str, body: Vec<u8>) -> State {
 /// The event of a fetched state, or of there being none any more. The same answer to the same record is the same event. By
 /// the record and not by the id of the delivery, which may be that of its bytes: a vendor whose deliveries say nothing but
 /// that something has changed says it in the same bytes every time, and a booking may go back to where it was.
-/// Whoever finds it knows by its source whether a delivery told of it, or a listing.
+/// Whoever finds it knows by its source why it was fetched.
 pub fn record(
     source: &SourceName,
     at: Told,
     state: &State,
-    listed: bool,
+    because: Because,
     asked_at: Timestamp,
     traceparent: Option<String>,
 ) -> RawRecord {
@@ -265,7 +276,11 @@ pub fn record(
         key: state.key.clone(),
         event: SourceEvent {
             id: event_id,
-            source: if listed { listed_source(source) } else { format!("/fetched/{source}") },
+            source: match because {
+                Because::Told => format!("/fetched/{source}"),
+                Because::Listed => listed_source(source),
+                Because::There => format!("{IMPORTED}{source}"),
+            },
             kind: state.kind.clone(),
             subject: None,
             time: Some(asked_at),
@@ -413,7 +428,7 @@ mod tests {
         let source: SourceName = "shop".parse().expect("a name");
         let id = |offset, state: Option<&[u8]>, at| {
             let state = state.map_or_else(|| gone_state("399"), |body| fetched_state("399", body.to_vec()));
-            record(&source, Told { partition: 2, offset }, &state, false, at, None).event.id
+            record(&source, Told { partition: 2, offset }, &state, Because::Told, at, None).event.id
         };
         let later = Timestamp::EPOCH.plus(Duration::from_secs(1));
         assert_eq!(id(7, Some(b"{}"), Timestamp::EPOCH), id(7, Some(b"{}"), later));
@@ -422,10 +437,13 @@ mod tests {
         // The same bytes were delivered again, and the same state was found again.
         assert_ne!(id(7, Some(b"{}"), Timestamp::EPOCH), id(9, Some(b"{}"), Timestamp::EPOCH));
         let state = gone_state("399");
-        let record = record(&source, Told { partition: 2, offset: 7 }, &state, false, later, None);
+        let record = record(&source, Told { partition: 2, offset: 7 }, &state, Because::Told, later, None);
         assert_eq!((record.event.kind.as_str(), record.event.source.as_str()), (GONE, "/fetched/shop"));
         assert_eq!((record.key.as_str(), state.body.as_slice()), ("399", &br#"{"id":"399"}"#[..]));
         assert_eq!(record.event.received_at, later);
+        let of = |because| super::record(&source, Told { partition: 2, offset: 7 }, &state, because, later, None).event;
+        assert_eq!(of(Because::Listed).source, "/listed/shop");
+        assert_eq!(of(Because::There).source, "/imported/shop");
     }
 
     #[test]

@@ -21,7 +21,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use daybook_ask::Region;
-use daybook_domain::{BookingId, Claim, Elsewhere, Identity, Operation, Request, RequestId, ResourceId, Subject};
+use daybook_domain::{
+    Basis, BookingId, Claim, Elsewhere, Identity, Operation, Request, RequestId, ResourceId, Subject,
+};
+
+use daybook_format::IMPORTED;
 
 use crate::contact::ContactKey;
 use crate::draft::{Ask, Draft, Entry, Person, Place, Scope, Wish};
@@ -307,7 +311,10 @@ impl Placing<'_> {
             resource: resource.clone(),
             source: source.clone(),
             event_id: self.parsed.event_id.clone(),
-            basis: draft.basis,
+            basis: match draft.basis {
+                Basis::Promised if self.parsed.event_source.starts_with(IMPORTED) => Basis::Imported,
+                basis => basis,
+            },
             expected: draft.expected,
             digest: draft.digest,
             sourced_at: draft.sourced_at,

@@ -136,3 +136,51 @@ fn a_refusal_names_the_winner_its_interval_and_its_source_and_what_was_wanted() 
     assert_eq!((refused.booking, refused.decided_at), (None, minute(0)));
     assert!(!tell(&mut state, 3, "0 book c 75-105 asked").remove(0).opens_compensation());
 }
+
+#[test]
+fn what_was_there_before_anybody_looked_is_flagged_and_not_refused_and_moves_nobody() {
+    check(
+        "
+        0 book a 60-90 v=1
+        0 book b 75-105 v=1 imported
+        0 book b 75-105 v=1 imported
+        0 book c 120-150 v=1 imported
+        1 book d 80-100 v=1
+        1 cancel a v=2
+        2 book b 75-105 v=2
+        ",
+        expect![[r#"
+            0 book a 60-90 v=1 => confirmed
+            0 book b 75-105 v=1 imported => flagged external_conflict with a 60-90
+            0 book b 75-105 v=1 imported => unchanged stale
+            0 book c 120-150 v=1 imported => confirmed
+            1 book d 80-100 v=1 => rejected conflict with a 60-90; free 150-170 170-190 190-210
+            1 cancel a v=2 => cancelled
+            2 book b 75-105 v=2 => confirmed
+            --
+            a cancelled 60-90 version 2
+            b confirmed 75-105 version 2
+            c confirmed 120-150 version 1
+            resource version 6
+        "#]],
+    );
+}
+
+#[test]
+fn what_was_there_before_anybody_looked_is_booked_whatever_the_rules_are_now() {
+    check(
+        "
+        0 define notice=60
+        0 book a 30-60 v=1
+        0 book b 30-60 v=1 imported
+        ",
+        expect![[r#"
+            0 define notice=60 => defined
+            0 book a 30-60 v=1 => rejected policy notice; free 60-90 90-120 120-150
+            0 book b 30-60 v=1 imported => confirmed
+            --
+            b confirmed 30-60 version 1
+            resource version 3
+        "#]],
+    );
+}

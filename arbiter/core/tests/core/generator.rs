@@ -57,6 +57,8 @@ pub struct Event {
     /// How far its version is from what its place in the story suggests.
     pub lag: i64,
     pub is_promised: bool,
+    /// And was there before anybody looked.
+    pub is_imported: bool,
     pub belief: Belief,
     /// Minutes since it happened, if the source says.
     pub ago: Option<i64>,
@@ -157,7 +159,14 @@ fn any_event() -> impl Strategy<Value = Event> {
         2 => select(&[15, 20, 40][..]),
         1 => select(&[180, 1_440, 14_400][..]),
     ];
-    let who = (0..SOURCES.len(), 0..NAMES.len(), prop::bool::weighted(0.5), -3..4i64, any::<bool>());
+    let who = (
+        0..SOURCES.len(),
+        0..NAMES.len(),
+        prop::bool::weighted(0.5),
+        -3..4i64,
+        any::<bool>(),
+        prop::bool::weighted(0.2),
+    );
     let belief = prop_oneof![
         20 => Just(Belief::Nothing),
         1 => (-1..2i64).prop_map(Belief::Booking),
@@ -165,13 +174,14 @@ fn any_event() -> impl Strategy<Value = Event> {
     ];
     let ago = weighted(0.5, select(&[-5, 0, 10, 60, 3_000][..]));
     (after, who, belief, ago, any_what(), prop::bool::weighted(0.2)).prop_map(
-        |(after, (source, name, is_known, lag, is_promised), belief, ago, what, forgets)| Event {
+        |(after, (source, name, is_known, lag, is_promised, is_imported), belief, ago, what, forgets)| Event {
             after,
             source,
             name,
             is_known,
             lag,
             is_promised,
+            is_imported,
             belief,
             ago,
             forgets,

@@ -64,6 +64,7 @@ pub(crate) enum BasisRecord {
     Unknown,
     Asked,
     Promised,
+    Imported,
 }
 
 impl From<Basis> for BasisRecord {
@@ -71,6 +72,7 @@ impl From<Basis> for BasisRecord {
         match basis {
             Basis::Asked => Self::Asked,
             Basis::Promised => Self::Promised,
+            Basis::Imported => Self::Imported,
         }
     }
 }
@@ -79,6 +81,7 @@ impl From<BasisRecord> for Basis {
     fn from(record: BasisRecord) -> Self {
         match record {
             BasisRecord::Asked => Self::Asked,
+            BasisRecord::Imported => Self::Imported,
             // A record that does not say comes from a vendor, who had told the customer. To assume it wrongly costs a
             // person a look; to miss it leaves a customer with a booking that nobody has.
             BasisRecord::Promised | BasisRecord::Unknown => Self::Promised,

@@ -26,6 +26,8 @@ use crate::trail::store::{self, LetterRow};
 
 /// Letters at once; whoever has more asks again.
 const LETTERS_MAX: usize = 100;
+/// Longer than any reason.
+const REASON_LENGTH_MAX: usize = 64;
 /// How long a broker may be silent.
 const WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -37,7 +39,7 @@ pub struct Wanted {
     #[schema(required = false, nullable = false, min_items = 1, max_items = 100, example = json!(["msg_2b1c"]))]
     events: Option<Vec<String>>,
     /// Only with this reason.
-    #[schema(required = false, nullable = false, example = "unknown_resource")]
+    #[schema(required = false, nullable = false, pattern = "^[a-z0-9_]{1,64}$", example = "unknown_resource")]
     reason: Option<String>,
 }
 
@@ -133,10 +135,19 @@ fn read(body: &[u8]) -> Result<Wanted, Problem> {
     };
     let reason = match object.get("reason") {
         None => None,
-        Some(Value::String(reason)) => Some(reason.clone()),
+        Some(Value::String(reason)) if is_word(reason) => Some(reason.clone()),
+        Some(Value::String(_)) => {
+            return Err(invalid("reason", "is no word", "give the reason of a dead letter, such as unknown_resource"));
+        }
         Some(_) => return Err(invalid("reason", "is no text", "give the reason of a dead letter, or leave it out")),
     };
     Ok(Wanted { events, reason })
+}
+
+/// As reasons are written. The store takes no text with a NUL.
+fn is_word(reason: &str) -> bool {
+    (1..=REASON_LENGTH_MAX).contains(&reason.len())
+        && reason.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 const fn place(letter: &LetterRow) -> (i32, i64) {
@@ -212,7 +223,9 @@ mod tests {
         );
         let many = serde_json::json!({ "events": vec!["msg"; 101] }).to_string();
         let empty = r#"{"events": []}"#;
-        for wrong in ["", "[]", empty, r#"{"events": "msg_1"}"#, r#"{"reason": null}"#, &many] {
+        for wrong in
+            ["", "[]", empty, r#"{"events": "msg_1"}"#, r#"{"reason": null}"#, r#"{"reason": "a\u0000b"}"#, &many]
+        {
             assert_eq!(
                 read(wrong.as_bytes()).map_err(|problem| problem.kind()).err(),
                 Some(ProblemKind::InvalidBody),

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use daybook_domain::{ContactId, Operation, Request, RequestId};
-use daybook_normalizer_core::{Fate, Item, Known, KnownBooking, RejectReason, normalize};
+use daybook_domain::{Basis, ContactId, Operation, Request, RequestId};
+use daybook_normalizer_core::{Fate, Item, Known, KnownBooking, RawEvent, RejectReason, normalize};
 
-use crate::world::{Kind, booking_id, key, known, parse, resource};
+use crate::world::{Kind, booking_id, event, key, known, parse, resource};
 
 const CANCEL: &[u8] = br#"{"events":[{"type":"booking.cancelled","id":"x","version":2}]}"#;
 
@@ -46,6 +46,23 @@ fn a_request_id_is_that_of_its_item() {
         .collect();
     let of_item = |item| RequestId::derive("/webhooks/calendly", "evt-1", item);
     assert_eq!(ids, [of_item(0), of_item(2)]);
+}
+
+#[test]
+fn what_was_there_before_anybody_looked_is_promised_as_ever_and_says_so() {
+    let kind = Kind::Acuity;
+    let body = include_bytes!("../fixtures/acuity/across_the_change_of_the_clocks.json");
+    let basis = |source: &str| {
+        let mut event = event(kind);
+        event.source = source.to_owned();
+        let raw = RawEvent { source: &crate::world::source(kind), event: &event, body };
+        let normalized = normalize(&daybook_normalizer_core::parse(kind.format(), raw), &known(kind), &key());
+        let [Item::Request(request)] = &normalized.items[..] else { panic!("one request") };
+        request.basis
+    };
+    assert_eq!(basis("/fetched/acuity"), Basis::Promised);
+    assert_eq!(basis("/listed/acuity"), Basis::Promised);
+    assert_eq!(basis("/imported/acuity"), Basis::Imported);
 }
 
 #[test]

@@ -234,6 +234,7 @@ fn request(text: &mut String, kind: Kind, request: &Request) {
     let _ = match request.basis {
         Basis::Promised => Ok(()),
         Basis::Asked => writeln!(text, "  basis       asked"),
+        Basis::Imported => writeln!(text, "  basis       imported"),
     };
     if let Some(version) = request.expected.booking_version {
         let _ = writeln!(text, "  expected    version {version} of the booking");

@@ -21,7 +21,11 @@ impl Event {
             resource: known.resource.clone(),
             source: source(says.who.0),
             event_id: nth.to_string(),
-            basis: if self.is_promised { Basis::Promised } else { Basis::Asked },
+            basis: match (self.is_promised, self.is_imported) {
+                (true, true) => Basis::Imported,
+                (true, false) => Basis::Promised,
+                (false, _) => Basis::Asked,
+            },
             expected: Expected::default(),
             digest: None,
             sourced_at: self.ago.map(|ago| later(now, -ago)),

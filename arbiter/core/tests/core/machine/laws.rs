@@ -96,7 +96,9 @@ impl Told<'_> {
         let names: Vec<_> = self.request.operation.identities().map(|identity| identity.key()).collect();
         let is_shadow = |it: &&BookingState| !it.keys.iter().any(|key| names.contains(key));
         let shadow_of = self.decision.booking.as_ref().filter(is_shadow);
-        let lies_over = matches!(self.decision.outcome, Outcome::Flagged(_)) || shadow_of.is_some();
+        // What was there before anybody looked is flagged for what a refusal would have named.
+        let observed = self.decision.operation == OperationKind::Observe;
+        let lies_over = observed && matches!(self.decision.outcome, Outcome::Flagged(_)) || shadow_of.is_some();
         let is_rival = |span: &Obstacle| match (lies_over, span.unit) {
             (true, Some(_)) => span.interval().overlaps(&claim.interval),
             (true, None) => false,

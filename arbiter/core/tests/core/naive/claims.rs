@@ -112,6 +112,9 @@ impl Ask<'_> {
         let ids: Vec<BookingId> = absorbed.iter().map(|busy| busy.booking_id).collect();
         let unit = match self.unit_for(claim.interval, &ids, None) {
             Ok(unit) => unit,
+            Err(rejection) if self.request.basis == Basis::Imported && matches!(aim, Aim::Booking) => {
+                return self.there_before(claim, keys, rejection);
+            }
             Err(rejection) => return no(rejection, None),
         };
         let mut booking = self.nobody(claim.booking_id, claim.identity.key(), claim.version);
@@ -132,6 +135,17 @@ impl Ask<'_> {
         Answer { outcome, booking: Some(booking), absorbed: ids }
     }
 
+    /// It was there before anybody looked, so it takes its time: busy, whatever is in its way.
+    fn there_before(&self, claim: &Claim, keys: &[SourceKey], rejection: Rejection) -> Answer {
+        let mut busy = self.nobody(claim.booking_id, claim.identity.key(), claim.version);
+        busy.kind = BookingKind::Busy;
+        busy.standing = Standing::Confirmed(claim.interval);
+        busy.keys = keys.to_vec();
+        busy.contacts = claim.contacts();
+        busy.tags = claim.tags();
+        Answer { outcome: all_the_same(rejection), booking: Some(busy), absorbed: Vec::new() }
+    }
+
     pub fn change(&self, before: &BookingState, claim: &Claim, rename: Option<SourceKey>, aim: Aim) -> Answer {
         let is_booking = before.kind == BookingKind::Booking;
         let was = before.standing.live().filter(|_| is_booking);
@@ -150,6 +164,22 @@ impl Ask<'_> {
             let own: Vec<BookingId> = ids.iter().copied().chain([before.booking_id]).collect();
             match self.unit_for(claim.interval, &own, Some(before.unit)) {
                 Ok(unit) => after.unit = unit,
+                Err(rejection)
+                    if self.request.basis == Basis::Imported
+                        && !is_booking
+                        && before.standing.live().is_some()
+                        && !matches!(aim, Aim::HoldUntil(_)) =>
+                {
+                    // Busy it was, and busy it is, wherever its source says.
+                    let is_there = before.standing.live() == Some(claim.interval) && rename.is_none();
+                    after.standing = Standing::Confirmed(claim.interval);
+                    after.contacts = claim.contacts();
+                    add_tags(&mut after.tags, &claim.tags());
+                    after.version += u64::from(!is_there);
+                    let outcome =
+                        if is_there { Outcome::Unchanged(Unchanged::Duplicate) } else { all_the_same(rejection) };
+                    return Answer { outcome, booking: Some(after), absorbed: Vec::new() };
+                }
                 Err(rejection) if self.request.basis == Basis::Asked => return no(rejection, Some(before.clone())),
                 Err(rejection) => {
                     // It stands where it stood, and waits no longer.
@@ -278,4 +308,12 @@ pub fn add_tags(tags: &mut Vec<Tag>, more: &[Tag]) {
     tags.extend(more);
     tags.sort();
     tags.dedup();
+}
+
+/// What a refusal is to what was there before anybody looked.
+fn all_the_same(rejection: Rejection) -> Outcome {
+    match rejection {
+        Rejection::Conflict(winner) => Outcome::Flagged(winner),
+        _ => Outcome::Observed,
+    }
 }

@@ -71,6 +71,7 @@ pub fn forbidden(rules: &Rules, now: Timestamp, request: &Request, wanted: Inter
     let asked_at = match request.basis {
         Basis::Asked if wanted.start() < now => return Some(Rejection::Past),
         Basis::Asked => now,
+        Basis::Imported => return None,
         // When the source says that it happened, or when it reached us: never later than the log's time.
         Basis::Promised => request.sourced_at.unwrap_or(request.received_at).min(now),
     };
