@@ -122,7 +122,7 @@ pub fn start(
             attempts_max: api.attempts_max,
             gone_max: api.gone_in_a_row_max,
             base: api.base.clone(),
-            vendor: Vendor::new(&source.name, api, None, store)?,
+            vendor: Vendor::new(&source.name, api, None, store, metrics)?,
             pace: Duration::from_secs(1) / api.requests_per_second.get(),
             store: store.clone(),
             store_away_until: Mutex::default(),

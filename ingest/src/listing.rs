@@ -112,7 +112,7 @@ pub fn start(
         let lister = Arc::new(Lister {
             source: source.name.clone(),
             topic: source.topic.clone(),
-            vendor: Vendor::new(&source.name, &listings.api, None, pool)?,
+            vendor: Vendor::new(&source.name, &listings.api, None, pool, metrics)?,
             store: Store::new(pool.clone(), source.name.clone(), 2 * listings.api.timeout + MARGIN),
             pool: pool.clone(),
             producer: producer.clone(),

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use daybook_ingest_core::fetch::Answer;
+use daybook_runtime::clock;
 
 use crate::error::Failure;
 
@@ -14,6 +15,15 @@ daybook_runtime::metrics! {
         /// quiet (a secret was rotated on one side only, or a clock is off), when kafka_unavailable rises for a minute,
         /// and on any kafka_refused: a right or a size limit is set wrongly, and no retry helps.
         webhooks_total: IntCounterVec["source", "outcome"],
+        /// Since when, by the Unix clock in seconds, no webhook of the source was answered 2xx although some came; 0 if the last one was. By
+        /// this process. Alert when it is half a day and nobody else has answered one: Calendly switches a hook off after 24 hours, and
+        /// then nothing comes any more.
+        webhook_failing_since_seconds: IntGaugeVec["source"],
+        /// When, by the Unix clock in seconds, a webhook of the source was answered 2xx last, by this process.
+        webhook_accepted_at_seconds: IntGaugeVec["source"],
+        /// Until when, by the Unix clock in seconds, the access token of the source's account counts, as it was granted last. Another one is
+        /// asked for two minutes before, by whoever needs it. Alert when it is past for a while: nobody grants one.
+        token_until_seconds: IntGaugeVec["source"],
         /// Time from the request's headers to its answer, in seconds. Alert when the 99th percentile passes 2 s: senders
         /// give up after 5 to 15.
         answer_seconds: HistogramVec["source"],
@@ -101,6 +111,9 @@ impl IngestMetrics {
     }
 }
 
+/// Whoever comes to no source.
+const UNKNOWN: &str = "unknown";
+
 /// One request on its way through. Dropped without an outcome, it counts as one whose caller left.
 pub struct Visit {
     metrics: IngestMetrics,
@@ -115,7 +128,7 @@ impl Visit {
         metrics.in_flight.inc();
         Self {
             metrics: metrics.clone(),
-            source: source.unwrap_or("unknown").to_owned(),
+            source: source.unwrap_or(UNKNOWN).to_owned(),
             began: Instant::now(),
             answered: false,
         }
@@ -138,7 +151,22 @@ impl Visit {
             Ok(_) => "accepted",
             Err(failure) => failure.as_str(),
         });
+        self.remember(result.is_ok(), clock::now().millis() / 1_000);
         self.metrics.answer_seconds.with_label_values(&[&self.source]).observe(self.began.elapsed().as_secs_f64());
+    }
+
+    /// How long the sender has been turned away without a break: some give up after a while.
+    fn remember(&self, accepted: bool, now: i64) {
+        if self.source == UNKNOWN {
+            return;
+        }
+        let failing_since = self.metrics.webhook_failing_since_seconds.with_label_values(&[&self.source]);
+        if accepted {
+            failing_since.set(0);
+            self.metrics.webhook_accepted_at_seconds.with_label_values(&[&self.source]).set(now);
+        } else if failing_since.get() == 0 {
+            failing_since.set(now);
+        }
     }
 
     fn count(&self, outcome: &str) {
@@ -152,5 +180,31 @@ impl Drop for Visit {
         if !self.answered {
             self.count("client_gone");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use daybook_runtime::prometheus::Registry;
+
+    use super::*;
+
+    #[test]
+    fn a_source_is_failing_since_the_first_of_those_that_were_turned_away_without_a_break() {
+        let metrics = IngestMetrics::new(&Registry::new()).expect("registers");
+        let visit = |accepted, now| Visit::new(&metrics, Some("shop")).remember(accepted, now);
+        let told = || {
+            let value = |gauge: &daybook_runtime::prometheus::IntGaugeVec| gauge.with_label_values(&["shop"]).get();
+            (value(&metrics.webhook_failing_since_seconds), value(&metrics.webhook_accepted_at_seconds))
+        };
+        visit(false, 100);
+        visit(false, 200);
+        assert_eq!(told(), (100, 0));
+        visit(true, 300);
+        assert_eq!(told(), (0, 300));
+        visit(false, 400);
+        assert_eq!(told(), (400, 300));
+        Visit::new(&metrics, None).remember(false, 500);
+        assert_eq!(told(), (400, 300), "whoever comes to no source is nobody's failure");
     }
 }

@@ -130,6 +130,7 @@ pub fn start(
                 &polled.api,
                 polled.guarded.then(|| Guard::new(&source.name, Arc::new(SystemLookup))),
                 pool,
+                metrics,
             )?,
             root: polled.root(),
             store: Store::new(pool.clone(), source.name.clone(), lease, TURN_MAX),

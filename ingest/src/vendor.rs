@@ -7,11 +7,12 @@ mod config;
 use std::collections::BTreeMap;
 
 use daybook_access::Credential;
-use daybook_domain::SourceName;
+use daybook_domain::{SourceName, Timestamp};
 use daybook_ingest_core::poll::{Call, Request};
 use daybook_runtime::access::{NoToken, Token, Vault};
 use daybook_runtime::guard::Guard;
 use daybook_runtime::http::whole;
+use daybook_runtime::prometheus::IntGaugeVec;
 use daybook_runtime::reread::Held;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use reqwest::header::{ETAG, HeaderName, RETRY_AFTER};
@@ -21,6 +22,7 @@ use secrecy::ExposeSecret;
 use sqlx::PgPool;
 
 pub use self::config::{Api, SourceApiConfig};
+use crate::metrics::IngestMetrics;
 
 const RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
@@ -32,6 +34,8 @@ pub struct Vendor {
     token: Token,
     vault: Vault,
     limiter: DefaultDirectRateLimiter,
+    source: SourceName,
+    token_until: IntGaugeVec,
 }
 
 /// What it has answered.
@@ -49,7 +53,13 @@ pub struct Reply {
 
 impl Vendor {
     /// An API of a source that is asked as its settings say; past `guard`, if it has one. Tokens that change are kept in the store.
-    pub fn new(source: &SourceName, api: &Api, guard: Option<Guard>, store: &PgPool) -> Result<Self, reqwest::Error> {
+    pub fn new(
+        source: &SourceName,
+        api: &Api,
+        guard: Option<Guard>,
+        store: &PgPool,
+        metrics: &IngestMetrics,
+    ) -> Result<Self, reqwest::Error> {
         let builder = Client::builder()
             .user_agent(concat!("Daybook/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
@@ -65,6 +75,8 @@ impl Vendor {
             token: Token::default(),
             vault: Vault::new(store.clone(), source.as_str()),
             limiter: RateLimiter::direct(Quota::per_second(api.requests_per_second)),
+            source: source.clone(),
+            token_until: metrics.token_until_seconds.clone(),
         })
     }
 
@@ -123,12 +135,22 @@ impl Vendor {
             Credential::Bearer(token) => request.bearer_auth(token.expose_secret()),
             Credential::Nobody => request,
             Credential::Granted(account) => {
-                request.bearer_auth(self.token.of(&self.client, &credential, account).await?.expose_secret())
+                let token = self.token.of(&self.client, &credential, account).await?;
+                self.note(self.token.until().await);
+                request.bearer_auth(token.expose_secret())
             }
             Credential::Rotating(rotating) => {
-                request.bearer_auth(self.vault.token(&self.client, &credential, rotating).await?.expose_secret())
+                let token = self.vault.token(&self.client, &credential, rotating).await?;
+                self.note(self.vault.until().await);
+                request.bearer_auth(token.expose_secret())
             }
         })
+    }
+
+    fn note(&self, until: Option<Timestamp>) {
+        if let Some(until) = until {
+            self.token_until.with_label_values(&[self.source.as_str()]).set(until.millis() / 1_000);
+        }
     }
 
     async fn send(&self, request: RequestBuilder, body_max: usize) -> Option<Reply> {
@@ -177,8 +199,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = format!("http://{}/", listener.local_addr().expect("an address"));
         let api_at_start = api("before");
+        let metrics = IngestMetrics::new(&daybook_runtime::prometheus::Registry::new()).expect("registers");
         let pool = PgPool::connect_lazy("postgres://nobody@127.0.0.1:1/none").expect("an address");
-        let vendor = Vendor::new(&"crm".parse().expect("a name"), &api_at_start, None, &pool).expect("a client");
+        let vendor =
+            Vendor::new(&"crm".parse().expect("a name"), &api_at_start, None, &pool, &metrics).expect("a client");
         for token in ["before", "after"] {
             api_at_start.credential.become_as(&api(token).credential);
             let answer = async {

@@ -65,10 +65,7 @@ pub(crate) fn imported_again(
 }
 
 fn all_the_same(rejection: Rejection) -> Outcome {
-    match rejection {
-        Rejection::Conflict(winner) => Outcome::Flagged(winner),
-        _ => Outcome::Observed,
-    }
+    if let Rejection::Conflict(winner) = rejection { Outcome::Flagged(winner) } else { Outcome::Observed }
 }
 
 fn busy(case: Case<'_>, claim: &Claim, keys: Vec<SourceKey>) -> BookingState {

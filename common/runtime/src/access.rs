@@ -59,6 +59,11 @@ impl Token {
         Ok(token)
     }
 
+    /// Until when the one counts that was granted last.
+    pub async fn until(&self) -> Option<Timestamp> {
+        self.0.lock().await.as_ref().map(|kept| kept.until)
+    }
+
     /// It is not valid after all.
     pub async fn forget(&self) {
         *self.0.lock().await = None;
@@ -189,6 +194,11 @@ impl Vault {
         let token = SecretString::from(granted.access);
         held.access = Some((token.clone(), now.plus(granted.lives)));
         Ok(token)
+    }
+
+    /// Until when the one counts that was granted last.
+    pub async fn until(&self) -> Option<Timestamp> {
+        self.held.lock().await.access.as_ref().map(|(_, until)| *until)
     }
 
     /// The token does not count after all: the next one who asks gets another.

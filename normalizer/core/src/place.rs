@@ -311,9 +311,10 @@ impl Placing<'_> {
             resource: resource.clone(),
             source: source.clone(),
             event_id: self.parsed.event_id.clone(),
-            basis: match draft.basis {
-                Basis::Promised if self.parsed.event_source.starts_with(IMPORTED) => Basis::Imported,
-                basis => basis,
+            basis: if draft.basis == Basis::Promised && self.parsed.event_source.starts_with(IMPORTED) {
+                Basis::Imported
+            } else {
+                draft.basis
             },
             expected: draft.expected,
             digest: draft.digest,

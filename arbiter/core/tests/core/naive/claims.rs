@@ -312,8 +312,5 @@ pub fn add_tags(tags: &mut Vec<Tag>, more: &[Tag]) {
 
 /// What a refusal is to what was there before anybody looked.
 fn all_the_same(rejection: Rejection) -> Outcome {
-    match rejection {
-        Rejection::Conflict(winner) => Outcome::Flagged(winner),
-        _ => Outcome::Observed,
-    }
+    if let Rejection::Conflict(winner) = rejection { Outcome::Flagged(winner) } else { Outcome::Observed }
 }
