@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    aliases, audit, booking, brakes, compensations, decisions, dlq, explain, keys, resources, sources, status, sync,
-    whatif, why,
+    aliases, audit, booking, brakes, compensations, conflicts, decisions, dlq, explain, keys, resources, sources,
+    status, sync, whatif, why,
 };
 
 /// Sets up, looks into and repairs a Daybook installation.
@@ -134,6 +134,16 @@ pub enum Command {
     ///   daybook compensations close anna 0f8fad5b-d9cb-569f-a165-70867728950e --reason "moved to Thursday by phone"
     #[command(verbatim_doc_comment)]
     Compensations(Compensations),
+    /// List bookings over which time is taken elsewhere, with both sides of each.
+    ///
+    /// What somebody entered into a calendar past Daybook, and what overlapped before there was one. Both stand until one of
+    /// them is moved or cancelled at its source; then it is no longer listed.
+    ///
+    /// Examples:
+    ///   daybook conflicts
+    ///   daybook conflicts --source crm --json
+    #[command(verbatim_doc_comment)]
+    Conflicts(conflicts::Conflicts),
     /// Prove what was decided.
     #[command(subcommand)]
     Audit(Audit),

@@ -14,6 +14,7 @@ mod booking;
 mod brakes;
 mod compensations;
 mod config;
+mod conflicts;
 mod connect;
 mod decisions;
 mod decode;
@@ -102,6 +103,7 @@ async fn dispatch(command: Command, config: &Config, out: &Out) -> Result<(), Fa
         Command::Why(args) => why::run(&args, config, out).await,
         Command::Audit(Audit::Verify(args)) => audit::verify(&args, config, out).await,
         Command::Audit(Audit::Replay(args)) => audit::replay(&args, config, out).await,
+        Command::Conflicts(args) => conflicts::run(&args, config, out).await,
         Command::Compensations(args) => match &args.command {
             None => compensations::list(&args.list, config, out).await,
             Some(Compensation::Close(args)) => compensations::close(args, config, out).await,

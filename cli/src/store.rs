@@ -7,6 +7,7 @@ mod bookings;
 mod brakes;
 mod calendars;
 mod compensations;
+mod conflicts;
 mod deliveries;
 mod keys;
 mod letters;
@@ -26,6 +27,7 @@ pub use calendars::{
     AccountRow, CalendarRow, DryRunRow, Prompt, Prompted, accounts, ask_dry_runs, calendars, dry_runs, prompt_calendars,
 };
 pub use compensations::{CompensationRow, close_compensation, compensations, compensations_at, compensations_of};
+pub use conflicts::{ConflictRow, Side, conflicts};
 pub use deliveries::{AttemptRow, DeliveryRow, Unparked, deliveries, unpark};
 pub use keys::{KeyRow, NewKey, insert_key, keys, revoke_keys};
 pub use letters::{HandledRow, Place, discard_delivery, handled, put_discarded, put_replayed};

@@ -277,6 +277,8 @@ fn of_two_that_overlapped_before_anybody_looked_the_second_is_flagged_and_nothin
         let id = row.booking_id.context("a booking")?.to_string();
         let why = it.world.daybook(&["why", &id], "").await?;
         ensure!(why.success && why.out.contains("TO BE SETTLED: taken elsewhere"), "{}", why.everything());
+        let both = it.world.daybook(&["conflicts", "--resource", &resource.id], "").await?;
+        ensure!(both.success && both.out.contains(&id) && both.out.contains("1 conflict;"), "{}", both.everything());
         let open = it.world.daybook(&["compensations", "--resource", &resource.id], "").await?;
         ensure!(open.success && !open.out.contains(&resource.id), "{}", open.everything());
         // What comes later is refused as ever, by whichever of the two has the time.

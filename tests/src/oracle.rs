@@ -36,6 +36,11 @@ pub struct Summary {
     pub outcomes: BTreeMap<String, usize>,
 }
 
+/// How often what has moved meanwhile is judged once more.
+const AGAIN_MAX: usize = 3;
+/// How long it may take to come to rest again.
+const AGAIN_WITHIN: Duration = Duration::from_secs(120);
+
 /// Waits until every acknowledged event is decided and nothing is on its way to a target or a topic.
 pub async fn settle(world: &World, acknowledged: &[Webhook], limit: Duration) -> Result<()> {
     let requests: Vec<Uuid> =
@@ -81,8 +86,28 @@ async fn published(world: &World) -> Result<BTreeMap<i32, i64>> {
     Ok(ends)
 }
 
-/// Judges the whole installation, at rest. An error names every broken law.
+/// Judges the whole installation, at rest. An error names every broken law. Should something have been decided while it looked, because
+/// a hold or a wait for a replacement was over, it looks again: what is read at two moments tells two stories.
 pub async fn judge(world: &World, acknowledged: &[Webhook]) -> Result<Summary> {
+    for _ in 0..AGAIN_MAX {
+        let began = moment(world).await?;
+        match judge_once(world, acknowledged).await {
+            Err(_) if began.1 > 0 || moment(world).await? != began => settle(world, acknowledged, AGAIN_WITHIN).await?,
+            judged => return judged,
+        }
+    }
+    judge_once(world, acknowledged).await
+}
+
+/// How far each partition is, and how many deliveries are on their way.
+async fn moment(world: &World) -> Result<(Vec<(i32, i64)>, i64)> {
+    let partitions = world.store.partitions().await?;
+    let mut reached: Vec<_> = partitions.iter().map(|row| (row.partition, row.next_seq)).collect();
+    reached.sort_unstable();
+    Ok((reached, world.store.undelivered(None).await?))
+}
+
+async fn judge_once(world: &World, acknowledged: &[Webhook]) -> Result<Summary> {
     let mut broken = Vec::new();
     let (log, repeats) = read_log(world, &mut broken).await?;
     let (rows, bookings) = (world.store.decisions().await?, world.store.bookings().await?);
