@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    aliases, audit, booking, brakes, compensations, conflicts, decisions, dlq, explain, keys, resources, sources,
-    status, sync, whatif, why,
+    aliases, audit, booking, brakes, compensations, conflicts, decisions, dlq, drift, explain, keys, resources,
+    sources, status, sync, whatif, why,
 };
 
 /// Sets up, looks into and repairs a Daybook installation.
@@ -144,6 +144,19 @@ pub enum Command {
     ///   daybook conflicts --source crm --json
     #[command(verbatim_doc_comment)]
     Conflicts(conflicts::Conflicts),
+    /// List entries at targets that are not what they should be, or have calendars read back now.
+    ///
+    /// The propagator reads every calendar back on a schedule, puts right what differs, and leaves it alone when the same
+    /// repair has not lasted three times: then it is a person's turn. What is well again is no longer listed.
+    ///
+    /// Connects as daybook_reader; with --now as daybook_propagator.
+    ///
+    /// Examples:
+    ///   daybook drift
+    ///   daybook drift google --json
+    ///   daybook drift google --now --resource anna
+    #[command(verbatim_doc_comment)]
+    Drift(drift::Drift),
     /// Prove what was decided.
     #[command(subcommand)]
     Audit(Audit),

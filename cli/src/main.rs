@@ -19,6 +19,7 @@ mod connect;
 mod decisions;
 mod decode;
 mod dlq;
+mod drift;
 mod explain;
 mod failure;
 mod healthcheck;
@@ -104,6 +105,7 @@ async fn dispatch(command: Command, config: &Config, out: &Out) -> Result<(), Fa
         Command::Audit(Audit::Verify(args)) => audit::verify(&args, config, out).await,
         Command::Audit(Audit::Replay(args)) => audit::replay(&args, config, out).await,
         Command::Conflicts(args) => conflicts::run(&args, config, out).await,
+        Command::Drift(args) => drift::run(&args, config, out).await,
         Command::Compensations(args) => match &args.command {
             None => compensations::list(&args.list, config, out).await,
             Some(Compensation::Close(args)) => compensations::close(args, config, out).await,

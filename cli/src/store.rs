@@ -9,6 +9,7 @@ mod calendars;
 mod compensations;
 mod conflicts;
 mod deliveries;
+mod drift;
 mod keys;
 mod letters;
 mod status;
@@ -29,6 +30,7 @@ pub use calendars::{
 pub use compensations::{CompensationRow, close_compensation, compensations, compensations_at, compensations_of};
 pub use conflicts::{ConflictRow, Side, conflicts};
 pub use deliveries::{AttemptRow, DeliveryRow, Unparked, deliveries, unpark};
+pub use drift::{DriftRow, drift, read_back};
 pub use keys::{KeyRow, NewKey, insert_key, keys, revoke_keys};
 pub use letters::{HandledRow, Place, discard_delivery, handled, put_discarded, put_replayed};
 pub use status::{OpenRow, PartitionRow, SourceRow, TargetRow, open, partitions, sources, targets};

@@ -8,7 +8,8 @@ mod webhook;
 use std::sync::Arc;
 
 use daybook_domain::TargetName;
-use daybook_propagator_core::{Action, Conclusion, Known};
+use daybook_propagator_core::readback::Readable;
+use daybook_propagator_core::{Action, Answer, Call, Conclusion, Known};
 use daybook_runtime::guard::{Guard, SystemLookup};
 use daybook_runtime::prometheus::Histogram;
 use tokio::time::Instant;
@@ -82,6 +83,25 @@ impl Adapter {
             Self::CalDav(caldav) => caldav.attempt(attempt).await,
             Self::Mirror(mirror) => mirror.attempt(attempt).await,
             Self::Webhook(webhook) => webhook.attempt(attempt).await,
+        }
+    }
+
+    /// What of it can be read back, if it can.
+    pub const fn readable(&self) -> Option<Readable> {
+        match self {
+            Self::CalDav(_) => Some(Readable::CalDav),
+            Self::Mirror(mirror) => Some(Readable::Api(mirror.vendor())),
+            Self::Webhook(_) => None,
+        }
+    }
+
+    /// Asks one thing that changes nothing. The caller has taken its turn.
+    pub async fn ask(&self, call: Call, address: &str, deadline: Instant) -> Result<Answer, AddressError> {
+        match self {
+            Self::CalDav(caldav) => caldav.ask(call, address, deadline).await,
+            Self::Mirror(mirror) => mirror.send(call, deadline, None).await,
+            // There is nothing to ask of a receiver of messages.
+            Self::Webhook(_) => Ok(Answer::NotSent),
         }
     }
 }

@@ -16,6 +16,7 @@ use daybook_runtime::service::ServiceConfig;
 use daybook_runtime::telemetry::LogConfig;
 use serde::Deserialize;
 
+use crate::reconcile::Pace;
 use crate::target::{Target, TargetConfig};
 
 /// How much of a lease is kept back for what follows the last call: recording, and the dead letter's acknowledgement.
@@ -64,6 +65,16 @@ pub struct PropagatorConfig {
     pub sweep: Duration,
     /// Bookings that the sweep compares in one statement.
     pub sweep_slice: u32,
+    /// Between two readings of a calendar that bookings are shown in.
+    #[serde(with = "humantime_serde")]
+    pub reconcile: Duration,
+    /// Until a calendar is read again in which something differed, or that could not be read; after failures twice as long each
+    /// time, up to `reconcile`.
+    #[serde(with = "humantime_serde")]
+    pub reconcile_again: Duration,
+    /// How far into the future calendars are read.
+    #[serde(with = "humantime_serde")]
+    pub reconcile_ahead: Duration,
     /// How often the gauges are taken from the store.
     #[serde(with = "humantime_serde")]
     pub gauges: Duration,
@@ -86,6 +97,11 @@ impl Tree for Config {
 }
 
 impl PropagatorConfig {
+    /// How targets are read back.
+    pub(crate) const fn pace(&self) -> Pace {
+        Pace { every: self.reconcile, again: self.reconcile_again, ahead: self.reconcile_ahead }
+    }
+
     fn validate(&self, faults: &mut Faults) {
         let second = Duration::from_secs(1);
         faults.require(!self.group.trim().is_empty(), "propagator.group", "must not be empty");
@@ -95,6 +111,18 @@ impl PropagatorConfig {
         // The administrative port calls a lane dead that has not looked for ten times as long.
         faults.require(self.poll <= 6 * second, "propagator.poll", "must be at most 6s");
         faults.require(self.sweep >= second, "propagator.sweep", "must be at least 1s");
+        faults.require(self.reconcile_again >= second, "propagator.reconcile_again", "must be at least 1s");
+        faults.require(
+            self.reconcile >= self.reconcile_again,
+            "propagator.reconcile",
+            "must not be shorter than propagator.reconcile_again",
+        );
+        let year = 366 * 24 * 3_600 * second;
+        faults.require(
+            (3_600 * second..=year).contains(&self.reconcile_ahead),
+            "propagator.reconcile_ahead",
+            "must be between 1h and 366d",
+        );
         faults.require(self.gauges >= second, "propagator.gauges", "must be at least 1s");
         // What brokers accept by default (group.min.session.timeout.ms, group.max.session.timeout.ms).
         let accepted = 6 * second..=1_800 * second;

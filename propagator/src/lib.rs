@@ -15,6 +15,7 @@ mod intake;
 mod lane;
 mod metrics;
 mod outcomes;
+mod reconcile;
 mod records;
 mod stage;
 mod store;

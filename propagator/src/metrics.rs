@@ -42,6 +42,21 @@ metrics! {
         applied_total: IntCounterVec["target"],
         /// From the decision to its being shown, by target. What Daybook promises least about and measures most.
         shown_seconds: HistogramVec["target"],
+        /// Entries at a target that were found to differ from what they should be, by target and kind: `missing`, `extra`, `moved`,
+        /// `edited`, `duplicate`. Each finding counts, also of the same entry.
+        drift_found_total: IntCounterVec["target", "kind"],
+        /// Deliveries that have put such an entry right, by target.
+        drift_repaired_total: IntCounterVec["target"],
+        /// Entries that differed when their calendar was last read back, by target and kind; the same number in every process.
+        drift_entries: IntGaugeVec["target", "kind"],
+        /// Of those, the ones that did not stay put right and are left to a person, by target. Alert above 0.
+        drift_stopped: IntGaugeVec["target"],
+        /// Seconds since the oldest entry that differs was found, by target; 0 for none. Alert above 3600.
+        drift_oldest_age_seconds: IntGaugeVec["target"],
+        /// Seconds since the calendar that has waited longest was read back to its end, by target. Alert above a day.
+        reconciled_age_seconds: IntGaugeVec["target"],
+        /// Readings of a resource's calendar at a target, by target and what they came to: `read`, or the verdict's word.
+        reconciliations_total: IntCounterVec["target", "result"],
         /// Deliveries given up, by kind of target and reason; each is on dlq.propagator.
         dead_letters_total: IntCounterVec["kind", "reason"],
         /// 1 for the state that a target's lane is in: `open`, `waiting`, `probing`, `closed`. Alert when not open for 10

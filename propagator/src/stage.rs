@@ -18,6 +18,7 @@ use crate::intake::{Intake, topics};
 use crate::lane::Lane;
 use crate::metrics::Metrics;
 use crate::outcomes::Publisher;
+use crate::reconcile::Reconciler;
 use crate::records::Records;
 use crate::store::Store;
 use crate::sweep::Sweep;
@@ -63,6 +64,23 @@ pub async fn start(config: Config, service: &Service) -> Result<(), Box<dyn Erro
         let durations = metrics.call_duration_seconds.with_label_values(&[target.name.as_str()]);
         let adapter = Adapter::new(&target, durations)
             .map_err(|source| StartError::Target { target: target.name.clone(), source })?;
+        let adapter = Arc::new(adapter);
+        if let Some(readable) = adapter.readable() {
+            let reconciler = Reconciler {
+                target: target.name.clone(),
+                readable,
+                adapter: Arc::clone(&adapter),
+                pace: settings.pace(),
+                poll: settings.poll,
+                store: store.clone(),
+                metrics: metrics.clone(),
+                brakes: brakes.clone(),
+                health: health.clone(),
+                bell: bells.of(&target.name),
+                shutdown: shutdown(),
+            };
+            life.spawn("reading back", reconciler.run());
+        }
         let lane = Lane {
             kind: target.protocol.kind(),
             adapter,

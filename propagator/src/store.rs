@@ -10,16 +10,18 @@ mod gauges;
 mod intake;
 mod lease;
 mod outcomes;
+mod reconcile;
 
 use daybook_runtime::metrics::CommonMetrics;
 use daybook_runtime::postgres::StoreError;
 use sqlx::PgPool;
 
 pub(crate) use attempt::{Entry, Noted, Recorded};
-pub(crate) use gauges::{Compensations, Gauges};
+pub(crate) use gauges::{Compensations, Gauges, Unread};
 pub(crate) use intake::Seen;
 pub(crate) use lease::{Leased, WITHDRAWN};
 pub(crate) use outcomes::Unpublished;
+pub(crate) use reconcile::{Drifted, Reading, Row};
 
 /// The store, as the propagator uses it. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! The backstop that makes level level: all bookings, slice by slice, compared with what is desired.
 //!
 //! It finds what no decision has raised: a target that a resource was given after the fact, a decision that could not be
-//! read, a row that was lost. It also forgets old attempts.
+//! read, a row that was lost. It also forgets old attempts, and calendars that are shown no more.
 
 use std::time::Duration;
 
@@ -78,6 +78,7 @@ impl Sweep {
         }
         if found.last.is_none() {
             self.store.forget_attempts(self.history).await?;
+            self.store.forget_readings().await?;
         }
         Ok(found.last)
     }

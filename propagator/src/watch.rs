@@ -9,7 +9,8 @@ use daybook_runtime::retry::Advice;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
-use crate::store::{Compensations, Gauges, Store};
+use crate::store::{Compensations, Gauges, Store, Unread};
+use daybook_propagator_core::Drift;
 
 /// The name under which it beats: the store's, because that is what it watches.
 const COMPONENT: &str = "postgres";
@@ -101,7 +102,26 @@ impl Watch {
         }
         self.parked.append(&mut parked);
         self.due = due;
+        self.show_drift(gauges);
         self.compare(&gauges.wanted);
+    }
+
+    fn show_drift(&self, gauges: &Gauges) {
+        let Metrics { drift_entries, drift_stopped, drift_oldest_age_seconds, reconciled_age_seconds, .. } =
+            &self.metrics;
+        for target in &self.configured {
+            let here = || gauges.drift.iter().filter(|drift| drift.target == *target);
+            for kind in Drift::ALL.map(Drift::as_str) {
+                let entries = here().filter(|drift| drift.kind == kind).map(|drift| drift.entries).sum();
+                drift_entries.with_label_values(&[target, kind]).set(entries);
+            }
+            let oldest = here().map(|drift| drift.oldest).fold(0.0, f64::max);
+            drift_oldest_age_seconds.with_label_values(&[target]).set(oldest as i64);
+            drift_stopped.with_label_values(&[target]).set(here().map(|drift| drift.stopped).sum());
+        }
+        for Unread { target, oldest } in &gauges.unread {
+            reconciled_age_seconds.with_label_values(&[target]).set(oldest.max(0.0) as i64);
+        }
     }
 
     /// Says which targets resources name that have no lane here: once when it begins, once when it ends.

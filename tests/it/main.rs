@@ -23,6 +23,7 @@ mod crashes;
 mod dashboards;
 mod demo;
 mod described;
+mod drift;
 mod duplicates;
 mod events;
 mod frozen;

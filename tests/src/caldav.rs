@@ -79,6 +79,26 @@ impl Calendars {
         }
     }
 
+    /// A person changes an entry, whatever it was.
+    pub async fn edit(&self, path: &str, name: &str, change: impl Fn(&str) -> String) -> Result<()> {
+        let at = format!("{path}{name}");
+        let answer = self.request(b"GET", &at)?.send().await?;
+        ensure!(answer.status() == StatusCode::OK, "GET answered {}", answer.status());
+        let (before, request) = (answer.text().await?, self.request(b"PUT", &at)?);
+        let after = change(&before);
+        ensure!(before != after, "nothing was changed");
+        let answer = request.header("content-type", "text/calendar").body(after).send().await?;
+        ensure!(answer.status().is_success(), "PUT answered {}", answer.status());
+        Ok(())
+    }
+
+    /// A person deletes an entry.
+    pub async fn delete(&self, path: &str, name: &str) -> Result<()> {
+        let answer = self.request(b"DELETE", &format!("{path}{name}"))?.send().await?;
+        ensure!(answer.status().is_success(), "DELETE answered {}", answer.status());
+        Ok(())
+    }
+
     /// Every event in a calendar, by UID.
     pub async fn entries(&self, path: &str) -> Result<BTreeMap<String, Entry>> {
         let request = self.request(b"REPORT", path)?.header("depth", "1").header("content-type", "application/xml");

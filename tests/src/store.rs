@@ -169,6 +169,13 @@ impl Store {
         Ok(sqlx::query_as(sql).fetch_all(&self.0).await?)
     }
 
+    /// The targets that a resource's calendars are read back at, and whether each was since somebody last asked for it.
+    pub async fn readings_of(&self, resource: &str) -> Result<Vec<(String, bool)>> {
+        let sql =
+            "SELECT target, owner IS NULL AND next_at > clock_timestamp() FROM reconciliation WHERE resource_id = $1";
+        Ok(sqlx::query_as(sql).bind(resource).fetch_all(&self.0).await?)
+    }
+
     /// Which target shows which resource.
     pub async fn targets(&self) -> Result<Vec<TargetRow>> {
         let sql = "SELECT resource_id, target, address, fields FROM resource_target ORDER BY resource_id, target";

@@ -76,10 +76,11 @@ pub fn page(report: &Report, all: bool) -> String {
                 target.due.to_string(),
                 target.oldest.map_or_else(|| "-".to_owned(), |oldest| text::span(report.at.since(oldest))),
                 target.parked.to_string(),
+                target.differing.to_string(),
                 if target.paused { "paused" } else { "-" }.to_owned(),
             ]
         });
-        section(&["target", "due", "oldest", "given up", "by hand"], lines.collect());
+        section(&["target", "due", "oldest", "given up", "differing", "by hand"], lines.collect());
         let open = text::count(usize::try_from(stored.open.compensations).unwrap_or(0), "compensation");
         page.push_str(&match stored.open.oldest {
             None => "\nno compensations are open\n".to_owned(),
@@ -131,7 +132,7 @@ pub fn object(report: &Report) -> Value {
         .map(|target| {
             json!({
                 "target": target.target, "due": target.due, "oldest_decided_at": time(target.oldest),
-                "parked": target.parked, "paused": target.paused,
+                "parked": target.parked, "differing": target.differing, "left_to_a_person": target.left, "paused": target.paused,
             })
         })
         .collect();

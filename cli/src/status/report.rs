@@ -193,6 +193,10 @@ impl Report {
                     target.parked
                 ));
             }
+            if target.left > 0 {
+                let left = text::count(usize::try_from(target.left).unwrap_or(0), "difference");
+                found.push(format!("{left} at target {name} left to a person: daybook drift {name}"));
+            }
         }
         for source in &stored.sources {
             let name = &source.source;

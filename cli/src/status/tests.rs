@@ -25,7 +25,7 @@ fn partition(number: i32, next_offset: i64, last_seq: i64) -> PartitionRow {
 }
 
 fn target(name: &str) -> TargetRow {
-    TargetRow { target: name.to_owned(), due: 0, oldest: None, parked: 0, paused: false }
+    TargetRow { target: name.to_owned(), due: 0, oldest: None, parked: 0, differing: 0, left: 0, paused: false }
 }
 
 fn source(name: &str) -> SourceRow {
@@ -73,8 +73,14 @@ fn ill() -> Report {
         log.groups[2].members = 0;
         log.letters = [(topics::DLQ_ARBITER.to_owned(), 2)].into();
         stored.later = [(0, 120), (1, 19), (2, 0)].into();
-        stored.targets[0] =
-            TargetRow { due: 40, oldest: Some(at("2026-03-01T07:30:00Z")), parked: 1, ..target("google") };
+        stored.targets[0] = TargetRow {
+            due: 40,
+            oldest: Some(at("2026-03-01T07:30:00Z")),
+            parked: 1,
+            differing: 3,
+            left: 1,
+            ..target("google")
+        };
         stored.targets[1] = TargetRow { due: 7, paused: true, ..target("partner") };
         stored.sources[1] =
             SourceRow { readings: 12, failing: 3, missing: 50, letters: 4, paused: true, ..source("google") };
@@ -105,9 +111,9 @@ fn a_page_says_that_all_is_well() {
         calendly  2 min ago   0         0        0        0             -
         google    -           12        0        0        0             -
 
-        TARGET   DUE  OLDEST  GIVEN UP  BY HAND
-        google   0    -       0         -
-        partner  0    -       0         -
+        TARGET   DUE  OLDEST  GIVEN UP  DIFFERING  BY HAND
+        google   0    -       0         0          -
+        partner  0    -       0         0          -
 
         no compensations are open
         3 partitions of the arbiter with nothing to do (--all shows them)
@@ -123,6 +129,7 @@ fn a_page_says_what_is_wrong_and_what_to_do_before_everything_else() {
         ! a partition of the arbiter does not move: 0; its owners' logs and daybook_arbiter_partitions_stopped say why
         ! target google is behind by 30 min, 40 bookings wait: daybook_propagator_lane_state says whether it answers
         ! target google was given up for 1 of its bookings: daybook dlq list --queue propagator
+        ! 1 difference at target google left to a person: daybook drift google
         ! target partner is stopped by hand, 7 wait: daybook paused
         ! source google is stopped by hand: daybook paused
         ! 3 of 12 readings of google come to nothing: daybook sources status google
@@ -147,9 +154,9 @@ fn a_page_says_what_is_wrong_and_what_to_do_before_everything_else() {
         calendly  2 min ago   0         0        0        0             -
         google    -           12        3        50       4             paused
 
-        TARGET   DUE  OLDEST  GIVEN UP  BY HAND
-        google   40   30 min  1         -
-        partner  7    -       0         paused
+        TARGET   DUE  OLDEST  GIVEN UP  DIFFERING  BY HAND
+        google   40   30 min  1         3          -
+        partner  7    -       0         0          paused
 
         2 compensations open, the oldest 3 h ago
     "#]]
@@ -185,9 +192,9 @@ fn a_part_that_is_away_is_said_to_be_and_the_others_are_shown() {
         calendly  -           0         0        0        0             -
         google    -           12        0        0        0             -
 
-        TARGET   DUE  OLDEST  GIVEN UP  BY HAND
-        google   0    -       0         -
-        partner  0    -       0         -
+        TARGET   DUE  OLDEST  GIVEN UP  DIFFERING  BY HAND
+        google   0    -       0         0          -
+        partner  0    -       0         0          -
 
         no compensations are open
     "#]]
@@ -230,6 +237,7 @@ fn a_program_gets_the_same() {
             "a partition of the arbiter does not move: 0; its owners' logs and daybook_arbiter_partitions_stopped say why",
             "target google is behind by 30 min, 40 bookings wait: daybook_propagator_lane_state says whether it answers",
             "target google was given up for 1 of its bookings: daybook dlq list --queue propagator",
+            "1 difference at target google left to a person: daybook drift google",
             "target partner is stopped by hand, 7 wait: daybook paused",
             "source google is stopped by hand: daybook paused",
             "3 of 12 readings of google come to nothing: daybook sources status google",
@@ -324,14 +332,18 @@ fn a_program_gets_the_same() {
           ],
           "targets": [
             {
+              "differing": 3,
               "due": 40,
+              "left_to_a_person": 1,
               "oldest_decided_at": "2026-03-01T07:30:00Z",
               "parked": 1,
               "paused": false,
               "target": "google"
             },
             {
+              "differing": 0,
               "due": 7,
+              "left_to_a_person": 0,
               "oldest_decided_at": null,
               "parked": 0,
               "paused": true,

@@ -28,6 +28,10 @@ pub struct TargetRow {
     /// When the oldest of them was decided.
     pub oldest: Option<Timestamp>,
     pub parked: i64,
+    /// Entries that differ from their bookings.
+    pub differing: i64,
+    /// Of those, the ones that are left to a person.
+    pub left: i64,
     pub paused: bool,
 }
 
@@ -80,13 +84,15 @@ pub async fn targets(pool: &PgPool) -> Result<Vec<TargetRow>> {
                  WHERE (applied_version < desired_version AND parked_reason IS NULL) OR parked_reason IS NOT NULL
              UNION SELECT name FROM brake WHERE kind = 'target'
          ), waiting AS (
-             SELECT target, count(*) AS due, min(decided_at) AS oldest FROM delivery
+             SELECT target, count(*) AS due, min(coalesce(repair_since, decided_at)) AS oldest FROM delivery
              WHERE applied_version < desired_version AND parked_reason IS NULL GROUP BY target
          ), parked AS (
              SELECT target, count(*) AS parked FROM delivery
              WHERE parked_reason IS NOT NULL AND parked_reason NOT IN ('withdrawn', 'discarded') GROUP BY target
          )
          SELECT k.target, coalesce(w.due, 0) AS due, w.oldest, coalesce(p.parked, 0) AS parked,
+             (SELECT count(*) FROM drift d WHERE d.target = k.target) AS differing,
+             (SELECT count(stopped_at) FROM drift d WHERE d.target = k.target) AS stopped,
              EXISTS (SELECT FROM brake WHERE kind = 'all' OR kind = 'target' AND name = k.target) AS paused
          FROM known k LEFT JOIN waiting w USING (target) LEFT JOIN parked p USING (target) ORDER BY k.target",
     )
@@ -98,6 +104,8 @@ pub async fn targets(pool: &PgPool) -> Result<Vec<TargetRow>> {
             due: row.try_get("due")?,
             oldest: optional_time(row, "oldest")?,
             parked: row.try_get("parked")?,
+            differing: row.try_get("differing")?,
+            left: row.try_get("stopped")?,
             paused: row.try_get("paused")?,
         })
     };

@@ -34,6 +34,10 @@ pub fn is_series(event: &Value) -> bool {
 pub const MARK: &str = "daybook_booking_id";
 /// The one by which it says at which version it is.
 pub const MARK_VERSION: &str = "daybook_version";
+/// The one that every entry of Daybook's has, to list them by: [`MARKED`].
+pub const MARK_OF_ALL: &str = "daybook";
+/// What it says.
+pub const MARKED: &str = "1";
 /// The reasons of a 403 that pass.
 pub const QUOTAS: [&str; 4] = ["dailyLimitExceeded", "quotaExceeded", "rateLimitExceeded", "userRateLimitExceeded"];
 

@@ -27,6 +27,7 @@ pub mod outlook;
 mod query;
 mod shipped;
 mod signed;
+pub mod webdav;
 mod written;
 
 pub use description::{

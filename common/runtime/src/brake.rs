@@ -62,6 +62,11 @@ impl Brakes {
         self.0.borrow().as_ref().is_none_or(|braked| braked.source(name.as_str()))
     }
 
+    /// Whether a target may not be told anything.
+    pub fn target(&self, name: &TargetName) -> bool {
+        self.0.borrow().as_ref().is_none_or(|braked| braked.target(name.as_str()))
+    }
+
     /// Comes back as soon as it is known that the target may not be told anything; not before.
     pub async fn target_stopped(&mut self, name: &TargetName) {
         let stopped = |braked: &Option<Braked>| braked.as_ref().is_some_and(|braked| braked.target(name.as_str()));

@@ -26,7 +26,6 @@
 
 pub mod caldav;
 mod channel;
-mod dav;
 pub mod feed;
 mod fields;
 pub mod google;

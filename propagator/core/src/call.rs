@@ -19,6 +19,8 @@ pub enum Method {
     Post,
     /// Change some of it.
     Patch,
+    /// List (RFC 3253, as CalDAV uses it).
+    Report,
 }
 
 impl Method {
@@ -30,6 +32,7 @@ impl Method {
             Self::Delete => "DELETE",
             Self::Post => "POST",
             Self::Patch => "PATCH",
+            Self::Report => "REPORT",
         }
     }
 }

@@ -5,10 +5,10 @@
 //! It carries our marks, booking and version, and [`compare`] judges by them and by the content, never by a flag:
 //! servers reorder and refold what they store, and people edit it.
 
-use chrono::{DateTime, Utc};
-use daybook_domain::{Attendee, BookingId, Timestamp};
+use chrono::{DateTime, NaiveDateTime, Utc};
+use daybook_domain::{Attendee, BookingId, Interval, Timestamp};
 
-use crate::Visible;
+use crate::{Difference, Field, Visible};
 use daybook_icalendar::content_line::{Property, clean, escape, push, unescape, unfold};
 
 /// The mark that names the booking.
@@ -128,6 +128,36 @@ pub fn compare(read_back: &[u8], wanted: &Visible) -> Comparison {
     }
 }
 
+/// What was read back is no entry at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoEntry;
+
+/// How an entry that was read back differs from what it should be; none if it does not.
+pub fn difference(read_back: &[u8], wanted: &Visible) -> Result<Option<Difference>, NoEntry> {
+    let Found::Entry(found) = read(read_back) else { return Err(NoEntry) };
+    let Found::Entry(ours) = read(render(wanted).as_bytes()) else { return Err(NoEntry) };
+    let nature = |entry: &Entry| (entry.status.clone(), entry.transparent, entry.surplus);
+    let marked = found.uid == ours.uid && found.mark_booking == ours.mark_booking;
+    let differing = [
+        (Field::Time, (&found.start, &found.end) != (&ours.start, &ours.end)),
+        (Field::Title, found.summary != ours.summary),
+        (Field::Text, found.description != ours.description),
+        (Field::Nature, nature(&found) != nature(&ours)),
+        (Field::Mark, !marked),
+        (Field::Version, marked && found.mark_version != ours.mark_version),
+    ];
+    let fields = differing.into_iter().filter(|(_, differs)| *differs).map(|(field, _)| field).collect();
+    Ok(Difference::of(found.interval(), fields))
+}
+
+/// When an entry that was read back is, as far as that can be said.
+pub fn shown(read_back: &[u8]) -> Option<Interval> {
+    match read(read_back) {
+        Found::Entry(entry) => entry.interval(),
+        Found::Nothing => None,
+    }
+}
+
 /// Whose an entry is that is to be removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
@@ -172,6 +202,15 @@ enum Found {
 impl Entry {
     fn is_of(&self, booking_id: BookingId) -> bool {
         self.uid.as_deref() == Some(uid(booking_id).as_str())
+    }
+
+    /// Where both ends are in UTC.
+    fn interval(&self) -> Option<Interval> {
+        let time = |text: &Option<String>| {
+            let time = NaiveDateTime::parse_from_str(text.as_deref()?, "%Y%m%dT%H%M%SZ").ok()?;
+            Timestamp::try_from(time.and_utc()).ok()
+        };
+        Interval::new(time(&self.start)?, time(&self.end)?).ok()
     }
 
     fn version(&self, booking_id: BookingId) -> Option<u64> {

@@ -7,9 +7,9 @@
 //! - The mark is a private extended property, which other calendars that are invited do not get to see.
 //! - 403 is a limit, a verdict about one calendar, or about our account, by the `reason` in its body.
 
-use daybook_domain::{BookingId, Timestamp};
+use daybook_domain::{BookingId, Interval, Timestamp};
 use daybook_format::ESCAPED;
-use daybook_format::google::{MARK, MARK_VERSION, QUOTAS};
+use daybook_format::google::{MARK, MARK_OF_ALL, MARK_VERSION, MARKED, QUOTAS};
 use percent_encoding::utf8_percent_encode;
 use serde_json::{Value, json};
 
@@ -21,6 +21,9 @@ use crate::{Call, Method, Reply, Trouble, Visible};
 pub const BASE: &str = "https://www.googleapis.com";
 /// The reasons of a 403 that are about our account, and so about every calendar.
 const ACCOUNT: [&str; 4] = ["accessNotConfigured", "authError", "domainPolicy", "insufficientPermissions"];
+/// What is asked for of each entry that is listed: what it is compared by.
+const LISTED: &str =
+    "id,etag,status,summary,description,start,end,transparency,recurrence,attendees(email),extendedProperties/private";
 
 /// What an entry is called.
 pub(crate) fn id(booking_id: BookingId, generation: u64) -> String {
@@ -51,6 +54,49 @@ pub(crate) fn call(phase: &Phase, subject: &Subject<'_>) -> Call {
     }
 }
 
+/// How the entries that bear our mark are listed, a page of them. Nobody else's are asked for.
+pub(crate) fn listing(calendar: &str, window: &Interval, page: Option<&str>) -> Call {
+    let escape = |text: &str| utf8_percent_encode(text, ESCAPED).to_string();
+    let page = page.map_or_else(String::new, |page| format!("&pageToken={}", escape(page)));
+    let path = format!(
+        "/calendar/v3/calendars/{}/events?privateExtendedProperty={}&timeMin={}&timeMax={}&maxResults=100&prettyPrint=false\
+         &fields={}{page}",
+        escape(calendar),
+        escape(&format!("{MARK_OF_ALL}={MARKED}")),
+        escape(&window.start().to_string()),
+        escape(&window.end().to_string()),
+        escape(&format!("kind,nextPageToken,items({LISTED})")),
+    );
+    Call { method: Method::Get, path, headers: Vec::new(), body: Vec::new() }
+}
+
+/// A page of the entries, and what to ask for the next by.
+pub(crate) fn page(reply: &Reply) -> Result<(Vec<Entry>, Option<String>), Verdict> {
+    match reply.status {
+        200..=299 => {
+            let body = serde_json::from_slice::<Value>(&reply.body).ok();
+            let body = body.filter(|body| body.get("kind").and_then(Value::as_str) == Some("calendar#events"));
+            let body = body.ok_or(Verdict::Retryable(Trouble::Unreadable))?;
+            let items = body.get("items").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+            let next = body.get("nextPageToken").and_then(Value::as_str).map(str::to_owned);
+            Ok((items.iter().filter_map(entry_of).collect(), next))
+        }
+        404 | 410 => Err(Verdict::Permanent(Reason::CollectionMissing)),
+        403 => Err(forbidden(reply, Effect::None)),
+        _ => Err(refusal(reply, Effect::None)),
+    }
+}
+
+fn forbidden(reply: &Reply, effect: Effect) -> Verdict {
+    match reason(&reply.body).as_deref() {
+        Some(reason) if QUOTAS.contains(&reason) => Verdict::Throttled { retry_after: reply.retry_after },
+        Some(reason) if ACCOUNT.contains(&reason) => Verdict::Unauthorized,
+        // The calendar is not shared with us, or not to be written to.
+        Some(_) => Verdict::Permanent(Reason::Refused),
+        None => effect.doubt(Trouble::Unreadable),
+    }
+}
+
 fn body(visible: &Visible, id: Option<&str>) -> Value {
     let mut body = json!({
         "status": "confirmed", "summary": title(visible), "description": text_of(visible),
@@ -58,6 +104,7 @@ fn body(visible: &Visible, id: Option<&str>) -> Value {
         "transparency": "opaque", "reminders": {"useDefault": false},
         "extendedProperties": {"private": {
             MARK: visible.booking_id.to_string(), MARK_VERSION: visible.version.to_string(),
+            MARK_OF_ALL: MARKED,
         }},
     });
     if let Some(id) = id {
@@ -76,13 +123,7 @@ pub(crate) fn read(phase: &Phase, reply: &Reply, effect: Effect) -> Seen {
         404 if *phase == Phase::Create => Seen::NoCalendar,
         404 | 410 => Seen::Nothing,
         409 | 412 => Seen::Conflict,
-        403 => Seen::Other(match reason(&reply.body).as_deref() {
-            Some(reason) if QUOTAS.contains(&reason) => Verdict::Throttled { retry_after: reply.retry_after },
-            Some(reason) if ACCOUNT.contains(&reason) => Verdict::Unauthorized,
-            // The calendar is not shared with us, or not to be written to.
-            Some(_) => Verdict::Permanent(Reason::Refused),
-            None => effect.doubt(Trouble::Unreadable),
-        }),
+        403 => Seen::Other(forbidden(reply, effect)),
         _ => Seen::Other(refusal(reply, effect)),
     }
 }
@@ -103,7 +144,10 @@ fn reason(body: &[u8]) -> Option<String> {
 }
 
 fn entry(body: &[u8]) -> Option<Entry> {
-    let event: Value = serde_json::from_slice(body).ok()?;
+    entry_of(&serde_json::from_slice(body).ok()?)
+}
+
+fn entry_of(event: &Value) -> Option<Entry> {
     let text = |path: &str| event.pointer(path).and_then(Value::as_str);
     let own = |name: &str| text(&format!("/extendedProperties/private/{name}")).map(str::to_owned);
     Some(Entry {
@@ -112,7 +156,7 @@ fn entry(body: &[u8]) -> Option<Entry> {
         deleted: text("/status") == Some("cancelled"),
         booking: own(MARK),
         version: own(MARK_VERSION).and_then(|version| version.parse().ok()),
-        content: content(&event),
+        content: content(event),
     })
 }
 

@@ -9,18 +9,21 @@
 
 pub mod caldav;
 mod call;
+mod drift;
 pub mod entry;
 mod fields;
 pub mod google;
 pub mod mirror;
 pub mod outlook;
 mod plan;
+pub mod readback;
 mod schedule;
 mod verdict;
 pub mod webhook;
 
 pub use call::{Answer, Call, Method, Reply};
 pub use daybook_wire::RetryAfter;
+pub use drift::{Difference, Drift, Field};
 pub use fields::{Fields, Removal, Visible, VisibleStatus};
 pub use plan::{Action, BookingView, Known, plan};
 pub use schedule::{Jitter, PauseCause, Pauses, RetrySchedule, ScheduleError, Settled, Step, next_step};

@@ -42,6 +42,8 @@ pub struct Exchange {
     generation: u64,
     /// What the vendor calls the entry, as far as is known.
     id: Option<String>,
+    /// What it was called that was there and is not any more.
+    lost: Option<String>,
     phase: Phase,
     calls: u8,
     in_doubt: bool,
@@ -85,6 +87,8 @@ pub(crate) struct Subject<'a> {
     pub booking_id: BookingId,
     /// The entry.
     pub id: &'a str,
+    /// The entry that it had before, where that is known to be gone.
+    pub lost: Option<&'a str>,
     /// What it is to show, if anything.
     pub visible: Option<&'a Visible>,
 }
@@ -178,6 +182,7 @@ impl Exchange {
             calendar: calendar.to_owned(),
             generation,
             id,
+            lost: None,
             phase,
             calls: 1,
             in_doubt,
@@ -207,7 +212,7 @@ impl Exchange {
                 other.then_some(Phase::Look)
             }
             Vendor::Outlook => {
-                self.id = None;
+                self.lost = self.id.take().or(self.lost.take());
                 (self.phase == Phase::Look).then_some(Phase::Find)
             }
         }
@@ -234,7 +239,7 @@ impl Exchange {
             Goal::Show(visible) => Some(visible),
             Goal::Remove(_) => None,
         };
-        let subject = Subject { calendar: &self.calendar, booking_id, id, visible };
+        let subject = Subject { calendar: &self.calendar, booking_id, id, lost: self.lost.as_deref(), visible };
         match self.vendor {
             Vendor::Google => google::call(&self.phase, &subject),
             Vendor::Outlook => outlook::call(&self.phase, &subject),
@@ -347,7 +352,7 @@ impl Exchange {
             // The entry that was to be changed is gone: it has another one from now on.
             (Goal::Show(_), Phase::Change { .. } | Phase::Look | Phase::Find) => {
                 self.in_doubt = false;
-                self.id = None;
+                self.lost = self.id.take().or(self.lost.take());
                 self.next(Phase::Create)
             }
             (Goal::Show(_), Phase::Create | Phase::Remove { .. }) => {
@@ -403,7 +408,8 @@ fn compare(entry: &Entry, wanted: &Visible) -> Comparison {
     }
 }
 
-fn owner(entry: &Entry, booking_id: BookingId) -> Owner {
+/// Whose an entry is.
+pub(crate) fn owner(entry: &Entry, booking_id: BookingId) -> Owner {
     match &entry.booking {
         Some(booking) if *booking == booking_id.to_string() => Owner::Ours(entry.version),
         Some(_) | None => Owner::Foreign,
@@ -442,4 +448,4 @@ pub(crate) fn text_of(visible: &Visible) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

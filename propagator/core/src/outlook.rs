@@ -2,28 +2,32 @@
 //! calendar is the default one of a mailbox, by its address or id.
 //!
 //! - `POST` with a `transactionId` of ours, the booking and the version that is shown; a second one with the same is refused with
-//!   `ErrorDuplicateTransactionId`, whatever its status, also when its event is gone: then the next version makes another. The
-//!   transaction also is the mark by which ingest knows what Daybook has written, since it comes with every event.
+//!   `ErrorDuplicateTransactionId`, whatever its status, also when its event is gone: so an entry that takes the place of one which
+//!   is known to be gone has a transaction that names that one, too. The transaction is
+//!   the mark, too, by which ingest knows what Daybook has written, since it comes with every event.
 //! - What Microsoft calls the entry, it says in its answer. Where that was lost, the entry is found by an extended property, which
 //!   also says at which version it is: no answer to a write shows it, so every write is read back.
 //! - No invitation can be muted, so nobody is ever invited.
 //! - Ids that do not change when an event is moved, and times in UTC, are asked for with every call (`Prefer`).
 
-use daybook_domain::{BookingId, Timestamp};
+use daybook_domain::{BookingId, Interval, Timestamp};
 use daybook_format::ESCAPED;
 use daybook_format::outlook::transaction;
 use percent_encoding::utf8_percent_encode;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::mirror::{Content, Entry, Phase, Seen, Subject, end, start, text_of, title};
 use crate::verdict::{Effect, Verdict, refusal};
-use crate::{Call, Method, Reply, Trouble, Visible};
+use crate::{Call, Method, Reason, Reply, Trouble, Visible};
 
 /// Where the API is, if the settings do not say otherwise.
 pub const BASE: &str = "https://graph.microsoft.com";
 const PREFER: &str = "outlook.timezone=\"UTC\", IdType=\"ImmutableId\"";
 /// The name space of our extended properties: a GUID drawn once, never to be changed.
 const SPACE: &str = "{6e1f8a52-9c07-4b0d-8d3c-5a41f0c2b9e7}";
+/// The name space of entries that others took the place of: a UUID drawn once, never to be changed.
+const AFTER: Uuid = Uuid::from_u128(0x9a5c_1f0e_64b7_5d38_8e21_c04f_7b96_d3a5);
 /// The codes of a mailbox that is none, or not ours to write to.
 const NO_MAILBOX: [&str; 4] =
     ["ErrorInvalidUser", "MailboxNotEnabledForRESTAPI", "Request_ResourceNotFound", "ResourceNotFound"];
@@ -38,14 +42,77 @@ fn version_property() -> String {
     format!("String {SPACE} Name daybook_version")
 }
 
-pub(crate) fn call(phase: &Phase, subject: &Subject<'_>) -> Call {
-    let escape = |text: &str| utf8_percent_encode(text, ESCAPED).to_string();
-    let events = format!("/v1.0/users/{}/events", escape(subject.calendar));
-    let entry = format!("{events}/{}", escape(subject.id));
-    let expand = format!(
+/// The property that every entry of ours has, to list them by.
+fn own_property() -> String {
+    format!("String {SPACE} Name daybook")
+}
+
+/// With the marks of each entry.
+fn expand() -> String {
+    format!(
         "$expand=singleValueExtendedProperties({})",
         escape(&format!("$filter=id eq '{}' or id eq '{}'", booking_property(), version_property()))
+    )
+}
+
+fn escape(text: &str) -> String {
+    utf8_percent_encode(text, ESCAPED).to_string()
+}
+
+fn asking() -> Vec<(&'static str, String)> {
+    vec![("prefer", PREFER.to_owned()), ("accept", "application/json".to_owned())]
+}
+
+/// How the entries that bear our mark are listed, a page of them. Nobody else's are asked for.
+pub(crate) fn listing(calendar: &str, window: &Interval, page: Option<&str>) -> Call {
+    let path = page.map_or_else(
+        || {
+            let time = |time: Timestamp| time.to_string().trim_end_matches('Z').to_owned();
+            let filter = format!(
+                "singleValueExtendedProperties/Any(ep: ep/id eq '{}' and ep/value eq '1') and start/dateTime lt '{}' and \
+                 end/dateTime gt '{}'",
+                own_property(),
+                time(window.end()),
+                time(window.start()),
+            );
+            format!("/v1.0/users/{}/events?{SELECT}&$top=100&$filter={}&{}", escape(calendar), escape(&filter), expand())
+        },
+        str::to_owned,
     );
+    Call { method: Method::Get, path, headers: asking(), body: Vec::new() }
+}
+
+/// A page of the entries, and what to ask for the next by.
+pub(crate) fn page(reply: &Reply) -> Result<(Vec<Entry>, Option<String>), Verdict> {
+    let body = serde_json::from_slice::<Value>(&reply.body).ok();
+    let unreadable = Verdict::Retryable(Trouble::Unreadable);
+    match reply.status {
+        200..=299 => {
+            let body = body.ok_or(unreadable.clone())?;
+            let events = body.get("value").and_then(Value::as_array).ok_or(unreadable.clone())?;
+            let next = match body.get("@odata.nextLink").and_then(Value::as_str) {
+                Some(link) => Some(below(link).ok_or(unreadable)?),
+                None => None,
+            };
+            Ok((events.iter().filter_map(entry).collect(), next))
+        }
+        404 if body.is_some() => Err(Verdict::Permanent(Reason::CollectionMissing)),
+        404 => Err(unreadable),
+        _ => Err(refusal(reply, Effect::None)),
+    }
+}
+
+/// Path and query of a link. Where the API is, the settings say, because our credentials go there.
+fn below(link: &str) -> Option<String> {
+    let (_, rest) = link.split_once("://")?;
+    let path = &rest[rest.find('/')?..];
+    path.starts_with("/v1.0/").then(|| path.to_owned())
+}
+
+pub(crate) fn call(phase: &Phase, subject: &Subject<'_>) -> Call {
+    let events = format!("/v1.0/users/{}/events", escape(subject.calendar));
+    let entry = format!("{events}/{}", escape(subject.id));
+    let expand = expand();
     let found = format!(
         "$filter={}",
         escape(&format!(
@@ -54,7 +121,7 @@ pub(crate) fn call(phase: &Phase, subject: &Subject<'_>) -> Call {
             subject.booking_id
         ))
     );
-    let mut headers = vec![("prefer", PREFER.to_owned()), ("accept", "application/json".to_owned())];
+    let mut headers = asking();
     let written = |transaction: Option<String>| {
         let body = subject.visible.map(|visible| body(visible, transaction).to_string().into_bytes());
         body.unwrap_or_default()
@@ -64,7 +131,13 @@ pub(crate) fn call(phase: &Phase, subject: &Subject<'_>) -> Call {
         Phase::Look | Phase::Verify => (Method::Get, format!("{entry}?{SELECT}&{expand}"), Vec::new()),
         Phase::Create => {
             let version = subject.visible.map_or(0, |visible| visible.version);
-            (Method::Post, events, written(Some(transaction(&subject.booking_id.to_string(), version))))
+            let transaction = transaction(&subject.booking_id.to_string(), version);
+            // That of an entry which somebody has deleted stays taken.
+            let transaction = match subject.lost {
+                Some(lost) => format!("{transaction}:{}", Uuid::new_v5(&AFTER, lost.as_bytes()).simple()),
+                None => transaction,
+            };
+            (Method::Post, events, written(Some(transaction)))
         }
         Phase::Change { .. } => (Method::Patch, entry, written(None)),
         Phase::Remove { .. } => (Method::Delete, entry, Vec::new()),
@@ -87,6 +160,7 @@ fn body(visible: &Visible, transaction: Option<String>) -> Value {
         "singleValueExtendedProperties": [
             {"id": booking_property(), "value": visible.booking_id.to_string()},
             {"id": version_property(), "value": visible.version.to_string()},
+            {"id": own_property(), "value": "1"},
         ],
     });
     if let Some(transaction) = transaction {

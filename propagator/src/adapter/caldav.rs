@@ -3,9 +3,10 @@
 use std::fmt;
 
 use daybook_propagator_core::caldav::{Exchange, Progress};
-use daybook_propagator_core::{Action, Answer, Conclusion, Verdict};
+use daybook_propagator_core::{Action, Answer, Call, Conclusion, Verdict};
 use daybook_runtime::reread::Held;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
 
 use super::sender::{AddressError, Envelope, Identity, Sender};
 use super::{Attempt, Ended};
@@ -29,6 +30,14 @@ impl CalDav {
 
     pub fn sender(&self) -> &Sender {
         &self.sender
+    }
+
+    pub async fn ask(&self, call: Call, address: &str, deadline: Instant) -> Result<Answer, AddressError> {
+        let login = self.login.get();
+        let (username, password) = &*login;
+        let identity = Identity::Basic(username, password.expose_secret());
+        let url = self.sender.url(address, &call.path)?;
+        Ok(self.sender.send(url, call, Envelope { deadline, traceparent: None, identity }).await)
     }
 
     pub async fn attempt(&self, attempt: &Attempt<'_>) -> Result<Ended, AddressError> {

@@ -8,6 +8,7 @@ use daybook_propagator_core::{Action, Answer, Call, Reply};
 use daybook_runtime::access::{NoToken, Token};
 use daybook_runtime::reread::Held;
 use secrecy::ExposeSecret;
+use tokio::time::Instant;
 
 use super::caldav::no_call;
 use super::sender::{AddressError, Envelope, Identity, Sender};
@@ -49,7 +50,7 @@ impl Mirror {
         };
         let mut status = None;
         loop {
-            let answer = self.send(exchange.call(), attempt).await?;
+            let answer = self.send(exchange.call(), attempt.deadline, attempt.traceparent).await?;
             if let Answer::Replied(reply) = &answer {
                 status = Some(reply.status);
             }
@@ -63,7 +64,11 @@ impl Mirror {
         }
     }
 
-    async fn send(&self, call: Call, attempt: &Attempt<'_>) -> Result<Answer, AddressError> {
+    pub const fn vendor(&self) -> Vendor {
+        self.vendor
+    }
+
+    pub async fn send(&self, call: Call, deadline: Instant, traceparent: Option<&str>) -> Result<Answer, AddressError> {
         let url = self.sender.api(&call.path)?;
         let granted;
         let credential = self.credential.get();
@@ -82,7 +87,7 @@ impl Mirror {
                 Err(NoToken::Refused) => return Ok(Answer::Replied(Reply { status: 401, ..Reply::default() })),
             },
         };
-        let envelope = Envelope { deadline: attempt.deadline, traceparent: attempt.traceparent, identity };
+        let envelope = Envelope { deadline, traceparent, identity };
         let answer = self.sender.send(url, call, envelope).await;
         if matches!(&answer, Answer::Replied(reply) if reply.status == 401) {
             self.token.forget().await;

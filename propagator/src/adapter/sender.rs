@@ -132,6 +132,7 @@ impl Sender {
             Method::Delete => reqwest::Method::DELETE,
             Method::Post => reqwest::Method::POST,
             Method::Patch => reqwest::Method::PATCH,
+            Method::Report => report(),
         };
         let request = self.client.request(method, url).timeout(left.min(self.timeout));
         let began = Instant::now();
@@ -139,6 +140,10 @@ impl Sender {
         self.durations.observe(began.elapsed().as_secs_f64());
         answer
     }
+}
+
+fn report() -> reqwest::Method {
+    reqwest::Method::from_bytes(b"REPORT").expect("letters make a method")
 }
 
 /// Whether a segment stays where it is put: no way up, no query, no fragment, nothing that a URL would read otherwise.

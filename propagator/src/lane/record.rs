@@ -44,8 +44,13 @@ impl Lane {
         };
         if noted.is_some() {
             self.metrics.applied_total.with_label_values(&[target]).inc();
-            let lag = clock::now().since(decided_at);
-            self.metrics.shown_seconds.with_label_values(&[target]).observe(lag.as_secs_f64());
+            // What is put right was shown in time before.
+            if leased.repairs {
+                self.metrics.drift_repaired_total.with_label_values(&[target]).inc();
+            } else {
+                let lag = clock::now().since(decided_at);
+                self.metrics.shown_seconds.with_label_values(&[target]).observe(lag.as_secs_f64());
+            }
         }
         tracing::info!(
             booking.id = %leased.booking_id,

@@ -78,7 +78,7 @@ impl Store {
         };
         // A store that has lost versions desires one that no booking has; it is brought down to what there is.
         let query = sqlx::query_scalar(recording!(
-            "in_doubt = false, parked_reason = NULL, applied_at = clock_timestamp(),
+            "in_doubt = false, parked_reason = NULL, repair_since = NULL, applied_at = clock_timestamp(),
              applied_version = greatest(applied_version, $5),
              desired_version = CASE WHEN desired_version = $4 THEN greatest(applied_version, $5)
                                     ELSE greatest(desired_version, $5) END,

@@ -19,6 +19,29 @@ pub(crate) struct Gauges {
     pub unpublished: i64,
     /// What is open of refused bookings, by source.
     pub compensations: Vec<Compensations>,
+    /// Entries that differ from what they should be.
+    pub drift: Vec<Drifting>,
+    /// Seconds since the calendar that was not read back for longest was, by target.
+    pub unread: Vec<Unread>,
+}
+
+/// Entries at a target that differ in one way.
+#[derive(Debug, Clone, PartialEq, FromRow)]
+pub(crate) struct Drifting {
+    pub target: String,
+    pub kind: String,
+    pub entries: i64,
+    /// Of them, those that are left to a person.
+    pub stopped: i64,
+    /// Seconds since the oldest of them was found.
+    pub oldest: f64,
+}
+
+/// How long ago a target was read back.
+#[derive(Debug, Clone, PartialEq, FromRow)]
+pub(crate) struct Unread {
+    pub target: String,
+    pub oldest: f64,
 }
 
 /// What one source has promised and is still to be put right.
@@ -47,7 +70,7 @@ impl Store {
         let read = async {
             let rows = sqlx::query(
                 "SELECT target, NULL AS parked_reason, count(*) AS deliveries,
-                        extract(epoch FROM clock_timestamp() - min(decided_at))::float8 AS oldest
+                        extract(epoch FROM clock_timestamp() - min(coalesce(repair_since, decided_at)))::float8 AS oldest
                  FROM delivery WHERE applied_version < desired_version AND parked_reason IS NULL GROUP BY target
                  UNION ALL
                  SELECT target, parked_reason, count(*), extract(epoch FROM clock_timestamp() - min(decided_at))::float8
@@ -76,7 +99,22 @@ impl Store {
             )
             .fetch_all(&self.pool)
             .await?;
+            let drift = sqlx::query_as(
+                "SELECT target, kind, count(*) AS entries, count(stopped_at) AS stopped,
+                        extract(epoch FROM clock_timestamp() - min(found_at))::float8 AS oldest
+                 FROM drift GROUP BY target, kind",
+            )
+            .fetch_all(&self.pool)
+            .await?;
+            let unread = sqlx::query_as(
+                "SELECT r.target, extract(epoch FROM clock_timestamp() - min(coalesce(r.done_at, r.added_at)))::float8 AS oldest
+                 FROM reconciliation r JOIN resource_target t USING (target, resource_id) GROUP BY r.target",
+            )
+            .fetch_all(&self.pool)
+            .await?;
             Ok(Gauges {
+                drift,
+                unread,
                 backlog: backlog.collect::<Result<_, sqlx::Error>>()?,
                 wanted: wanted.into_iter().collect(),
                 unpublished: row.try_get("unpublished")?,

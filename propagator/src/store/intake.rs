@@ -56,7 +56,7 @@ impl Store {
              ON CONFLICT (booking_id, target) DO UPDATE SET
                  desired_version = EXCLUDED.desired_version, decided_at = EXCLUDED.decided_at,
                  decision_offset = EXCLUDED.decision_offset, traceparent = EXCLUDED.traceparent,
-                 attempt = 0, next_at = clock_timestamp(), parked_reason = NULL
+                 attempt = 0, next_at = clock_timestamp(), parked_reason = NULL, repair_since = NULL
              WHERE d.desired_version < EXCLUDED.desired_version
              RETURNING d.target",
         )
@@ -91,7 +91,7 @@ impl Store {
                  ON CONFLICT (booking_id, target) DO UPDATE SET
                      desired_version = EXCLUDED.desired_version, decided_at = EXCLUDED.decided_at,
                      decision_offset = NULL, traceparent = NULL,
-                     attempt = 0, next_at = clock_timestamp(), parked_reason = NULL
+                     attempt = 0, next_at = clock_timestamp(), parked_reason = NULL, repair_since = NULL
                  WHERE d.desired_version < EXCLUDED.desired_version
                     OR (d.parked_reason = 'withdrawn' AND d.desired_version = EXCLUDED.desired_version)
                  RETURNING d.target

@@ -33,6 +33,8 @@ pub(crate) struct Leased {
     pub in_doubt: bool,
     /// Attempts made for the desired version before this one.
     pub attempts: u32,
+    /// Whether it puts right what was shown before, and shows nothing new.
+    pub repairs: bool,
     pub traceparent: Option<String>,
     /// Where the decision is on `booking.decisions`.
     pub partition: i32,
@@ -91,7 +93,7 @@ impl Store {
                      leased_until = clock_timestamp() + make_interval(secs => $3)
                  FROM due WHERE d.booking_id = due.booking_id AND d.target = $1
                  RETURNING d.booking_id, d.target, d.desired_version, d.applied_version, d.external_id, d.etag, d.attempt,
-                           d.decision_offset, d.traceparent, d.lease, due.in_doubt
+                           d.decision_offset, d.traceparent, d.lease, d.repair_since IS NOT NULL AS repairs, due.in_doubt
              )
              SELECT l.*, b.resource_id, b.partition, b.kind, b.status, b.start_time, b.end_time, b.awaiting_until,
                     b.held_until, b.version, b.decided_at, b.title, b.attendee_details, b.source_time_zone,
@@ -173,6 +175,7 @@ struct LeasedRow {
     etag: Option<String>,
     in_doubt: bool,
     attempt: i32,
+    repairs: bool,
     traceparent: Option<String>,
     partition: i32,
     decision_offset: Option<i64>,
@@ -191,6 +194,7 @@ fn read(row: &PgRow, target: &TargetName) -> Result<Leased, StoreError> {
         etag,
         in_doubt,
         attempt,
+        repairs,
         traceparent,
         partition,
         decision_offset,
@@ -217,6 +221,7 @@ fn read(row: &PgRow, target: &TargetName) -> Result<Leased, StoreError> {
         known: Known::from_row(applied, external_id, etag, in_doubt),
         in_doubt,
         attempts: u32::try_from(attempt).unwrap_or(0),
+        repairs,
         traceparent: traceparent.filter(|_| is_desired),
         partition,
         offset: decision_offset.filter(|_| is_desired),
@@ -232,7 +237,7 @@ fn column(error: &sqlx::Error) -> Option<&'static str> {
 }
 
 /// A name that this version does not know grants nothing.
-fn known_fields(names: &[String]) -> Fields {
+pub(super) fn known_fields(names: &[String]) -> Fields {
     let has = |name: &str| names.iter().any(|known| known == name);
     Fields { title: has("title"), attendees: has("attendees") }
 }

@@ -9,6 +9,9 @@ use super::{After, Event, Kind, Question, Shown, rfc3339, seconds};
 pub(super) fn question(path: &[&str], query: &BTreeMap<String, String>) -> Option<Question> {
     let time = |name: &str| query.get(name).map(|time| seconds(time));
     let kind = match path {
+        ["calendar", "v3", "calendars", _, "events"] if query.contains_key("privateExtendedProperty") => {
+            (query["privateExtendedProperty"] == "daybook=1").then_some(Kind::Marked)?
+        }
         ["calendar", "v3", "calendars", _, "events"] if query.contains_key("singleEvents") => Kind::Listing,
         ["calendar", "v3", "calendars", _, "events"] => Kind::Feed(match query.get("syncToken") {
             Some(token) => Some(token.parse().ok()?),
@@ -96,6 +99,9 @@ fn common(id: &str, event: &Event, start: i64, end: i64) -> Value {
         common["extendedProperties"] = json!({"private": {
             "daybook_booking_id": ours.booking, "daybook_version": ours.version.to_string(),
         }});
+        if ours.marked {
+            common["extendedProperties"]["private"]["daybook"] = json!("1");
+        }
     }
     common
 }

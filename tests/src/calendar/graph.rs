@@ -20,8 +20,11 @@ pub(super) fn question(path: &[&str], query: &BTreeMap<String, String>) -> Optio
             let (from, to) = (part()?.parse().ok()?, part()?.parse().ok()?);
             (from, to, part()?.parse().ok(), part().filter(|after| !after.is_empty()).map(decode))
         }
-        None => match (query.get("startDateTime"), query.get("endDateTime")) {
-            (Some(from), Some(to)) => (seconds(from), seconds(to), None, None),
+        None => match (query.get("startDateTime"), query.get("endDateTime"), query.get("$filter")) {
+            (Some(from), Some(to), _) => (seconds(from), seconds(to), None, None),
+            (_, _, Some(filter)) => {
+                (within(filter, "end/dateTime gt")?, within(filter, "start/dateTime lt")?, None, None)
+            }
             _ => (i64::MIN, i64::MAX, None, None),
         },
     };
@@ -30,11 +33,18 @@ pub(super) fn question(path: &[&str], query: &BTreeMap<String, String>) -> Optio
         ["calendarView", "delta"] if query.contains_key("$select") => return None,
         ["calendarView", "delta"] => Kind::Feed(since),
         ["calendarView"] => Kind::Listing,
+        ["events"] => Kind::Marked,
         ["events", id] => Kind::One((*id).to_owned()),
         ["events", id, "instances"] => Kind::Instances((*id).to_owned()),
         _ => return None,
     };
     Some(Question { whose: (*whose).to_owned(), kind, from, to, after })
+}
+
+/// The time that a filter compares with.
+fn within(filter: &str, comparison: &str) -> Option<i64> {
+    let time = filter.split(comparison).nth(1)?.split('\'').nth(1)?;
+    Some(seconds(&format!("{time}Z")))
 }
 
 /// What is gone, and what lies outside the window, are both removed. A series comes with its occurrences.
@@ -132,6 +142,7 @@ pub(super) fn page(question: &Question, items: &[Value], after: &After) -> Value
         Kind::Listing => "calendarView".to_owned(),
         Kind::Instances(id) => format!("events/{id}/instances"),
         Kind::One(id) => format!("events/{id}"),
+        Kind::Marked => "events".to_owned(),
     };
     let whose = question.whose.replace('@', "%40");
     let link = |name: &str, since: Option<u64>, after: &str| {

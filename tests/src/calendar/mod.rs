@@ -114,6 +114,8 @@ enum Kind {
     Listing,
     Instances(String),
     One(String),
+    /// What bears the mark of Daybook's entries.
+    Marked,
 }
 
 /// Something to show.
@@ -322,6 +324,12 @@ impl Calendar {
                 let standing = self.events.iter().filter(|(_, event)| !event.gone);
                 standing.flat_map(|(id, event)| listed(id, event)).collect()
             }
+            Kind::Marked => {
+                let bears = |event: &Event| event.ours.as_ref().is_some_and(|ours| ours.marked);
+                let meets = |event: &Event| event.start < question.to && event.end > question.from;
+                let standing = self.events.iter().filter(|(_, event)| !event.gone && bears(event) && meets(event));
+                standing.map(|(id, event)| (id.clone(), self.write(&Shown::Whole(id, event)))).collect()
+            }
             Kind::Instances(id) => {
                 let event = self.events.get(id).filter(|event| event.is_series_shown()).ok_or(404_u16)?;
                 listed(id, event)
@@ -379,7 +387,7 @@ impl Calendar {
         let after = match (left.get(PAGE - 1), &question.kind) {
             (Some((last, _)), _) if left.len() > PAGE => After::Page(last.clone()),
             (_, Kind::Feed(_)) => After::Mark(self.clock),
-            (_, Kind::Listing | Kind::Instances(_) | Kind::One(_)) => After::Nothing,
+            (_, Kind::Listing | Kind::Instances(_) | Kind::One(_) | Kind::Marked) => After::Nothing,
         };
         self.page(question, &items, &after)
     }

@@ -65,6 +65,8 @@ pub struct Ours {
     pub booking: String,
     /// The version that its mark names.
     pub version: u64,
+    /// Whether it bears the mark that all entries of Daybook's have.
+    pub marked: bool,
     /// The transaction that made it.
     pub transaction: Option<String>,
 }
@@ -86,22 +88,45 @@ impl Calendar {
         ours.map(|(ours, event)| (ours.booking.clone(), ours.version, event.start, event.end)).collect()
     }
 
+    /// A person moves the entries of ours by so many seconds.
+    pub fn drag(&mut self, later: i64) {
+        self.touch(|event| (event.start, event.end) = (event.start + later, event.end + later));
+    }
+
+    /// A program copies the entries of ours, with their marks.
+    pub fn copy(&mut self) {
+        let standing = self.events.iter().filter(|(_, event)| event.ours.is_some() && !event.gone);
+        let copies: Vec<(String, Event)> = standing.map(|(id, event)| (format!("{id}copy"), event.clone())).collect();
+        for (id, copy) in copies {
+            self.change(&id, |event| *event = copy);
+        }
+    }
+
+    /// A person takes the entries of ours back out of the bin.
+    pub fn restore(&mut self) {
+        let gone = self.events.iter().filter(|(_, event)| event.ours.is_some() && event.gone);
+        let gone: Vec<String> = gone.map(|(id, _)| id.clone()).collect();
+        for id in gone {
+            self.change(&id, |event| event.gone = false);
+        }
+    }
+
+    fn touch(&mut self, change: impl Fn(&mut Event)) {
+        let standing = self.events.iter().filter(|(_, event)| event.ours.is_some() && !event.gone);
+        let ours: Vec<String> = standing.map(|(id, _)| id.clone()).collect();
+        for id in ours {
+            self.change(&id, &change);
+        }
+    }
+
     /// A person changes what an entry of ours is called, or deletes it.
     pub fn meddle(&mut self, delete: bool) {
-        let ours: Vec<String> = self
-            .events
-            .iter()
-            .filter(|(_, event)| event.ours.is_some() && !event.gone)
-            .map(|(id, _)| id.clone())
-            .collect();
-        for id in ours {
-            self.change(&id, |event| {
-                event.gone = delete;
-                if let Some(ours) = &mut event.ours {
-                    "Lunch".clone_into(&mut ours.title);
-                }
-            });
-        }
+        self.touch(|event| {
+            event.gone = delete;
+            if let Some(ours) = &mut event.ours {
+                "Lunch".clone_into(&mut ours.title);
+            }
+        });
     }
 
     /// Answers any request.
@@ -142,6 +167,9 @@ impl Calendar {
             ("DELETE", false) => Some(Write::Remove(last)),
             ("GET", true) if self.dialect == Dialect::Graph => {
                 let query = super::decode(target.split("$filter=").nth(1)?.split('&').next()?);
+                if !query.contains("Name daybook_booking_id'") {
+                    return None;
+                }
                 let booking = query.rsplit("value eq '").next()?.split('\'').next()?;
                 Some(Write::Marked(booking.to_owned()))
             }
@@ -241,6 +269,7 @@ impl Calendar {
                 text: text("/description"),
                 booking: text("/extendedProperties/private/daybook_booking_id"),
                 version: text("/extendedProperties/private/daybook_version").parse().unwrap_or(0),
+                marked: text("/extendedProperties/private/daybook") == "1",
                 transaction: None,
             },
             Dialect::Graph => Ours {
@@ -248,6 +277,7 @@ impl Calendar {
                 text: text("/body/content"),
                 booking: text("/singleValueExtendedProperties/0/value"),
                 version: text("/singleValueExtendedProperties/1/value").parse().unwrap_or(0),
+                marked: text("/singleValueExtendedProperties/2/value") == "1",
                 transaction: body["transactionId"].as_str().map(str::to_owned),
             },
         }

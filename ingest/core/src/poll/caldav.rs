@@ -12,10 +12,10 @@
 //! - Objects are named by paths; of what a server writes as an address only the path is taken, and only below ours, because our
 //!   credentials go where the operator sent them.
 
+use daybook_format::webdav::{Multistatus, Resource, multistatus};
 use daybook_icalendar::time_zone;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-use super::dav::{Multistatus, Resource, multistatus};
 use super::fields::{basic, later};
 use super::ics::{page, unreadable};
 use super::{Answer, Ask, Context, Item, Page, Request, Setback, State, Told};

@@ -311,7 +311,7 @@ impl Server {
                 self.entries.remove(&call.path);
                 answer(if self.gives_tags { 204 } else { 200 }, None, "")
             }
-            Method::Post | Method::Patch => answer(405, None, ""),
+            Method::Post | Method::Patch | Method::Report => answer(405, None, ""),
         }
     }
 

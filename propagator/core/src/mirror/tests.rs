@@ -3,7 +3,7 @@
 // The same as the pipeline's tests have, there behind HTTP.
 #[path = "../../../../tests/src/calendar/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "whoever reads calendars has other stories to tell with it")]
-mod calendar;
+pub(crate) mod calendar;
 
 use daybook_domain::{BookingId, BookingKind, Interval, Standing};
 use proptest::prelude::*;
@@ -12,20 +12,20 @@ use self::calendar::{Answered, Calendar, Dialect, Fault, Made, WriteFault};
 use super::*;
 use crate::{Action, BookingView, Fields, RetryAfter, plan};
 
-const BOTH: [(Vendor, Dialect); 2] = [(Vendor::Google, Dialect::Google), (Vendor::Outlook, Dialect::Graph)];
-const HOUR: i64 = 3_600;
+pub(crate) const BOTH: [(Vendor, Dialect); 2] = [(Vendor::Google, Dialect::Google), (Vendor::Outlook, Dialect::Graph)];
+pub(crate) const HOUR: i64 = 3_600;
 /// A Wednesday morning.
-const NINE: i64 = 1_772_614_800;
+pub(crate) const NINE: i64 = 1_772_614_800;
 
-fn at(seconds: i64) -> Timestamp {
+pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(seconds * 1_000).expect("a time")
 }
 
-fn id() -> BookingId {
+pub(crate) fn id() -> BookingId {
     "4acc2233-7ebf-5ca1-aa36-48892920231a".parse().expect("an id")
 }
 
-fn booking(version: u64, start: Option<i64>) -> BookingView {
+pub(crate) fn booking(version: u64, start: Option<i64>) -> BookingView {
     let interval = |start: i64| Interval::new(at(start), at(start + HOUR)).expect("an interval");
     BookingView {
         booking_id: id(),
@@ -46,11 +46,11 @@ fn booking(version: u64, start: Option<i64>) -> BookingView {
 
 /// The delivery row, as the shell keeps it.
 #[derive(Debug, Default)]
-struct Row {
-    applied_version: u64,
-    external_id: Option<String>,
-    etag: Option<String>,
-    in_doubt: bool,
+pub(crate) struct Row {
+    pub applied_version: u64,
+    pub external_id: Option<String>,
+    pub etag: Option<String>,
+    pub in_doubt: bool,
 }
 
 /// How a call ends, besides what the vendor does.
@@ -66,7 +66,7 @@ enum Fate {
     Deleted,
 }
 
-fn send(calendar: &mut Calendar, call: &Call) -> Answer {
+pub(crate) fn send(calendar: &mut Calendar, call: &Call) -> Answer {
     let body = serde_json::from_slice(&call.body).unwrap_or_default();
     match calendar.request(call.method.as_str(), &call.path, call.header("if-match"), &body) {
         Answered::With(status, wait, body) => {
@@ -140,7 +140,7 @@ fn settled(verdict: Option<&Verdict>) -> bool {
     matches!(verdict, Some(Verdict::Applied { .. } | Verdict::Gone))
 }
 
-fn quietly(vendor: Vendor, calendar: &mut Calendar, row: &mut Row, booking: &BookingView) -> Verdict {
+pub(crate) fn quietly(vendor: Vendor, calendar: &mut Calendar, row: &mut Row, booking: &BookingView) -> Verdict {
     attempt(vendor, calendar, row, booking, &mut std::iter::empty()).expect("nobody died")
 }
 

@@ -11,7 +11,7 @@ const DEPTH_MAX: usize = 32;
 
 /// What is said of many things.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Multistatus {
+pub struct Multistatus {
     /// Of each.
     pub resources: Vec<Resource>,
     /// Where the feed stands.
@@ -20,11 +20,13 @@ pub(super) struct Multistatus {
 
 /// What is said of one thing.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Resource {
+pub struct Resource {
     /// Which, as it was written.
     pub href: String,
     /// The HTTP status of all that is said of it.
     pub status: Option<u16>,
+    /// Its tag.
+    pub etag: Option<String>,
     /// Where its feed stands.
     pub sync_token: Option<String>,
     /// Whether it is a calendar.
@@ -45,6 +47,7 @@ enum Element {
     Propstat,
     Prop,
     SyncToken,
+    Etag,
     ResourceType,
     Calendar,
     CalendarData,
@@ -62,6 +65,7 @@ impl Element {
             (ResolveResult::Bound(Namespace(DAV)), "propstat") => Self::Propstat,
             (ResolveResult::Bound(Namespace(DAV)), "prop") => Self::Prop,
             (ResolveResult::Bound(Namespace(DAV)), "sync-token") => Self::SyncToken,
+            (ResolveResult::Bound(Namespace(DAV)), "getetag") => Self::Etag,
             (ResolveResult::Bound(Namespace(DAV)), "resourcetype") => Self::ResourceType,
             (ResolveResult::Bound(Namespace(CALDAV)), "calendar") => Self::Calendar,
             (ResolveResult::Bound(Namespace(CALDAV)), "calendar-data") => Self::CalendarData,
@@ -72,7 +76,7 @@ impl Element {
 }
 
 /// Reads one; none if it is none, or not whole.
-pub(super) fn multistatus(body: &[u8]) -> Option<Multistatus> {
+pub fn multistatus(body: &[u8]) -> Option<Multistatus> {
     let mut reader = NsReader::from_str(std::str::from_utf8(body).ok()?);
     let mut found = Multistatus::default();
     let mut path: Vec<Element> = Vec::new();
@@ -137,12 +141,14 @@ fn end(found: &mut Multistatus, path: &[Element], element: Element, value: Strin
         }
         ([.., Element::Propstat], Element::Status) => said.status = Some(status(&value)?),
         ([.., Element::Propstat, Element::Prop], Element::SyncToken) => said.sync_token = Some(trimmed()),
+        ([.., Element::Propstat, Element::Prop], Element::Etag) => said.etag = Some(trimmed()),
         ([.., Element::Propstat, Element::Prop], Element::CalendarData) => said.calendar_data = Some(value),
         ([.., Element::Propstat, Element::Prop], Element::CalendarTimezone) => said.time_zone = Some(value),
         ([.., Element::Response], Element::Propstat) => {
             let said = std::mem::take(said);
             if matches!(said.status, Some(200..=299)) {
                 let resource = found.resources.last_mut()?;
+                resource.etag = said.etag.or(resource.etag.take());
                 resource.sync_token = said.sync_token.or(resource.sync_token.take());
                 resource.calendar_data = said.calendar_data.or(resource.calendar_data.take());
                 resource.time_zone = said.time_zone.or(resource.time_zone.take());
@@ -174,6 +180,7 @@ mod tests {
         let said: Vec<_> = found.resources.iter().map(|resource| (resource.href.as_str(), resource.status)).collect();
         assert_eq!(said, [("/anna/cal/a.ics", None), ("/anna/cal/b%20c.ics", Some(404))]);
         assert_eq!(found.sync_token.as_deref(), Some("http://radicale.org/ns/sync/1"));
+        assert_eq!(found.resources[0].etag.as_deref(), Some("\"1\""));
     }
 
     #[test]
