@@ -7,7 +7,7 @@ mod webhook;
 
 use std::sync::Arc;
 
-use daybook_domain::TargetName;
+use daybook_domain::{Tag, TargetName};
 use daybook_propagator_core::readback::Readable;
 use daybook_propagator_core::{Action, Answer, Call, Conclusion, Known};
 use daybook_runtime::guard::{Guard, SystemLookup};
@@ -27,6 +27,8 @@ pub(crate) use sender::{AddressError, SenderError};
 pub(crate) struct Attempt<'a> {
     pub action: &'a Action,
     pub known: &'a Known,
+    /// What the booking is called across systems.
+    pub tags: &'a [Tag],
     /// Where at the target.
     pub address: &'a str,
     /// No call is begun after this.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use daybook_domain::{BookingId, Interval, TargetName, Timestamp};
 use daybook_propagator_core::readback::{self, Expected, Found, Listed, Listing, Readable, Stranger, Survey};
-use daybook_propagator_core::{Action, Answer, Call, Difference, Drift, Known, Removal, Verdict};
+use daybook_propagator_core::{Action, Answer, Call, Difference, Drift, Known, Maker, Removal, Verdict};
 use daybook_runtime::admin::Health;
 use daybook_runtime::brake::Brakes;
 use daybook_runtime::clock;
@@ -188,7 +188,7 @@ impl Reconciler {
         let Expected { external_id, visible, .. } = expected;
         let call = readback::look(self.readable, &reading.address, visible.booking_id, external_id);
         let answer = self.ask(call, &reading.address, until).await?;
-        let difference = readback::judge(self.readable, visible, &answer);
+        let difference = readback::judge(self.readable, expected, &answer);
         let Some(difference) = difference.map_err(|verdict| Setback::Told(verdict.as_str()))? else { return Ok(false) };
         let drifted =
             Drifted { booking_id: visible.booking_id, entry: None, version: visible.version, difference: &difference };
@@ -290,9 +290,20 @@ impl Reconciler {
             decided_at: Timestamp::EPOCH,
             resource_time_zone: None,
         });
-        let known = Known::Entry { version: u64::MAX, external_id: found.external_id.clone(), etag: seen.etag.clone() };
-        let attempt =
-            Attempt { action: &action, known: &known, address: &reading.address, deadline: until, traceparent: None };
+        let known = Known::Entry {
+            version: u64::MAX,
+            external_id: found.external_id.clone(),
+            etag: seen.etag.clone(),
+            maker: Maker::Daybook,
+        };
+        let attempt = Attempt {
+            action: &action,
+            known: &known,
+            tags: &[],
+            address: &reading.address,
+            deadline: until,
+            traceparent: None,
+        };
         self.adapter.turn().await;
         let ended = self.adapter.attempt(&attempt).await.map_err(|_| Setback::BadAddress)?;
         let verdict = ended.conclusion.verdict;

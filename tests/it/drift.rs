@@ -37,7 +37,7 @@ async fn differing(it: &Instance, resource: &str) -> Result<BTreeMap<String, Vec
 }
 
 /// Has a resource's calendars read back, and waits until that has happened.
-async fn read_back(it: &Instance, resource: &Resource) -> Result<()> {
+pub async fn read_back(it: &Instance, resource: &Resource) -> Result<()> {
     let targets = resource.mirrors.len() + usize::from(resource.calendar.is_some());
     wait_until("every calendar to be known", SOON, async || {
         let known = it.world.store.readings_of(&resource.id).await?.len();

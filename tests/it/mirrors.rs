@@ -148,6 +148,59 @@ fn a_booking_is_one_entry_in_each_calendar_until_it_is_cancelled_and_reading_it_
 }
 
 #[test]
+fn what_a_vendor_has_put_into_the_calendar_itself_is_the_entry_of_all_who_meet_there_until_the_last_cancels()
+-> Result<()> {
+    shared(async |it| {
+        let resource = Resource { capacity: 2, ..resource(it.name("adopted")) };
+        it.world.load(std::slice::from_ref(&resource)).await?;
+        let start = hour(70);
+        let id = format!("vendors{}", next_number());
+        calendar(&resource, "google", |calendar| calendar.vendors(&id, start, start + HOUR, "guest@example.com"));
+        let mut both = Vec::new();
+        for _ in 0..2 {
+            let appointment = Appointment::new(&resource.alias, Person::invent(), at(start), at(start + HOUR));
+            let mut created = appointment.created();
+            created["external_ids"] = serde_json::json!({"system": "google", "id": id});
+            said(it, created).await?;
+            both.push(appointment);
+        }
+        wait_until("both bookings", SOON, async || {
+            let found = standing(it, &resource.id).await?.len();
+            not_yet(found == 2, || format!("there are {found}"))
+        })
+        .await?;
+        it.delivered(&resource.id).await?;
+        shown_at(it, &resource, "outlook").await?;
+        let there = |others: usize| {
+            let (ours, found) = calendar(&resource, "google", |calendar| (calendar.ours(), calendar.others()));
+            ensure!(ours.is_empty(), "an entry of ours was made beside the vendor's");
+            ensure!(found.len() == others, "{} entries of the vendor's", found.len());
+            Ok(())
+        };
+        there(1).context("when it was booked")?;
+        // Moved past Daybook: put back, and nothing else of it touched.
+        calendar(&resource, "google", |calendar| calendar.put(&id, start + HOUR, start + 2 * HOUR));
+        crate::drift::read_back(it, &resource).await?;
+        it.delivered(&resource.id).await?;
+        let found = calendar(&resource, "google", |calendar| calendar.others());
+        ensure!(found == [(id.clone(), start, start + HOUR)], "it is not put back");
+        for (left, appointment) in [(1, &both[0]), (0, &both[1])] {
+            said(it, appointment.cancelled()).await?;
+            wait_until("the cancellation", SOON, async || {
+                let found = standing(it, &resource.id).await?.len();
+                not_yet(found == left, || format!("there are {found}"))
+            })
+            .await?;
+            it.delivered(&resource.id).await?;
+            there(left).with_context(|| format!("when {left} were left"))?;
+        }
+        let written = calendar(&resource, "google", |calendar| calendar.adopted.clone());
+        ensure!(written == [(id.clone(), Made::Changed), (id, Made::Removed)], "{written:?}");
+        Ok(())
+    })
+}
+
+#[test]
 fn whatever_the_vendors_answer_and_whenever_propagators_die_what_stands_is_shown_once() -> Result<()> {
     rough(Rough::Services, async |it| {
         let seed = seed("mirrors");

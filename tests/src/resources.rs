@@ -15,6 +15,8 @@ pub struct Resource {
     pub id: String,
     /// Its display zone.
     pub time_zone: String,
+    /// How many it takes at once.
+    pub capacity: u32,
     /// How long a slot waits for its replacement (`15m`); the default without it.
     pub replacement_wait: Option<String>,
     /// What Calendly calls it.
@@ -41,6 +43,7 @@ impl Resource {
         let id = id.into();
         Self {
             time_zone: "Europe/Berlin".to_owned(),
+            capacity: 1,
             replacement_wait: None,
             host: Host::invent(),
             alias: format!("{id} {}", mark()),
@@ -75,6 +78,9 @@ impl Resource {
         };
         line(format!("  - id: {}", self.id));
         line(format!("    time_zone: {}", quoted(&self.time_zone)));
+        if self.capacity > 1 {
+            line(format!("    capacity: {}", self.capacity));
+        }
         if let Some(wait) = &self.replacement_wait {
             line(format!("    replacement_wait: {wait}"));
         }

@@ -30,6 +30,8 @@ pub fn is_series(event: &Value) -> bool {
     event.get("recurrence").is_some_and(|rules| !rules.is_null())
 }
 
+/// The name space of its event ids, which is Calendly's word for it.
+pub const SYSTEM: &str = "google";
 /// The private extended property by which an entry says that Daybook has written it: the booking's id.
 pub const MARK: &str = "daybook_booking_id";
 /// The one by which it says at which version it is.

@@ -16,6 +16,10 @@
 //!
 //! `formats/` has the descriptions that come with Daybook, each a file to learn from: [`shipped`].
 
+/// The name space of iCalendar UIDs among the names that tell appointments apart across systems: the same for every vendor, or
+/// one appointment would not be known again.
+pub const ICAL: &str = "ical";
+
 mod description;
 mod fetched;
 mod form;

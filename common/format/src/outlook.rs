@@ -18,6 +18,9 @@ pub fn is_series(event: &Value) -> bool {
     event.get("type").and_then(Value::as_str) == Some("seriesMaster")
 }
 
+/// The name space of its event ids, which is Calendly's word for it.
+pub const SYSTEM: &str = "outlook";
+
 /// The transaction by which an event says that Daybook has written it: the booking's id, and the version that it was made for.
 pub fn transaction(booking_id: &str, version: u64) -> String {
     format!("daybook:{booking_id}:{version}")

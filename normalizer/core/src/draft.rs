@@ -7,14 +7,12 @@ pub(crate) use daybook_ask::{Address, Person, Shown};
 use daybook_domain::{
     Basis, BookingId, CancelKind, Expected, Interval, RequestDigest, ResourceId, SourceVersion, Tag, Timestamp,
 };
+pub(crate) use daybook_format::ICAL;
 
 use crate::json::Node;
 use crate::path::Path;
 use crate::place::IgnoredReason;
 use crate::reject::{Fault, Reject, RejectReason};
-
-/// The name space of iCalendar UIDs among tags: the same for every vendor, or one appointment would not be known again.
-pub(crate) const ICAL: &str = "ical";
 
 /// One thing in a payload.
 pub(crate) enum Entry {

@@ -20,7 +20,7 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use daybook_ask::zone;
 use daybook_domain::{BookingId, Interval, Tag, Timestamp, TimestampError};
-use daybook_format::google::{MARK, is_series, takes_time};
+use daybook_format::google::{MARK, SYSTEM, is_series, takes_time};
 
 use crate::draft::{Entry, ICAL, Person, Wish, interval};
 use crate::json::{self, Node, Object};
@@ -29,9 +29,6 @@ use crate::path::{Drift, Path};
 use crate::place::IgnoredReason;
 use crate::reject::{Fault, RejectReason};
 use crate::source::RawEvent;
-
-/// The name space of its event ids, which is Calendly's word for it.
-const SYSTEM: &str = "google";
 
 const PAGE: &[&str] = &[
     "accessRole",

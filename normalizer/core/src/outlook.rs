@@ -19,7 +19,7 @@ use chrono::NaiveDateTime;
 use chrono_tz::Tz;
 use daybook_ask::zone;
 use daybook_domain::{BookingId, Interval, Tag, Timestamp, TimestampError};
-use daybook_format::outlook::{is_series, takes_time};
+use daybook_format::outlook::{SYSTEM, is_series, takes_time};
 
 use crate::draft::{Entry, ICAL, Person, Wish, interval};
 use crate::json::{self, Node, Object};
@@ -28,9 +28,6 @@ use crate::path::Drift;
 use crate::place::IgnoredReason;
 use crate::reject::{Fault, RejectReason};
 use crate::source::RawEvent;
-
-/// The name space of its event ids, which is Calendly's word for it.
-const SYSTEM: &str = "outlook";
 
 const PAGE: &[&str] = &["@odata.context", "@odata.deltaLink", "@odata.nextLink", "value"];
 const EVENT: &[&str] = &[

@@ -218,7 +218,7 @@ impl Exchange {
     }
 
     fn applied(self, etag: Option<String>) -> Progress {
-        let verdict = Verdict::Applied { external_id: self.name, etag };
+        let verdict = Verdict::Applied { external_id: self.name, etag, adopted: false };
         Progress::Over(Conclusion { verdict, in_doubt: false })
     }
 

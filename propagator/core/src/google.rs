@@ -7,9 +7,9 @@
 //! - The mark is a private extended property, which other calendars that are invited do not get to see.
 //! - 403 is a limit, a verdict about one calendar, or about our account, by the `reason` in its body.
 
-use daybook_domain::{BookingId, Interval, Timestamp};
-use daybook_format::ESCAPED;
-use daybook_format::google::{MARK, MARK_OF_ALL, MARK_VERSION, MARKED, QUOTAS};
+use daybook_domain::{BookingId, Interval, Tag, Timestamp};
+use daybook_format::google::{MARK, MARK_OF_ALL, MARK_VERSION, MARKED, QUOTAS, SYSTEM};
+use daybook_format::{ESCAPED, ICAL};
 use percent_encoding::utf8_percent_encode;
 use serde_json::{Value, json};
 
@@ -24,6 +24,9 @@ const ACCOUNT: [&str; 4] = ["accessNotConfigured", "authError", "domainPolicy", 
 /// What is asked for of each entry that is listed: what it is compared by.
 const LISTED: &str =
     "id,etag,status,summary,description,start,end,transparency,recurrence,attendees(email),extendedProperties/private";
+
+/// What is asked for of everything in the time of a booking: names and times.
+const KIN: &str = "id,etag,status,iCalUID,recurringEventId,start,end,extendedProperties/private";
 
 /// What an entry is called.
 pub(crate) fn id(booking_id: BookingId, generation: u64) -> String {
@@ -41,6 +44,11 @@ pub(crate) fn call(phase: &Phase, subject: &Subject<'_>) -> Call {
     let condition = |etag: &str| ("if-match", etag.to_owned());
     let call = |method, path, headers, body| Call { method, path, headers, body };
     match phase {
+        Phase::Kin => kin_call(subject),
+        Phase::Change { etag } if subject.adopted => {
+            let body = subject.visible.map(|visible| times(visible).to_string().into_bytes()).unwrap_or_default();
+            call(Method::Patch, format!("{entry}?sendUpdates=none"), vec![json(), condition(etag)], body)
+        }
         Phase::Find | Phase::Look | Phase::Verify => call(Method::Get, entry, Vec::new(), Vec::new()),
         Phase::Create => {
             call(Method::Post, format!("{events}?sendUpdates=none"), vec![json()], written(Some(subject.id)))
@@ -85,6 +93,49 @@ pub(crate) fn page(reply: &Reply) -> Result<(Vec<Entry>, Option<String>), Verdic
         403 => Err(forbidden(reply, Effect::None)),
         _ => Err(refusal(reply, Effect::None)),
     }
+}
+
+/// The times alone.
+fn times(visible: &Visible) -> Value {
+    json!({"start": {"dateTime": start(visible).to_string()}, "end": {"dateTime": end(visible).to_string()}})
+}
+
+/// What is in the booking's time, by its names alone.
+fn kin_call(subject: &Subject<'_>) -> Call {
+    let escape = |text: &str| utf8_percent_encode(text, ESCAPED).to_string();
+    let times = subject.visible.map_or_else(String::new, |visible| {
+        let (from, to) = (start(visible).to_string(), end(visible).to_string());
+        format!("&timeMin={}&timeMax={}", escape(&from), escape(&to))
+    });
+    let path = format!(
+        "/calendar/v3/calendars/{}/events?singleEvents=true{times}&maxResults=250&prettyPrint=false&fields={}",
+        escape(subject.calendar),
+        escape(&format!("kind,items({KIN})")),
+    );
+    Call { method: Method::Get, path, headers: Vec::new(), body: Vec::new() }
+}
+
+/// The entry that has one of these names; an instance of a series by its own alone, since all have one UID.
+pub(crate) fn kin(reply: &Reply, tags: &[Tag]) -> Seen {
+    let events = match reply.status {
+        200..=299 => serde_json::from_slice::<Value>(&reply.body).ok(),
+        404 | 410 => return Seen::NoCalendar,
+        403 => return Seen::Other(forbidden(reply, Effect::None)),
+        _ => return Seen::Other(refusal(reply, Effect::None)),
+    };
+    let events = events.filter(|body| body.get("kind").and_then(Value::as_str) == Some("calendar#events"));
+    let Some(events) = events else { return Seen::Other(Verdict::Retryable(Trouble::Unreadable)) };
+    let events = events.get("items").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let named = |event: &&Value| {
+        let text = |name: &str| event.get(name).and_then(Value::as_str);
+        let alone = text("recurringEventId").is_none();
+        let uid = text("iCalUID").filter(|_| alone).map(|uid| Tag::derive(ICAL, uid));
+        let names = [text("id").map(|id| Tag::derive(SYSTEM, id)), uid];
+        names.into_iter().flatten().any(|name| tags.contains(&name))
+    };
+    let kin = events.iter().filter(named).filter_map(entry_of);
+    let kin = kin.filter(|entry| entry.booking.is_none() && !entry.deleted && entry.times.is_some());
+    kin.min_by(|a, b| a.id.cmp(&b.id)).map_or(Seen::Nothing, Seen::Entry)
 }
 
 fn forbidden(reply: &Reply, effect: Effect) -> Verdict {
@@ -132,7 +183,7 @@ pub(crate) fn read(phase: &Phase, reply: &Reply, effect: Effect) -> Seen {
 fn unreadable(phase: &Phase, effect: Effect) -> Seen {
     match phase {
         Phase::Create | Phase::Change { .. } => Seen::Taken(None),
-        Phase::Find | Phase::Look | Phase::Verify | Phase::Remove { .. } => {
+        Phase::Kin | Phase::Find | Phase::Look | Phase::Verify | Phase::Remove { .. } => {
             Seen::Other(effect.doubt(Trouble::Unreadable))
         }
     }
@@ -156,17 +207,22 @@ fn entry_of(event: &Value) -> Option<Entry> {
         deleted: text("/status") == Some("cancelled"),
         booking: own(MARK),
         version: own(MARK_VERSION).and_then(|version| version.parse().ok()),
+        times: when(event),
         content: content(event),
     })
+}
+
+fn when(event: &Value) -> Option<(Timestamp, Timestamp)> {
+    let time = |path: &str| event.pointer(path).and_then(Value::as_str)?.parse::<Timestamp>().ok();
+    Some((time("/start/dateTime")?, time("/end/dateTime")?))
 }
 
 /// What somebody has made of it is not what we have written: a series, a day, free time, other people.
 fn content(event: &Value) -> Option<Content> {
     let text = |path: &str| event.pointer(path).and_then(Value::as_str);
-    let time = |path: &str| text(path)?.parse::<Timestamp>().ok();
     let absent = |name: &str| event.get(name).is_none_or(|value| value.is_null() || *value == json!([]));
     let ours = text("/transparency") != Some("transparent") && absent("recurrence") && absent("attendees");
-    let (start, end) = (time("/start/dateTime")?, time("/end/dateTime")?);
+    let (start, end) = when(event)?;
     let (title, text) = (text("/summary").unwrap_or_default(), text("/description").unwrap_or_default());
     ours.then(|| Content { start, end, title: title.to_owned(), text: Some(text.to_owned()) })
 }

@@ -25,6 +25,6 @@ pub use call::{Answer, Call, Method, Reply};
 pub use daybook_wire::RetryAfter;
 pub use drift::{Difference, Drift, Field};
 pub use fields::{Fields, Removal, Visible, VisibleStatus};
-pub use plan::{Action, BookingView, Known, plan};
+pub use plan::{Action, BookingView, Known, Maker, plan};
 pub use schedule::{Jitter, PauseCause, Pauses, RetrySchedule, ScheduleError, Settled, Step, next_step};
 pub use verdict::{Conclusion, Reason, Trouble, Verdict};

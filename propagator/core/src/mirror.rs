@@ -10,17 +10,21 @@
 //! - An entry says by our mark which booking it is, and at which version; only such a one is ever changed or removed. Nobody is
 //!   invited, and Google is told to write to nobody.
 //!
-//! Absent on purpose: entries that somebody else has made for the same booking; they are not known here yet.
+//! - A vendor that takes bookings may have put one into the calendar by itself. Before an entry is made for a booking that has other
+//!   names across systems, the calendar is asked whether it has one by such a name in that time (its *kin*): then that is the
+//!   booking's entry. Its times are changed and it is removed; what else it says is the vendor's, and it is not marked.
 
-use daybook_domain::{BookingId, Timestamp};
+use daybook_domain::{BookingId, Tag, Timestamp};
 use daybook_icalendar::content_line::clean;
 
 use crate::entry::{Comparison, Owner, description, summary, up};
 use crate::verdict::{Effect, leaves_doubt, reply};
-use crate::{Answer, Call, Conclusion, Known, Reason, Removal, Reply, Trouble, Verdict, Visible, google, outlook};
+use crate::{
+    Answer, Call, Conclusion, Known, Maker, Reason, Removal, Reply, Trouble, Verdict, Visible, google, outlook,
+};
 
-/// Calls in one attempt: create, look, change, and some more for an entry that changes as we look.
-pub const CALLS_MAX: u8 = 6;
+/// Calls in one attempt: kin, create, look, change, and some more for an entry that changes as we look.
+pub const CALLS_MAX: u8 = 7;
 
 /// Whose API it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +48,12 @@ pub struct Exchange {
     id: Option<String>,
     /// What it was called that was there and is not any more.
     lost: Option<String>,
+    /// What the booking is called across systems.
+    tags: Vec<Tag>,
+    /// Whether it was asked for an entry by such a name.
+    kin_asked: bool,
+    /// Whether the entry is one of those.
+    adopted: bool,
     phase: Phase,
     calls: u8,
     in_doubt: bool,
@@ -62,6 +72,8 @@ enum Goal {
 pub(crate) enum Phase {
     /// Which entry bears our mark?
     Find,
+    /// Which entry in its time has one of the booking's names?
+    Kin,
     /// What is there?
     Look,
     /// What is there, after a write that was answered with less than a proof?
@@ -91,6 +103,8 @@ pub(crate) struct Subject<'a> {
     pub lost: Option<&'a str>,
     /// What it is to show, if anything.
     pub visible: Option<&'a Visible>,
+    /// Whether the vendor has made it, so that nothing but its times is ours to say.
+    pub adopted: bool,
 }
 
 /// What an answer says.
@@ -123,6 +137,8 @@ pub(crate) struct Entry {
     pub booking: Option<String>,
     /// The version that its mark names.
     pub version: Option<u64>,
+    /// When it is, whatever else it shows; none of days and of what is in no zone.
+    pub times: Option<(Timestamp, Timestamp)>,
     /// What it shows; none if that cannot be what we have written.
     pub content: Option<Content>,
 }
@@ -148,13 +164,18 @@ pub enum Progress {
 
 impl Exchange {
     /// An attempt to show this in a calendar.
-    pub fn show(vendor: Vendor, calendar: &str, visible: Visible, known: &Known) -> Self {
+    pub fn show(vendor: Vendor, calendar: &str, visible: Visible, tags: &[Tag], known: &Known) -> Self {
         let phase = match known {
             Known::Nothing | Known::Removed { .. } => Phase::Create,
             Known::Entry { etag: Some(etag), .. } => Phase::Change { etag: etag.clone() },
             Known::Entry { etag: None, .. } | Known::Unsure { .. } => Phase::Look,
         };
-        Self::new(vendor, calendar, Goal::Show(visible), phase, known)
+        let mut exchange =
+            Self { tags: tags.to_vec(), ..Self::new(vendor, calendar, Goal::Show(visible), phase, known) };
+        if exchange.phase == Phase::Create {
+            exchange.phase = exchange.create();
+        }
+        exchange
     }
 
     /// An attempt to remove it there.
@@ -170,12 +191,13 @@ impl Exchange {
 
     fn new(vendor: Vendor, calendar: &str, goal: Goal, phase: Phase, known: &Known) -> Self {
         let in_doubt = matches!(known, Known::Unsure { .. });
-        let (generation, id) = match known {
-            Known::Nothing => (0, None),
-            Known::Removed { version } => (*version, None),
-            Known::Entry { version, external_id, .. } => (*version, Some(external_id.clone())),
-            Known::Unsure { version, external_id } => (*version, external_id.clone()),
+        let (generation, id, maker) = match known {
+            Known::Nothing => (0, None, Maker::Daybook),
+            Known::Removed { version } => (*version, None, Maker::Daybook),
+            Known::Entry { version, external_id, maker, .. } => (*version, Some(external_id.clone()), *maker),
+            Known::Unsure { version, external_id, maker } => (*version, external_id.clone(), *maker),
         };
+        let known_id = id.is_some();
         let mut exchange = Self {
             vendor,
             goal,
@@ -183,6 +205,9 @@ impl Exchange {
             generation,
             id,
             lost: None,
+            tags: Vec::new(),
+            kin_asked: false,
+            adopted: maker != Maker::Daybook && known_id,
             phase,
             calls: 1,
             in_doubt,
@@ -192,6 +217,15 @@ impl Exchange {
             exchange.phase = exchange.look();
         }
         exchange
+    }
+
+    /// How to make an entry: by asking first whether somebody else has.
+    fn create(&mut self) -> Phase {
+        if self.kin_asked || self.tags.is_empty() {
+            return Phase::Create;
+        }
+        self.kin_asked = true;
+        Phase::Kin
     }
 
     /// How to see what is there: by its id, if that is known or ours to choose; else by our mark.
@@ -231,7 +265,7 @@ impl Exchange {
         let fresh = google::id(booking_id, self.generation);
         let id = match &self.phase {
             Phase::Create => &fresh,
-            Phase::Find | Phase::Look | Phase::Verify | Phase::Change { .. } | Phase::Remove { .. } => {
+            Phase::Kin | Phase::Find | Phase::Look | Phase::Verify | Phase::Change { .. } | Phase::Remove { .. } => {
                 self.id.as_ref().unwrap_or(&fresh)
             }
         };
@@ -239,7 +273,14 @@ impl Exchange {
             Goal::Show(visible) => Some(visible),
             Goal::Remove(_) => None,
         };
-        let subject = Subject { calendar: &self.calendar, booking_id, id, lost: self.lost.as_deref(), visible };
+        let subject = Subject {
+            calendar: &self.calendar,
+            booking_id,
+            id,
+            lost: self.lost.as_deref(),
+            visible,
+            adopted: self.adopted,
+        };
         match self.vendor {
             Vendor::Google => google::call(&self.phase, &subject),
             Vendor::Outlook => outlook::call(&self.phase, &subject),
@@ -257,7 +298,10 @@ impl Exchange {
             Err(verdict) => return self.over(verdict),
         };
         match self.read(reply, effect) {
-            Seen::Entry(entry) => self.found(entry),
+            Seen::Entry(entry) => {
+                self.adopted |= self.phase == Phase::Kin;
+                self.found(entry)
+            }
             Seen::Nothing => self.nothing(),
             Seen::Conflict => {
                 self.in_doubt = true;
@@ -280,6 +324,12 @@ impl Exchange {
     }
 
     fn read(&self, reply: &Reply, effect: Effect) -> Seen {
+        if self.phase == Phase::Kin {
+            return match self.vendor {
+                Vendor::Google => google::kin(reply, &self.tags),
+                Vendor::Outlook => outlook::kin(reply, &self.tags),
+            };
+        }
         match self.vendor {
             Vendor::Google => google::read(&self.phase, reply, effect),
             Vendor::Outlook => outlook::read(&self.phase, self.booking_id(), reply, effect),
@@ -292,10 +342,13 @@ impl Exchange {
 
     /// A read that follows a write of ours is part of that write: not knowing its end is not knowing the write's.
     fn effect(&self) -> Effect {
-        if matches!(self.phase, Phase::Look | Phase::Find) { Effect::None } else { Effect::Once }
+        if matches!(self.phase, Phase::Kin | Phase::Look | Phase::Find) { Effect::None } else { Effect::Once }
     }
 
     fn found(mut self, entry: Entry) -> Progress {
+        if self.adopted && entry.deleted {
+            return self.nothing();
+        }
         self.id = Some(entry.id.clone());
         if entry.deleted
             && self.phase == Phase::Look
@@ -308,9 +361,10 @@ impl Exchange {
             self.in_doubt = true;
         }
         match &self.goal {
-            Goal::Show(visible) => match (compare(&entry, visible), &self.phase) {
+            Goal::Show(visible) => match (self.compare(&entry, visible), &self.phase) {
                 (Comparison::Same, _) => {
-                    let verdict = Verdict::Applied { external_id: entry.id, etag: entry.etag };
+                    let (external_id, etag, adopted) = (entry.id, entry.etag, self.adopted);
+                    let verdict = Verdict::Applied { external_id, etag, adopted };
                     Progress::Over(Conclusion { verdict, in_doubt: false })
                 }
                 // What was written is not what is shown: somebody was faster, or the answer is an old one.
@@ -325,6 +379,7 @@ impl Exchange {
                 }
             },
             Goal::Remove(_) if entry.deleted => self.gone(),
+            Goal::Remove(_) if self.adopted => self.conditional(entry.etag, |etag| Phase::Remove { etag }),
             Goal::Remove(removal) => match owner(&entry, removal.booking_id) {
                 Owner::Ours(Some(version)) if version > removal.version => {
                     self.over(Verdict::Permanent(Reason::TargetAhead))
@@ -336,7 +391,23 @@ impl Exchange {
         }
     }
 
+    /// Of what a vendor has made, the times are ours to say and nothing else.
+    fn compare(&self, entry: &Entry, wanted: &Visible) -> Comparison {
+        match entry.times {
+            _ if !self.adopted => compare(entry, wanted),
+            Some(times) if times == (start(wanted), end(wanted)) => Comparison::Same,
+            Some(_) | None => Comparison::Edited,
+        }
+    }
+
     fn nothing(mut self) -> Progress {
+        if self.adopted && matches!(self.goal, Goal::Show(_)) {
+            // Its vendor has taken it away, and may have made another.
+            (self.adopted, self.in_doubt) = (false, false);
+            self.lost = self.id.take().or(self.lost.take());
+            let create = self.create();
+            return self.next(create);
+        }
         if self.phase == Phase::Look
             && let Some(phase) = self.elsewhere()
         {
@@ -353,8 +424,10 @@ impl Exchange {
             (Goal::Show(_), Phase::Change { .. } | Phase::Look | Phase::Find) => {
                 self.in_doubt = false;
                 self.lost = self.id.take().or(self.lost.take());
-                self.next(Phase::Create)
+                let create = self.create();
+                self.next(create)
             }
+            (Goal::Show(_), Phase::Kin) => self.next(Phase::Create),
             (Goal::Show(_), Phase::Create | Phase::Remove { .. }) => {
                 self.over(Verdict::Permanent(Reason::CollectionMissing))
             }

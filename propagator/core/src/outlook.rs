@@ -10,9 +10,9 @@
 //! - No invitation can be muted, so nobody is ever invited.
 //! - Ids that do not change when an event is moved, and times in UTC, are asked for with every call (`Prefer`).
 
-use daybook_domain::{BookingId, Interval, Timestamp};
-use daybook_format::ESCAPED;
-use daybook_format::outlook::transaction;
+use daybook_domain::{BookingId, Interval, Tag, Timestamp};
+use daybook_format::outlook::{SYSTEM, mark, transaction};
+use daybook_format::{ESCAPED, ICAL};
 use percent_encoding::utf8_percent_encode;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -67,13 +67,12 @@ fn asking() -> Vec<(&'static str, String)> {
 pub(crate) fn listing(calendar: &str, window: &Interval, page: Option<&str>) -> Call {
     let path = page.map_or_else(
         || {
-            let time = |time: Timestamp| time.to_string().trim_end_matches('Z').to_owned();
             let filter = format!(
                 "singleValueExtendedProperties/Any(ep: ep/id eq '{}' and ep/value eq '1') and start/dateTime lt '{}' and \
                  end/dateTime gt '{}'",
                 own_property(),
-                time(window.end()),
-                time(window.start()),
+                written(window.end()),
+                written(window.start()),
             );
             format!("/v1.0/users/{}/events?{SELECT}&$top=100&$filter={}&{}", escape(calendar), escape(&filter), expand())
         },
@@ -122,11 +121,16 @@ pub(crate) fn call(phase: &Phase, subject: &Subject<'_>) -> Call {
         ))
     );
     let mut headers = asking();
-    let written = |transaction: Option<String>| {
+    let made = |transaction: Option<String>| {
         let body = subject.visible.map(|visible| body(visible, transaction).to_string().into_bytes());
         body.unwrap_or_default()
     };
     let (method, path, body) = match phase {
+        Phase::Kin => (Method::Get, kin_path(subject), Vec::new()),
+        Phase::Change { .. } if subject.adopted => {
+            let times = subject.visible.map(|visible| times(visible).to_string().into_bytes());
+            (Method::Patch, entry, times.unwrap_or_default())
+        }
         Phase::Find => (Method::Get, format!("{events}?{SELECT}&$top=2&{found}&{expand}"), Vec::new()),
         Phase::Look | Phase::Verify => (Method::Get, format!("{entry}?{SELECT}&{expand}"), Vec::new()),
         Phase::Create => {
@@ -137,9 +141,9 @@ pub(crate) fn call(phase: &Phase, subject: &Subject<'_>) -> Call {
                 Some(lost) => format!("{transaction}:{}", Uuid::new_v5(&AFTER, lost.as_bytes()).simple()),
                 None => transaction,
             };
-            (Method::Post, events, written(Some(transaction)))
+            (Method::Post, events, made(Some(transaction)))
         }
-        Phase::Change { .. } => (Method::Patch, entry, written(None)),
+        Phase::Change { .. } => (Method::Patch, entry, made(None)),
         Phase::Remove { .. } => (Method::Delete, entry, Vec::new()),
     };
     if let Phase::Change { etag } | Phase::Remove { etag } = phase {
@@ -151,11 +155,56 @@ pub(crate) fn call(phase: &Phase, subject: &Subject<'_>) -> Call {
     Call { method, path, headers, body }
 }
 
+/// A time as it is written, in UTC.
+fn written(time: Timestamp) -> String {
+    time.to_string().trim_end_matches('Z').to_owned()
+}
+
+/// The times alone.
+fn times(visible: &Visible) -> Value {
+    let time = |time: Timestamp| json!({"dateTime": written(time), "timeZone": "UTC"});
+    json!({"start": time(start(visible)), "end": time(end(visible))})
+}
+
+/// What is in the booking's time, by its names alone.
+fn kin_path(subject: &Subject<'_>) -> String {
+    let times = subject.visible.map_or_else(String::new, |visible| {
+        let time = |time: Timestamp| escape(&format!("{}Z", written(time)));
+        format!("startDateTime={}&endDateTime={}&", time(start(visible)), time(end(visible)))
+    });
+    format!(
+        "/v1.0/users/{}/calendarView?{times}$top=100&$select=id,iCalUId,transactionId,seriesMasterId,start,end,isCancelled,isAllDay,type",
+        escape(subject.calendar)
+    )
+}
+
+/// The entry that has one of these names; an occurrence of a series by its own alone, since all have one UID.
+pub(crate) fn kin(reply: &Reply, tags: &[Tag]) -> Seen {
+    let body = serde_json::from_slice::<Value>(&reply.body).ok();
+    let body = match reply.status {
+        200..=299 => body,
+        404 if body.is_some() => return Seen::NoCalendar,
+        404 => None,
+        _ => return Seen::Other(refusal(reply, Effect::None)),
+    };
+    let events = body.as_ref().and_then(|body| body.get("value")).and_then(Value::as_array);
+    let Some(events) = events else { return Seen::Other(Verdict::Retryable(Trouble::Unreadable)) };
+    let named = |event: &&Value| {
+        let text = |name: &str| event.get(name).and_then(Value::as_str);
+        let alone = text("seriesMasterId").is_none();
+        let uid = text("iCalUId").filter(|_| alone).map(|uid| Tag::derive(ICAL, uid));
+        let names = [text("id").map(|id| Tag::derive(SYSTEM, id)), uid];
+        let ours = mark(event).is_some() || event.get("isCancelled").and_then(Value::as_bool) == Some(true);
+        !ours && names.into_iter().flatten().any(|name| tags.contains(&name))
+    };
+    let kin = events.iter().filter(named).filter_map(entry).filter(|entry| entry.times.is_some());
+    kin.min_by(|a, b| a.id.cmp(&b.id)).map_or(Seen::Nothing, Seen::Entry)
+}
+
 fn body(visible: &Visible, transaction: Option<String>) -> Value {
-    let time = |time: Timestamp| json!({"dateTime": time.to_string().trim_end_matches('Z'), "timeZone": "UTC"});
-    let mut body = json!({
+    let mut body = times(visible);
+    let rest = json!({
         "subject": title(visible), "body": {"contentType": "text", "content": text_of(visible)},
-        "start": time(start(visible)), "end": time(end(visible)),
         "showAs": "busy", "isReminderOn": false,
         "singleValueExtendedProperties": [
             {"id": booking_property(), "value": visible.booking_id.to_string()},
@@ -163,6 +212,9 @@ fn body(visible: &Visible, transaction: Option<String>) -> Value {
             {"id": own_property(), "value": "1"},
         ],
     });
+    if let (Value::Object(body), Value::Object(rest)) = (&mut body, rest) {
+        body.extend(rest);
+    }
     if let Some(transaction) = transaction {
         body["transactionId"] = json!(transaction);
     }
@@ -180,6 +232,7 @@ pub(crate) fn read(phase: &Phase, booking_id: BookingId, reply: &Reply, effect: 
         (200..=299, _, Phase::Create | Phase::Change { .. }) => {
             Seen::Taken(body.as_ref().and_then(entry).map(|entry| entry.id))
         }
+        (200..=299, _, Phase::Kin) => Seen::Other(effect.doubt(Trouble::Unreadable)),
         (200..=299, _, Phase::Find) => found(body.as_ref(), booking_id, effect),
         (200..=299, _, Phase::Look | Phase::Verify) => {
             let entry = body.as_ref().and_then(entry);
@@ -223,23 +276,30 @@ fn entry(event: &Value) -> Option<Entry> {
         deleted: false,
         booking: own(&booking_property()),
         version: own(&version_property()).and_then(|version| version.parse().ok()),
+        times: when(event),
         content: content(event),
     })
 }
 
-/// What somebody has made of it is not what we have written: a series, a day, free time, other people.
-fn content(event: &Value) -> Option<Content> {
+fn when(event: &Value) -> Option<(Timestamp, Timestamp)> {
     let text = |path: &str| event.pointer(path).and_then(Value::as_str);
     let time = |name: &str| {
         let local = text(&format!("/{name}/dateTime"))?;
         (text(&format!("/{name}/timeZone")) == Some("UTC")).then_some(())?;
         format!("{}Z", local.trim_end_matches('Z')).parse::<Timestamp>().ok()
     };
+    let days = event.get("isAllDay").and_then(Value::as_bool) == Some(true);
+    if days { None } else { Some((time("start")?, time("end")?)) }
+}
+
+/// What somebody has made of it is not what we have written: a series, a day, free time, other people.
+fn content(event: &Value) -> Option<Content> {
+    let text = |path: &str| event.pointer(path).and_then(Value::as_str);
     let is = |name: &str| event.get(name).and_then(Value::as_bool) == Some(true);
     let alone = event.get("attendees").is_none_or(|attendees| attendees.is_null() || *attendees == json!([]));
     let single = text("/type").is_none_or(|kind| kind == "singleInstance");
     let busy = text("/showAs").is_none_or(|shown| shown == "busy");
     let ours = busy && single && alone && !is("isCancelled") && !is("isAllDay");
-    let (start, end, title) = (time("start")?, time("end")?, text("/subject").unwrap_or_default().to_owned());
+    let ((start, end), title) = (when(event)?, text("/subject").unwrap_or_default().to_owned());
     ours.then_some(Content { start, end, title, text: None })
 }

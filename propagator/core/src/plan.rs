@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use daybook_domain::{Attendee, BookingId, BookingKind, Interval, ResourceId, Standing, Timestamp};
+use daybook_domain::{Attendee, BookingId, BookingKind, Interval, ResourceId, Standing, Tag, Timestamp};
 
 use crate::{Fields, Removal, Visible, VisibleStatus};
 
@@ -32,6 +32,8 @@ pub struct BookingView {
     pub title: Option<String>,
     /// Who attends.
     pub attendees: Vec<Attendee>,
+    /// What it is called across systems, by pseudonym: by these an entry is known that a vendor has made for it.
+    pub tags: Vec<Tag>,
 }
 
 impl fmt::Debug for BookingView {
@@ -58,6 +60,8 @@ pub enum Known {
         external_id: String,
         /// The target's mark of that state; none if it gave none.
         etag: Option<String>,
+        /// Who has made it.
+        maker: Maker,
     },
     /// A call was begun and its end is not known.
     Unsure {
@@ -65,7 +69,21 @@ pub enum Known {
         version: u64,
         /// What the target calls it, if it did before the doubt.
         external_id: Option<String>,
+        /// Who has made that.
+        maker: Maker,
     },
+}
+
+/// Who has made an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Maker {
+    /// Daybook.
+    #[default]
+    Daybook,
+    /// The vendor that the booking was made at: its times are kept as decided, and the rest of it is the vendor's.
+    Vendor,
+    /// The same, and it is the entry of other bookings, too: several people who meet at once. The last of them removes it.
+    VendorForSeveral,
 }
 
 impl Known {
@@ -73,10 +91,16 @@ impl Known {
     ///
     /// `in_doubt` is set in the transaction that takes the lease, before any call, and is then overwritten with
     /// [`Conclusion::in_doubt`](crate::Conclusion): so a worker that dies between the two leaves it set.
-    pub fn from_row(applied_version: u64, external_id: Option<String>, etag: Option<String>, in_doubt: bool) -> Self {
+    pub fn from_row(
+        applied_version: u64,
+        external_id: Option<String>,
+        etag: Option<String>,
+        in_doubt: bool,
+        maker: Maker,
+    ) -> Self {
         match (in_doubt, external_id) {
-            (true, external_id) => Self::Unsure { version: applied_version, external_id },
-            (false, Some(external_id)) => Self::Entry { version: applied_version, external_id, etag },
+            (true, external_id) => Self::Unsure { version: applied_version, external_id, maker },
+            (false, Some(external_id)) => Self::Entry { version: applied_version, external_id, etag, maker },
             (false, None) if applied_version == 0 => Self::Nothing,
             (false, None) => Self::Removed { version: applied_version },
         }
@@ -90,7 +114,8 @@ pub enum Action {
     Put(Visible),
     /// Show it no more.
     Remove(Removal),
-    /// There is nothing of it that the target is to be told of, and it was told of nothing: no call.
+    /// There is nothing of it that the target is to be told of, and it was told of nothing, or what it shows is others' as well: no
+    /// call.
     NothingToShow,
     /// The target holds this version, or a newer one, already: no call.
     UpToDate,
@@ -110,6 +135,8 @@ pub fn plan(booking: &BookingView, fields: Fields, known: &Known) -> Action {
         None => match known {
             Known::Nothing => Action::NothingToShow,
             Known::Removed { .. } => Action::UpToDate,
+            Known::Entry { maker: Maker::VendorForSeveral, .. }
+            | Known::Unsure { maker: Maker::VendorForSeveral, .. } => Action::NothingToShow,
             Known::Entry { .. } | Known::Unsure { .. } => Action::Remove(Removal {
                 booking_id: booking.booking_id,
                 resource: booking.resource.clone(),
@@ -183,6 +210,7 @@ mod tests {
                 email: None,
                 phone: None,
             }],
+            tags: Vec::new(),
         }
     }
 
@@ -195,7 +223,7 @@ mod tests {
     }
 
     fn entry(version: u64) -> Known {
-        Known::from_row(version, Some("x.ics".to_owned()), None, false)
+        Known::from_row(version, Some("x.ics".to_owned()), None, false, Maker::Daybook)
     }
 
     fn put(action: Action) -> Visible {
@@ -224,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_cancellation_after_a_create_whose_end_is_not_known_is_a_removal() {
-        let unsure = Known::from_row(0, None, None, true);
+        let unsure = Known::from_row(0, None, None, true, Maker::Daybook);
         assert!(
             matches!(plan(&cancelled(2), Fields::default(), &unsure), Action::Remove(removal) if removal.version == 2)
         );
@@ -246,7 +274,7 @@ mod tests {
     fn a_hold_is_shown_to_nobody_until_it_is_confirmed() {
         let held = booking(1, Standing::Held { interval: interval(), until: at("2026-03-01T00:10:00Z") });
         assert_eq!(plan(&held, Fields::default(), &Known::Nothing), Action::NothingToShow);
-        let told_of_nothing = Known::from_row(1, None, None, false);
+        let told_of_nothing = Known::from_row(1, None, None, false, Maker::Daybook);
         assert_eq!(put(plan(&confirmed(2), Fields::default(), &told_of_nothing)).version, 2);
         let again = BookingView { version: 3, ..held };
         assert!(matches!(
@@ -267,6 +295,16 @@ mod tests {
             let busy = BookingView { kind: BookingKind::Busy, ..booking(2, standing) };
             assert_eq!(plan(&busy, Fields::default(), &Known::Nothing), Action::NothingToShow);
             assert!(matches!(plan(&busy, Fields::default(), &entry(1)), Action::Remove(_)));
+        }
+    }
+
+    #[test]
+    fn an_entry_that_a_vendor_has_made_for_several_is_left_to_the_last_of_them() {
+        let known = |maker, in_doubt| Known::from_row(1, Some("e1".to_owned()), None, in_doubt, maker);
+        for in_doubt in [false, true] {
+            let told = |maker| plan(&cancelled(2), Fields::default(), &known(maker, in_doubt));
+            assert_eq!(told(Maker::VendorForSeveral), Action::NothingToShow);
+            assert!(matches!(told(Maker::Vendor), Action::Remove(_)));
         }
     }
 

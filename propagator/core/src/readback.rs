@@ -79,6 +79,8 @@ pub struct Expected {
     pub external_id: String,
     /// The tag of what was written last.
     pub etag: Option<String>,
+    /// Whether a vendor has made it: it bears no mark, and only its times are ours to say.
+    pub adopted: bool,
     /// What it should say.
     pub visible: Visible,
 }
@@ -218,7 +220,7 @@ fn strong(etag: &str) -> &str {
 
 /// Asks for one entry by its name.
 pub fn look(readable: Readable, calendar: &str, booking_id: BookingId, external_id: &str) -> Call {
-    let subject = Subject { calendar, booking_id, id: external_id, lost: None, visible: None };
+    let subject = Subject { calendar, booking_id, id: external_id, lost: None, visible: None, adopted: false };
     match readable {
         Readable::Api(Vendor::Google) => google::call(&Phase::Look, &subject),
         Readable::Api(Vendor::Outlook) => outlook::call(&Phase::Look, &subject),
@@ -261,9 +263,15 @@ fn sight(readable: Readable, booking_id: BookingId, answer: &Answer) -> Result<S
 }
 
 /// How the entry that was asked for differs from what it should be; none if it does not.
-pub fn judge(readable: Readable, wanted: &Visible, answer: &Answer) -> Result<Option<Difference>, Verdict> {
+pub fn judge(readable: Readable, expected: &Expected, answer: &Answer) -> Result<Option<Difference>, Verdict> {
+    let wanted = &expected.visible;
     match sight(readable, wanted.booking_id, answer)? {
         Sight::Nothing => Ok(Some(Difference::MISSING)),
+        Sight::Entry(entry) if expected.adopted => {
+            let same = entry.times == Some((mirror::start(wanted), mirror::end(wanted)));
+            let shown = entry.times.and_then(|(start, end)| Interval::new(start, end).ok());
+            Ok(Difference::of(shown, (!same).then_some(Field::Time).into_iter().collect()))
+        }
         Sight::Entry(entry) => Ok(differs(&entry, wanted)),
         Sight::Text(text, _) => entry::difference(text, wanted).map_err(|_| Verdict::Retryable(Trouble::Unreadable)),
     }

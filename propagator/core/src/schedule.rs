@@ -154,6 +154,8 @@ pub enum Settled {
         external_id: String,
         /// The target's mark of this state.
         etag: Option<String>,
+        /// Whether the vendor has made it, and not Daybook.
+        adopted: bool,
     },
     /// The target shows nothing.
     Removed,
@@ -182,8 +184,8 @@ impl PauseCause {
 pub fn next_step(policy: &RetrySchedule, attempt: u32, verdict: &Verdict, now: Timestamp, jitter: Jitter) -> Step {
     let pause = |wait, cause| Step::Pause { until: now.plus(policy.pause(wait)), cause };
     match verdict {
-        Verdict::Applied { external_id, etag } => {
-            Step::Done(Settled::Shown { external_id: external_id.clone(), etag: etag.clone() })
+        Verdict::Applied { external_id, etag, adopted } => {
+            Step::Done(Settled::Shown { external_id: external_id.clone(), etag: etag.clone(), adopted: *adopted })
         }
         Verdict::Gone => Step::Done(Settled::Removed),
         Verdict::Throttled { retry_after } => pause(

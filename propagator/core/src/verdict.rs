@@ -13,6 +13,8 @@ pub enum Verdict {
         external_id: String,
         /// The target's mark of this state, to change it by; none if the target gave none.
         etag: Option<String>,
+        /// Whether the vendor has made it, and not Daybook.
+        adopted: bool,
     },
     /// The target shows nothing of it.
     Gone,

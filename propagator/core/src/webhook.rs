@@ -156,7 +156,7 @@ impl Message {
             Err(verdict) => verdict,
             Ok(reply) => match reply.status {
                 200..=299 if self.removes => Verdict::Gone,
-                200..=299 => Verdict::Applied { external_id: self.booking_id.to_string(), etag: None },
+                200..=299 => Verdict::Applied { external_id: self.booking_id.to_string(), etag: None, adopted: false },
                 409 => Verdict::Retryable(Trouble::Busy),
                 410 => Verdict::Permanent(Reason::TargetClosed),
                 _ => refusal(reply, Effect::None),

@@ -43,7 +43,7 @@ impl Mirror {
             return Err(AddressError);
         }
         let mut exchange = match attempt.action {
-            Action::Put(visible) => Exchange::show(vendor, calendar, visible.clone(), attempt.known),
+            Action::Put(visible) => Exchange::show(vendor, calendar, visible.clone(), attempt.tags, attempt.known),
             Action::Remove(removal) => Exchange::remove(vendor, calendar, removal.clone(), attempt.known),
             // Nothing to say; the lane settles these without an attempt.
             Action::NothingToShow | Action::UpToDate => return Ok(no_call()),

@@ -82,6 +82,7 @@ impl Lane {
         let attempt = Attempt {
             action: &action,
             known: &leased.known,
+            tags: &booking.tags,
             address: &place.address,
             deadline: until,
             traceparent: leased.traceparent.as_deref(),

@@ -70,11 +70,13 @@ impl Store {
         entry: &Entry,
         noted: Option<&Noted>,
     ) -> Result<Recorded, StoreError> {
-        let (outcome, external_id, etag) = match entry {
-            Entry::Told(Settled::Shown { external_id, etag }) => (Some("applied"), Some(external_id), etag.as_ref()),
-            Entry::Told(Settled::Removed) => (Some("removed"), None, None),
-            Entry::NeverTold => (Some("nothing_to_show"), None, None),
-            Entry::AsBefore => (None, None, None),
+        let (outcome, external_id, etag, adopted) = match entry {
+            Entry::Told(Settled::Shown { external_id, etag, adopted }) => {
+                (Some("applied"), Some(external_id), etag.as_ref(), *adopted)
+            }
+            Entry::Told(Settled::Removed) => (Some("removed"), None, None, false),
+            Entry::NeverTold => (Some("nothing_to_show"), None, None, false),
+            Entry::AsBefore => (None, None, None, false),
         };
         // A store that has lost versions desires one that no booking has; it is brought down to what there is.
         let query = sqlx::query_scalar(recording!(
@@ -89,13 +91,15 @@ impl Store {
              outcome = coalesce($12, outcome, 'nothing_to_show'),
              external_id = CASE WHEN $12 IS NULL THEN external_id ELSE $13 END,
              etag = CASE WHEN $12 IS NULL THEN etag ELSE $14 END,
+             adopted = CASE WHEN $12 IS NULL THEN adopted ELSE $15 END,
              published_version = least(published_version, greatest(applied_version, $5) - 1)"
         ));
         let query = bind(query, leased, version, noted)
             .bind(DateTime::<Utc>::from(decided_at))
             .bind(outcome)
             .bind(external_id)
-            .bind(etag);
+            .bind(etag)
+            .bind(adopted);
         self.recorded(query).await
     }
 

@@ -1,11 +1,12 @@
 //! A booking's row, as the propagator reads it. The arbiter writes it; what it never should hold is named, not trusted.
 
 use chrono::{DateTime, Utc};
-use daybook_domain::{Attendee, BookingId, BookingKind, Interval, ResourceId, Standing, Timestamp};
+use daybook_domain::{Attendee, BookingId, BookingKind, Interval, ResourceId, Standing, Tag, Timestamp};
 use daybook_propagator_core::BookingView;
 use serde::Deserialize;
 use sqlx::FromRow;
 use sqlx::types::Json;
+use uuid::Uuid;
 
 #[derive(FromRow)]
 pub(super) struct BookingRow {
@@ -21,6 +22,7 @@ pub(super) struct BookingRow {
     attendee_details: Json<Vec<Person>>,
     source_time_zone: Option<String>,
     display_time_zone: Option<String>,
+    tags: Vec<Uuid>,
 }
 
 #[derive(Deserialize)]
@@ -78,6 +80,7 @@ impl BookingRow {
             source_time_zone: self.source_time_zone,
             title: self.title,
             attendees: attendees.collect::<Result<_, _>>()?,
+            tags: self.tags.into_iter().map(Tag::from_uuid).collect(),
         })
     }
 }
@@ -88,8 +91,6 @@ fn time(column: &'static str, time: DateTime<Utc>) -> Result<Timestamp, &'static
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
 
     fn row(status: &str) -> BookingRow {
@@ -107,6 +108,7 @@ mod tests {
             attendee_details: Json(Vec::new()),
             source_time_zone: None,
             display_time_zone: None,
+            tags: Vec::new(),
         }
     }
 

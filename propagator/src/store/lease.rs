@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use daybook_domain::{BookingId, ResourceId, TargetName};
-use daybook_propagator_core::{BookingView, Fields, Known};
+use daybook_propagator_core::{BookingView, Fields, Known, Maker};
 use daybook_runtime::postgres::StoreError;
 use sqlx::FromRow;
 use sqlx::postgres::PgRow;
@@ -93,11 +93,15 @@ impl Store {
                      leased_until = clock_timestamp() + make_interval(secs => $3)
                  FROM due WHERE d.booking_id = due.booking_id AND d.target = $1
                  RETURNING d.booking_id, d.target, d.desired_version, d.applied_version, d.external_id, d.etag, d.attempt,
-                           d.decision_offset, d.traceparent, d.lease, d.repair_since IS NOT NULL AS repairs, due.in_doubt
+                           d.decision_offset, d.traceparent, d.lease, d.adopted, d.repair_since IS NOT NULL AS repairs, due.in_doubt
              )
              SELECT l.*, b.resource_id, b.partition, b.kind, b.status, b.start_time, b.end_time, b.awaiting_until,
-                    b.held_until, b.version, b.decided_at, b.title, b.attendee_details, b.source_time_zone,
-                    r.display_time_zone, t.address, t.fields
+                    b.held_until, b.version, b.decided_at, b.title, b.attendee_details, b.source_time_zone, b.tags,
+                    r.display_time_zone, t.address, t.fields,
+                    l.adopted AND EXISTS (
+                        SELECT FROM delivery o JOIN booking other ON other.booking_id = o.booking_id
+                        WHERE o.adopted AND o.target = l.target AND o.external_id = l.external_id AND o.booking_id <> l.booking_id
+                          AND other.status IN ('confirmed', 'awaiting')) AS is_others
              FROM leased l
              JOIN booking b ON b.booking_id = l.booking_id
              LEFT JOIN resource r ON r.resource_id = b.resource_id
@@ -174,6 +178,8 @@ struct LeasedRow {
     external_id: Option<String>,
     etag: Option<String>,
     in_doubt: bool,
+    adopted: bool,
+    is_others: bool,
     attempt: i32,
     repairs: bool,
     traceparent: Option<String>,
@@ -193,6 +199,8 @@ fn read(row: &PgRow, target: &TargetName) -> Result<Leased, StoreError> {
         external_id,
         etag,
         in_doubt,
+        adopted,
+        is_others,
         attempt,
         repairs,
         traceparent,
@@ -209,6 +217,11 @@ fn read(row: &PgRow, target: &TargetName) -> Result<Leased, StoreError> {
         Ok(found) => found.view(booking_id, &resource),
         Err(error) => column(&error).map(Err).ok_or(error)?,
     };
+    let maker = match (adopted, is_others) {
+        (true, true) => Maker::VendorForSeveral,
+        (true, false) => Maker::Vendor,
+        (false, _) => Maker::Daybook,
+    };
     // A trace belongs to the version that it came with.
     let is_desired = booking.as_ref().is_ok_and(|booking| i64::try_from(booking.version) == Ok(desired_version));
     Ok(Leased {
@@ -218,7 +231,7 @@ fn read(row: &PgRow, target: &TargetName) -> Result<Leased, StoreError> {
         lease,
         desired_version,
         applied_version,
-        known: Known::from_row(applied, external_id, etag, in_doubt),
+        known: Known::from_row(applied, external_id, etag, in_doubt, maker),
         in_doubt,
         attempts: u32::try_from(attempt).unwrap_or(0),
         repairs,

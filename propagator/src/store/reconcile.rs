@@ -99,8 +99,9 @@ impl Store {
         window: &Interval,
     ) -> Result<Vec<readback::Expected>, StoreError> {
         let rows = sqlx::query(
-            "SELECT d.booking_id, d.external_id, d.etag, b.kind, b.status, b.start_time, b.end_time, b.awaiting_until, b.held_until,
-                    b.version, b.decided_at, b.title, b.attendee_details, b.source_time_zone, r.display_time_zone, t.fields
+            "SELECT d.booking_id, d.external_id, d.etag, d.adopted, b.kind, b.status, b.start_time, b.end_time, b.awaiting_until, b.held_until,
+                    b.version, b.decided_at, b.title, b.attendee_details, b.source_time_zone, b.tags, r.display_time_zone,
+                    t.fields
              FROM delivery d
              JOIN booking b ON b.booking_id = d.booking_id
              JOIN resource_target t ON t.target = d.target AND t.resource_id = d.resource_id
@@ -127,6 +128,7 @@ impl Store {
                 Action::Put(visible) => Some(readback::Expected {
                     external_id: row.try_get("external_id").ok()?,
                     etag: row.try_get("etag").ok()?,
+                    adopted: row.try_get("adopted").ok()?,
                     visible,
                 }),
                 Action::Remove(_) | Action::NothingToShow | Action::UpToDate => None,
@@ -214,7 +216,7 @@ impl Store {
         let done = sqlx::query(
             "WITH due AS (
                  UPDATE delivery SET in_doubt = true, next_at = clock_timestamp(), attempt = 0, repair_since = clock_timestamp(),
-                     external_id = coalesce($4, external_id),
+                     external_id = coalesce($4, external_id), adopted = adopted AND $4 IS NULL,
                      applied_version = desired_version - 1, published_version = least(published_version, desired_version - 1)
                  WHERE booking_id = $2 AND target = $1 AND applied_version = $3 AND desired_version = $3
                    AND parked_reason IS NULL AND NOT in_doubt AND (leased_until IS NULL OR leased_until < clock_timestamp())

@@ -90,6 +90,8 @@ pub struct Calendar {
     pub write_faults: VecDeque<WriteFault>,
     /// Every write of ours that was applied, in order.
     pub applied: Vec<Applied>,
+    /// Every write of ours to what somebody else has made, in order.
+    pub adopted: Vec<(String, Made)>,
     before: BTreeMap<String, String>,
     /// How often it was asked.
     pub asked: usize,
@@ -151,6 +153,7 @@ impl Calendar {
             faults: VecDeque::new(),
             write_faults: VecDeque::new(),
             applied: Vec::new(),
+            adopted: Vec::new(),
             before: BTreeMap::new(),
             asked: 0,
         }

@@ -81,6 +81,18 @@ enum Write<'a> {
 }
 
 impl Calendar {
+    /// What a vendor that takes bookings has put into the calendar by itself.
+    pub fn vendors(&mut self, id: &str, start: i64, end: i64, guest: &str) {
+        self.put(id, start, end);
+        self.attend(id, guest);
+    }
+
+    /// Entries of others that stand: what each is called, from when until when.
+    pub fn others(&self) -> Vec<(String, i64, i64)> {
+        let standing = self.events.iter().filter(|(_, event)| !event.gone && event.ours.is_none());
+        standing.map(|(id, event)| (id.clone(), event.start, event.end)).collect()
+    }
+
     /// Entries of ours that stand: the booking, the version, from when until when.
     pub fn ours(&self) -> Vec<(String, u64, i64, i64)> {
         let standing = self.events.values().filter(|event| !event.gone);
@@ -219,9 +231,15 @@ impl Calendar {
             Write::Marked(_) => return (400, String::new()),
         };
         if let Write::Remove(_) = write {
+            if before.as_ref().is_some_and(|event| event.ours.is_none()) {
+                self.adopted.push((id.clone(), Made::Removed));
+            }
             self.note(before.as_ref().and_then(|event| event.ours.clone()), Made::Removed);
             self.change(&id, |event| event.gone = true);
             return (204, String::new());
+        }
+        if before.as_ref().is_some_and(|event| event.ours.is_none()) {
+            return self.apply_to_others(&id, body);
         }
         let mut ours = self.ours_of(body);
         if let Some(before) = before.as_ref().and_then(|event| event.ours.as_ref()) {
@@ -238,6 +256,22 @@ impl Calendar {
         match self.dialect {
             Dialect::Google => (200, google::entry(&id, event).to_string()),
             Dialect::Graph => (201, graph::entry(&id, event).to_string()),
+        }
+    }
+
+    /// Of an entry that somebody else has made, what was sent is changed and nothing else.
+    fn apply_to_others(&mut self, id: &str, body: &Value) -> (u16, String) {
+        let fields = body.as_object().map_or(0, serde_json::Map::len);
+        if fields != 2 {
+            return (400, self.error(400));
+        }
+        let (start, end) = (self.time(&body["start"]), self.time(&body["end"]));
+        self.adopted.push((id.to_owned(), Made::Changed));
+        self.change(id, |event| (event.start, event.end) = (start, end));
+        let event = &self.events[id];
+        match self.dialect {
+            Dialect::Google => (200, google::entry(id, event).to_string()),
+            Dialect::Graph => (200, graph::entry(id, event).to_string()),
         }
     }
 

@@ -6,6 +6,7 @@ use daybook_domain::{BookingId, BookingKind, Interval, Standing, Timestamp};
 use proptest::prelude::*;
 
 use super::*;
+use crate::Maker;
 use crate::{Action, BookingView, Fields, RetryAfter, VisibleStatus, plan};
 
 fn at(text: &str) -> Timestamp {
@@ -47,7 +48,7 @@ fn removal(version: u64) -> Removal {
 }
 
 fn entry(version: u64, etag: &str) -> Known {
-    Known::Entry { version, external_id: name(id()), etag: Some(etag.to_owned()) }
+    Known::Entry { version, external_id: name(id()), etag: Some(etag.to_owned()), maker: Maker::Daybook }
 }
 
 fn reply(status: u16, etag: Option<&str>, body: &str) -> Answer {
@@ -60,7 +61,7 @@ fn status(status: u16) -> Answer {
 }
 
 fn unsure() -> Known {
-    Known::Unsure { version: 0, external_id: None }
+    Known::Unsure { version: 0, external_id: None, maker: Maker::Daybook }
 }
 
 /// Plays the answers and returns the calls as `METHOD condition`, with the conclusion.
@@ -81,7 +82,7 @@ fn play(mut exchange: Exchange, answers: &[Answer]) -> (Vec<String>, Conclusion)
 }
 
 fn applied(etag: Option<&str>) -> Conclusion {
-    let verdict = Verdict::Applied { external_id: name(id()), etag: etag.map(str::to_owned) };
+    let verdict = Verdict::Applied { external_id: name(id()), etag: etag.map(str::to_owned), adopted: false };
     Conclusion { verdict, in_doubt: false }
 }
 
@@ -353,7 +354,8 @@ struct Row {
 
 /// One attempt, as the shell makes it; whether the row is settled.
 fn attempt(server: &mut Server, row: &mut Row, booking: &BookingView, fates: &mut impl Iterator<Item = Fate>) -> bool {
-    let known = Known::from_row(row.applied_version, row.external_id.clone(), row.etag.clone(), row.in_doubt);
+    let known =
+        Known::from_row(row.applied_version, row.external_id.clone(), row.etag.clone(), row.in_doubt, Maker::Daybook);
     let mut exchange = match plan(booking, Fields::default(), &known) {
         Action::Put(visible) => Exchange::show(visible, &known),
         Action::Remove(removal) => Exchange::remove(removal, &known),
@@ -371,7 +373,7 @@ fn attempt(server: &mut Server, row: &mut Row, booking: &BookingView, fates: &mu
             Progress::Over(conclusion) => {
                 row.in_doubt = conclusion.in_doubt;
                 match conclusion.verdict {
-                    Verdict::Applied { external_id, etag } => {
+                    Verdict::Applied { external_id, etag, .. } => {
                         (row.applied_version, row.external_id, row.etag) = (booking.version, Some(external_id), etag);
                         return true;
                     }
@@ -440,6 +442,7 @@ proptest! {
                 source_time_zone: None,
                 title: None,
                 attendees: Vec::new(),
+                tags: Vec::new(),
             };
             let tries = if index == last { 100 } else { tries };
             let settled = (0..tries).any(|_| attempt(&mut server, &mut row, &booking, &mut fates));

@@ -41,6 +41,7 @@ pub(crate) fn booking(version: u64, start: Option<i64>) -> BookingView {
         source_time_zone: None,
         title: Some("Surgery, \"left\" knee".to_owned()),
         attendees: Vec::new(),
+        tags: Vec::new(),
     }
 }
 
@@ -51,6 +52,7 @@ pub(crate) struct Row {
     pub external_id: Option<String>,
     pub etag: Option<String>,
     pub in_doubt: bool,
+    pub adopted: bool,
 }
 
 /// How a call ends, besides what the vendor does.
@@ -85,10 +87,11 @@ fn attempt(
     booking: &BookingView,
     fates: &mut impl Iterator<Item = Fate>,
 ) -> Option<Verdict> {
-    let known = Known::from_row(row.applied_version, row.external_id.clone(), row.etag.clone(), row.in_doubt);
+    let maker = if row.adopted { Maker::Vendor } else { Maker::Daybook };
+    let known = Known::from_row(row.applied_version, row.external_id.clone(), row.etag.clone(), row.in_doubt, maker);
     let fields = Fields { title: true, attendees: false };
     let mut exchange = match plan(booking, fields, &known) {
-        Action::Put(visible) => Exchange::show(vendor, "anna@example.com", visible, &known),
+        Action::Put(visible) => Exchange::show(vendor, "anna@example.com", visible, &booking.tags, &known),
         Action::Remove(removal) => Exchange::remove(vendor, "anna@example.com", removal, &known),
         Action::NothingToShow => {
             (row.applied_version, row.external_id, row.etag) = (booking.version, None, None);
@@ -115,12 +118,13 @@ fn attempt(
             Progress::Over(conclusion) => {
                 row.in_doubt = conclusion.in_doubt;
                 match &conclusion.verdict {
-                    Verdict::Applied { external_id, etag } => {
-                        (row.applied_version, row.external_id, row.etag) =
-                            (booking.version, Some(external_id.clone()), etag.clone());
+                    Verdict::Applied { external_id, etag, adopted } => {
+                        (row.applied_version, row.external_id, row.etag, row.adopted) =
+                            (booking.version, Some(external_id.clone()), etag.clone(), *adopted);
                     }
                     Verdict::Gone => {
-                        (row.applied_version, row.external_id, row.etag) = (booking.version, None, None);
+                        (row.applied_version, row.external_id, row.etag, row.adopted) =
+                            (booking.version, None, None, false);
                     }
                     Verdict::LookFirst(_)
                     | Verdict::Reread
@@ -272,7 +276,7 @@ fn what_is_sent_is_what_the_vendors_document() {
         panic!("there is something to show")
     };
     let line = |vendor: Vendor, known: &Known| {
-        let call = Exchange::show(vendor, "anna@example.com", visible.clone(), known).call();
+        let call = Exchange::show(vendor, "anna@example.com", visible.clone(), &[], known).call();
         let headers: Vec<String> = call.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
         format!(
             "{} {}\n{}\n{}",
@@ -282,8 +286,13 @@ fn what_is_sent_is_what_the_vendors_document() {
             String::from_utf8_lossy(&call.body)
         )
     };
-    let entry = |id: &str| Known::Entry { version: 1, external_id: id.to_owned(), etag: Some("\"7\"".to_owned()) };
-    let unsure = Known::Unsure { version: 3, external_id: None };
+    let entry = |id: &str| Known::Entry {
+        version: 1,
+        external_id: id.to_owned(),
+        etag: Some("\"7\"".to_owned()),
+        maker: Maker::Daybook,
+    };
+    let unsure = Known::Unsure { version: 3, external_id: None, maker: Maker::Daybook };
     expect_test::expect_file!["calls.txt"].assert_eq(
         &[
             line(Vendor::Google, &Known::Nothing),
@@ -295,6 +304,83 @@ fn what_is_sent_is_what_the_vendors_document() {
         ]
         .join("\n\n"),
     );
+}
+
+/// The name by which a vendor's entry is known across systems.
+fn kin(dialect: Dialect, id: &str, by_uid: bool) -> Tag {
+    match (dialect, by_uid) {
+        (Dialect::Google, false) => Tag::derive("google", id),
+        (Dialect::Google, true) => Tag::derive("ical", &format!("{id}@google.com")),
+        (Dialect::Graph, false) => Tag::derive("outlook", id),
+        (Dialect::Graph, true) => Tag::derive("ical", &format!("uid-{id}")),
+    }
+}
+
+#[test]
+fn an_entry_that_its_vendor_has_made_is_the_bookings_and_is_moved_and_removed_with_it() {
+    for (vendor, dialect) in BOTH {
+        for by_uid in [false, true] {
+            let (mut calendar, mut row) = (Calendar::new(dialect), Row::default());
+            calendar.vendors("e1", NINE, NINE + HOUR, "jane@example.com");
+            calendar.put("another", NINE, NINE + HOUR);
+            let booked =
+                |version, start| BookingView { tags: vec![kin(dialect, "e1", by_uid)], ..booking(version, start) };
+            let verdict = quietly(vendor, &mut calendar, &mut row, &booked(1, Some(NINE)));
+            assert!(settled(Some(&verdict)) && row.adopted && row.external_id.as_deref() == Some("e1"), "{verdict:?}");
+            assert_eq!((calendar.adopted.len(), calendar.applied.len()), (0, 0), "{vendor:?}: nothing is written");
+            quietly(vendor, &mut calendar, &mut row, &booked(2, Some(NINE + HOUR)));
+            let others = calendar.others();
+            assert!(others.contains(&("e1".to_owned(), NINE + HOUR, NINE + 2 * HOUR)), "{vendor:?}: {others:?}");
+            let verdict = quietly(vendor, &mut calendar, &mut row, &booked(3, None));
+            assert_eq!(verdict, Verdict::Gone);
+            assert_eq!(calendar.others(), [("another".to_owned(), NINE, NINE + HOUR)], "{vendor:?}");
+            assert_eq!((calendar.ours().len(), calendar.applied.len()), (0, 0), "{vendor:?}: none of ours was made");
+        }
+    }
+}
+
+#[test]
+fn an_entry_that_its_vendor_takes_away_is_replaced_by_its_next_or_by_one_of_ours() {
+    for (vendor, dialect) in BOTH {
+        let (mut calendar, mut row) = (Calendar::new(dialect), Row::default());
+        calendar.vendors("e1", NINE, NINE + HOUR, "jane@example.com");
+        let booked = |version, start, ids: &[&str]| {
+            let tags = ids.iter().map(|id| kin(dialect, id, false)).collect();
+            BookingView { tags, ..booking(version, Some(start)) }
+        };
+        quietly(vendor, &mut calendar, &mut row, &booked(1, NINE, &["e1"]));
+        calendar.delete("e1");
+        calendar.vendors("e2", NINE + HOUR, NINE + 2 * HOUR, "jane@example.com");
+        let verdict = quietly(vendor, &mut calendar, &mut row, &booked(2, NINE + HOUR, &["e1", "e2"]));
+        assert!(settled(Some(&verdict)) && row.external_id.as_deref() == Some("e2"), "{vendor:?}: {verdict:?}");
+        calendar.delete("e2");
+        let verdict = quietly(vendor, &mut calendar, &mut row, &booked(3, NINE + 2 * HOUR, &["e1", "e2"]));
+        assert!(settled(Some(&verdict)) && !row.adopted, "{vendor:?}: {verdict:?}");
+        let shown: Vec<_> = calendar.ours().into_iter().map(|(_, version, start, _)| (version, start)).collect();
+        assert_eq!(shown, [(3, NINE + 2 * HOUR)], "{vendor:?}");
+    }
+}
+
+#[test]
+fn what_bears_our_mark_or_is_in_another_time_or_has_another_name_is_no_kin() {
+    for (vendor, dialect) in BOTH {
+        let (mut calendar, mut row) = (Calendar::new(dialect), Row::default());
+        calendar.vendors("later", NINE + 5 * HOUR, NINE + 6 * HOUR, "jane@example.com");
+        calendar.vendors("another", NINE, NINE + HOUR, "jane@example.com");
+        let tags = vec![kin(dialect, "later", false), kin(dialect, "e9", true)];
+        quietly(vendor, &mut calendar, &mut row, &BookingView { tags, ..booking(1, Some(NINE)) });
+        assert_eq!(calendar.ours().len(), 1, "{vendor:?}: it has one of ours");
+        // Somebody's program takes our entry for the vendor's, by its id.
+        let own = row.external_id.clone().expect("an id");
+        let other = BookingView {
+            booking_id: BookingId::from_uuid(uuid::Uuid::from_u128(9)),
+            tags: vec![kin(dialect, &own, false)],
+            ..booking(1, Some(NINE))
+        };
+        let mut second = Row::default();
+        quietly(vendor, &mut calendar, &mut second, &other);
+        assert!(!second.adopted && second.external_id != Some(own), "{vendor:?}");
+    }
 }
 
 fn fate() -> impl Strategy<Value = Fate> {
@@ -371,19 +457,64 @@ proptest! {
         prop_assert!(versions.is_sorted(), "an older version was written after a newer: {versions:?}");
     }
 
+    /// The same of a booking whose vendor has put it into the calendar by itself.
+    #[test]
+    fn whatever_happens_a_vendors_own_entry_is_kept_as_decided_and_none_of_ours_is_made_beside_it(
+        which in 0..2_usize, by_uid in any::<bool>(),
+        states in prop::collection::vec((prop::option::weighted(0.8, 0..5_i64), 0..4_usize), 1..5),
+        fates in prop::collection::vec(prop_oneof![8 => Just(Fate::Fine), 1 => Just(Fate::NotSent), 2 => Just(Fate::Died)], 0..40),
+        faults in prop::collection::vec((prop::option::weighted(0.3, write_fault()), any::<bool>()), 0..30),
+    ) {
+        let (vendor, dialect) = BOTH[which];
+        let (mut calendar, mut row) = (Calendar::new(dialect), Row::default());
+        calendar.vendors("e1", NINE, NINE + 5 * HOUR, "jane@example.com");
+        let (mut fates, mut faults) = (fates.into_iter(), faults.into_iter());
+        for (index, (hour, tries)) in states.iter().copied().enumerate() {
+            let tags = vec![kin(dialect, "e1", by_uid)];
+            let booking = BookingView { tags, ..booking(index as u64 + 1, hour.map(|hour| NINE + hour * HOUR)) };
+            for _ in 0..tries {
+                let (write, read) = faults.next().unwrap_or((None, false));
+                calendar.write_faults = write.into_iter().collect();
+                calendar.faults = read.then_some(Fault::Away).into_iter().collect();
+                let verdict = attempt(vendor, &mut calendar, &mut row, &booking, &mut fates);
+                calendar.write_faults.clear();
+                calendar.faults.clear();
+                if settled(verdict.as_ref()) {
+                    break;
+                }
+            }
+            // Quiet.
+            let quiet = (0..4).any(|_| settled(Some(&quietly(vendor, &mut calendar, &mut row, &booking))));
+            prop_assert!(quiet, "{vendor:?} does not settle: {row:?}");
+            let shown: Vec<_> = calendar.others().into_iter().map(|(_, start, _)| start).collect();
+            match hour {
+                Some(hour) => prop_assert_eq!(shown, [NINE + hour * HOUR]),
+                // What was cancelled before it was ever shown is left to its vendor.
+                None => prop_assert!(shown.is_empty() || index == 0, "{vendor:?} still shows {shown:?}"),
+            }
+            prop_assert!(calendar.applied.is_empty(), "{vendor:?}: one of ours was made");
+            if hour.is_none() {
+                // What its vendor has taken away, or will, is not looked for again.
+                break;
+            }
+        }
+    }
+
     #[test]
     fn no_answer_makes_an_exchange_panic_or_run_on(
-        which in 0..2_usize, known in 0..4_usize,
-        answers in prop::collection::vec((0..4_usize, any::<u16>(), any::<Vec<u8>>()), 6),
+        which in 0..2_usize, known in 0..5_usize, named in any::<bool>(),
+        answers in prop::collection::vec((0..4_usize, any::<u16>(), any::<Vec<u8>>()), CALLS_MAX as usize),
     ) {
         let known = [
             Known::Nothing,
             Known::Removed { version: 1 },
-            Known::Entry { version: 1, external_id: "x".to_owned(), etag: Some("\"a\"".to_owned()) },
-            Known::Unsure { version: 0, external_id: None },
+            Known::Entry { version: 1, external_id: "x".to_owned(), etag: Some("\"a\"".to_owned()), maker: Maker::Daybook },
+            Known::Unsure { version: 0, external_id: None, maker: Maker::Daybook },
+            Known::Unsure { version: 1, external_id: Some("x".to_owned()), maker: Maker::Vendor },
         ][known].clone();
         let Action::Put(visible) = plan(&booking(2, Some(NINE)), Fields::default(), &Known::Nothing) else { panic!() };
-        let mut exchange = Exchange::show(BOTH[which].0, "anna@example.com", visible, &known);
+        let tags: Vec<Tag> = named.then(|| Tag::derive("ical", "x")).into_iter().collect();
+        let mut exchange = Exchange::show(BOTH[which].0, "anna@example.com", visible, &tags, &known);
         let mut over = false;
         for (kind, status, body) in answers {
             let answer = match kind {

@@ -42,7 +42,9 @@ fn shown(vendor: Vendor, calendar: &mut Calendar) -> Vec<(BookingView, Row)> {
 
 fn expected(rows: &[(BookingView, Row)]) -> Vec<Expected> {
     let standing = rows.iter().filter_map(|(booking, row)| Some((booking, row.external_id.clone()?, row.etag.clone())));
-    standing.map(|(booking, external_id, etag)| Expected { external_id, etag, visible: visible(booking) }).collect()
+    standing
+        .map(|(booking, external_id, etag)| Expected { external_id, etag, adopted: false, visible: visible(booking) })
+        .collect()
 }
 
 fn listed(vendor: Vendor, calendar: &mut Calendar) -> Result<Vec<Found>, Verdict> {
@@ -64,7 +66,7 @@ fn differences(vendor: Vendor, calendar: &mut Calendar, rows: &[(BookingView, Ro
     let suspects = suspects.into_iter().filter_map(|at| {
         let Expected { external_id, visible, .. } = &expected[at];
         let answer = send(calendar, &look(readable, CALENDAR, visible.booking_id, external_id));
-        judge(readable, visible, &answer).expect("a judgement")
+        judge(readable, &expected[at], &answer).expect("a judgement")
     });
     let suspects = suspects.collect();
     let standing = strangers.into_iter().filter(|at| {
@@ -220,6 +222,7 @@ fn an_entry_of_a_caldav_server_is_read_only_where_its_tag_has_changed() {
     let expected = |etag: Option<&str>| Expected {
         external_id: name(booking.booking_id),
         etag: etag.map(str::to_owned),
+        adopted: false,
         visible: visible(&booking),
     };
     let found = |etag: &str| Found {
@@ -236,27 +239,25 @@ fn an_entry_of_a_caldav_server_is_read_only_where_its_tag_has_changed() {
     assert_eq!(suspects(Some("\"1\""), &[]), 1);
 
     let wanted = visible(&booking);
-    let judged = |body: &str| judge(Readable::CalDav, &wanted, &reply(200, body)).expect("a judgement");
-    let own = render(&wanted);
-    assert_eq!(judged(&own), None);
-    let moved = judged(&own.replace("20260304T100000Z", "20260304T110000Z")).expect("a difference");
+    let own = expected(None);
+    let judged = |body: &str| judge(Readable::CalDav, &own, &reply(200, body)).expect("a judgement");
+    let text = render(&wanted);
+    assert_eq!(judged(&text), None);
+    let moved = judged(&text.replace("20260304T100000Z", "20260304T110000Z")).expect("a difference");
     assert_eq!((moved.drift, moved.fields.as_slice()), (Drift::Moved, &[Field::Time][..]));
     assert_eq!(moved.shown.map(|shown| shown.length()), Some(Duration::from_secs(7_200)));
     let fields = |body: &str| judged(body).map(|found| (found.drift, found.fields)).expect("a difference");
-    assert_eq!(fields(&own.replace("SUMMARY:", "SUMMARY:Lunch")), (Drift::Edited, vec![Field::Title]));
-    assert_eq!(fields(&own.replace("OPAQUE", "TRANSPARENT")), (Drift::Edited, vec![Field::Nature]));
-    assert_eq!(fields(&own.replace("X-DAYBOOK-BOOKING", "X-NOBODYS")), (Drift::Edited, vec![Field::Mark]));
-    assert_eq!(fields(&own.replace("DAYBOOK-VERSION:1", "DAYBOOK-VERSION:0")), (Drift::Edited, vec![Field::Version]));
-    assert_eq!(judge(Readable::CalDav, &wanted, &reply(404, "")), Ok(Some(Difference::MISSING)));
+    assert_eq!(fields(&text.replace("SUMMARY:", "SUMMARY:Lunch")), (Drift::Edited, vec![Field::Title]));
+    assert_eq!(fields(&text.replace("OPAQUE", "TRANSPARENT")), (Drift::Edited, vec![Field::Nature]));
+    assert_eq!(fields(&text.replace("X-DAYBOOK-BOOKING", "X-NOBODYS")), (Drift::Edited, vec![Field::Mark]));
+    assert_eq!(fields(&text.replace("DAYBOOK-VERSION:1", "DAYBOOK-VERSION:0")), (Drift::Edited, vec![Field::Version]));
+    assert_eq!(judge(Readable::CalDav, &own, &reply(404, "")), Ok(Some(Difference::MISSING)));
     let unreadable = Err(Verdict::Retryable(Trouble::Unreadable));
-    assert_eq!(judge(Readable::CalDav, &wanted, &reply(200, "<html/>")), unreadable);
-    assert!(
-        judge(Readable::CalDav, &wanted, &reply(503, "")).is_err(),
-        "nothing is concluded from a server that is away"
-    );
-    let stranger = stands(Readable::CalDav, booking.booking_id, &reply(200, &own)).expect("an answer");
+    assert_eq!(judge(Readable::CalDav, &own, &reply(200, "<html/>")), unreadable);
+    assert!(judge(Readable::CalDav, &own, &reply(503, "")).is_err(), "nothing is concluded from a server that is away");
+    let stranger = stands(Readable::CalDav, booking.booking_id, &reply(200, &text)).expect("an answer");
     assert_eq!(stranger.and_then(|stranger| stranger.shown), Some(wanted.interval));
-    let foreign = own.replace("X-DAYBOOK-BOOKING", "X-NOBODYS");
+    let foreign = text.replace("X-DAYBOOK-BOOKING", "X-NOBODYS");
     assert_eq!(stands(Readable::CalDav, booking.booking_id, &reply(200, &foreign)), Ok(None));
 }
 
@@ -283,5 +284,27 @@ fn a_link_to_another_page_is_followed_only_within_the_api() {
     assert_eq!(next.call().path, "/v1.0/users/x/events?$skiptoken=1", "where the API is, the settings say");
     for link in ["https://elsewhere.example/other", "nonsense", "https://elsewhere.example"] {
         assert_eq!(listing.clone().answer(&page(link)).err(), Some(Verdict::Retryable(Trouble::Unreadable)), "{link}");
+    }
+}
+
+#[test]
+fn of_an_entry_that_a_vendor_has_made_only_its_times_are_compared() {
+    for (vendor, dialect) in BOTH {
+        let mut calendar = Calendar::new(dialect);
+        calendar.vendors("e1", NINE, NINE + HOUR, "jane@example.com");
+        let booking = one(1, NINE);
+        let expected = Expected { external_id: "e1".to_owned(), etag: None, adopted: true, visible: visible(&booking) };
+        let readable = Readable::Api(vendor);
+        let found = listed(vendor, &mut calendar).expect("a listing");
+        assert_eq!(survey(std::slice::from_ref(&expected), &found).suspects, [0], "{vendor:?}: it bears no mark");
+        let mut judged = || {
+            let answer = send(&mut calendar, &look(readable, CALENDAR, booking.booking_id, "e1"));
+            judge(readable, &expected, &answer).expect("a judgement").map(|found| found.drift)
+        };
+        assert_eq!(judged(), None, "{vendor:?}");
+        calendar.put("e1", NINE + HOUR, NINE + 2 * HOUR);
+        let answer = send(&mut calendar, &look(readable, CALENDAR, booking.booking_id, "e1"));
+        let moved = judge(readable, &expected, &answer).expect("a judgement").map(|found| found.drift);
+        assert_eq!(moved, Some(Drift::Moved), "{vendor:?}");
     }
 }

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::Maker;
 use crate::{Reply, RetryAfter};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -138,9 +139,9 @@ fn concluded(answer: &Answer) -> Conclusion {
 
 #[test]
 fn a_2xx_settles_the_message() {
-    let applied = Verdict::Applied { external_id: visible().booking_id.to_string(), etag: None };
+    let applied = Verdict::Applied { external_id: visible().booking_id.to_string(), etag: None, adopted: false };
     assert_eq!(concluded(&replied(204)), Conclusion { verdict: applied, in_doubt: false });
-    let unsure = Known::Unsure { version: 0, external_id: None };
+    let unsure = Known::Unsure { version: 0, external_id: None, maker: Maker::Daybook };
     let gone = Message::remove(&removal(), &target()).conclude(&unsure, &replied(200));
     assert_eq!(gone, Conclusion { verdict: Verdict::Gone, in_doubt: false });
 }
@@ -177,7 +178,11 @@ fn a_server_error_or_silence_is_repeated_under_the_same_id_and_leaves_doubt() {
 fn a_request_that_cannot_have_arrived_leaves_the_doubt_as_it_was() {
     let message = Message::show(&visible(), &target());
     assert!(!message.conclude(&Known::Nothing, &Answer::NotSent).in_doubt);
-    assert!(message.conclude(&Known::Unsure { version: 0, external_id: None }, &Answer::NotSent).in_doubt);
+    assert!(
+        message
+            .conclude(&Known::Unsure { version: 0, external_id: None, maker: Maker::Daybook }, &Answer::NotSent)
+            .in_doubt
+    );
 }
 
 proptest! {

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use daybook_domain::{BookingId, BookingKind, Interval, Standing, Timestamp};
-use daybook_propagator_core::{BookingView, Fields, Known, plan};
+use daybook_propagator_core::{BookingView, Fields, Known, Maker, plan};
 use tokio::time::Instant;
 
 use super::super::sender::tests::{durations, serve, target};
@@ -89,6 +89,7 @@ fn booking(version: u64, is_live: bool) -> BookingView {
         source_time_zone: None,
         title: None,
         attendees: Vec::new(),
+        tags: Vec::new(),
     }
 }
 
@@ -96,10 +97,10 @@ fn booking(version: u64, is_live: bool) -> BookingView {
 async fn attempt(caldav: &CalDav, booking: &BookingView, known: &Known) -> (Ended, Known) {
     let action = plan(booking, Fields::default(), known);
     let deadline = Instant::now() + Duration::from_secs(5);
-    let attempt = Attempt { action: &action, known, address: "/anna/", deadline, traceparent: None };
+    let attempt = Attempt { action: &action, known, tags: &[], address: "/anna/", deadline, traceparent: None };
     let ended = caldav.attempt(&attempt).await.expect("a plain address");
     let (external_id, etag) = match &ended.conclusion.verdict {
-        Verdict::Applied { external_id, etag } => (Some(external_id.clone()), etag.clone()),
+        Verdict::Applied { external_id, etag, .. } => (Some(external_id.clone()), etag.clone()),
         Verdict::Gone
         | Verdict::LookFirst(_)
         | Verdict::Reread
@@ -108,7 +109,7 @@ async fn attempt(caldav: &CalDav, booking: &BookingView, known: &Known) -> (Ende
         | Verdict::Retryable(_)
         | Verdict::Permanent(_) => (None, None),
     };
-    let known = Known::from_row(booking.version, external_id, etag, ended.conclusion.in_doubt);
+    let known = Known::from_row(booking.version, external_id, etag, ended.conclusion.in_doubt, Maker::Daybook);
     (ended, known)
 }
 
