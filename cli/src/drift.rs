@@ -96,6 +96,8 @@ fn block(row: &DriftRow) -> String {
     let state = match (row.stopped, row.version, row.repairs) {
         (true, 0, _) => "left to a person".to_owned(),
         (true, _, repairs) => format!("left to a person: put right {repairs} times, and it did not last"),
+        (false, _, 0) if row.asked => "the booking is asked to be there".to_owned(),
+        (false, _, 0) => "to be put right".to_owned(),
         (false, _, repairs) => format!("put right {}, not read back since", times(repairs)),
     };
     line("since", &format!(" {}; {state}", row.found));
@@ -128,6 +130,7 @@ fn object(row: &DriftRow) -> serde_json::Value {
         "found": row.found.to_string(),
         "repairs": row.repairs,
         "stopped": row.stopped,
+        "asked": row.asked,
     })
 }
 
@@ -153,6 +156,7 @@ mod tests {
             found: at("2026-03-01T08:00:00Z"),
             repairs: 1,
             stopped: false,
+            asked: false,
         }
     }
 
@@ -161,7 +165,8 @@ mod tests {
         let missing = DriftRow { kind: "missing".to_owned(), fields: Vec::new(), shown: None, ..moved() };
         let stopped = DriftRow { kind: "extra".to_owned(), wanted: None, repairs: 3, stopped: true, ..missing.clone() };
         let foreign = DriftRow { version: 0, repairs: 0, ..stopped.clone() };
-        let pages: String = [moved(), missing, stopped, foreign].iter().map(block).collect();
+        let asked = DriftRow { repairs: 0, asked: true, ..moved() };
+        let pages: String = [moved(), missing, stopped, foreign, asked].iter().map(block).collect();
         expect![[r#"
             anna at google: moved, booking 00000000-0000-0000-0000-000000000001
               should be Wed 4 Mar 2026 10:00 to 10:30 Europe/Berlin (09:00 to 09:30 UTC) (version 3)
@@ -183,6 +188,12 @@ mod tests {
               shown     not known
               since     2026-03-01T08:00:00Z; left to a person
 
+            anna at google: moved, booking 00000000-0000-0000-0000-000000000001
+              should be Wed 4 Mar 2026 10:00 to 10:30 Europe/Berlin (09:00 to 09:30 UTC) (version 3)
+              shown     Wed 4 Mar 2026 11:00 to 11:30 Europe/Berlin (10:00 to 10:30 UTC)
+              differs   in time, title
+              since     2026-03-01T08:00:00Z; the booking is asked to be there
+
         "#]]
         .assert_eq(&pages);
     }
@@ -191,6 +202,7 @@ mod tests {
     fn a_program_gets_both_times() {
         expect![[r#"
             {
+              "asked": false,
               "booking_id": "00000000-0000-0000-0000-000000000001",
               "fields": [
                 "time",

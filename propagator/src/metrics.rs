@@ -47,6 +47,8 @@ metrics! {
         drift_found_total: IntCounterVec["target", "kind"],
         /// Deliveries that have put such an entry right, by target.
         drift_repaired_total: IntCounterVec["target"],
+        /// Entries that a person has moved and whose bookings were asked to be there, by target.
+        edits_asked_total: IntCounterVec["target"],
         /// Entries that differed when their calendar was last read back, by target and kind; the same number in every process.
         drift_entries: IntGaugeVec["target", "kind"],
         /// Of those, the ones that did not stay put right and are left to a person, by target. Alert above 0.

@@ -1,4 +1,5 @@
-//! Reading a target back: each resource's calendar there, on a schedule, and whatever in it is not what it should be put right.
+//! Reading a target back: each resource's calendar there, on a schedule, and whatever in it is not what it should be put right. What
+//! a person has moved is asked for first, and put back if that is refused.
 //!
 //! Owns: that nothing is accused on the word of one answer (what a listing misses is asked for by name), nothing is written here
 //! that its lane could write (a repair is a delivery, which looks before it writes), and that a repair which does not last is
@@ -10,7 +11,9 @@ use std::time::Duration;
 
 use daybook_domain::{BookingId, Interval, TargetName, Timestamp};
 use daybook_propagator_core::readback::{self, Expected, Found, Listed, Listing, Readable, Stranger, Survey};
-use daybook_propagator_core::{Action, Answer, Call, Difference, Drift, Known, Maker, Removal, Verdict};
+use daybook_propagator_core::{
+    Action, Answer, Call, Difference, Drift, EDITS_MAX, Edit, Known, Maker, Removal, Verdict, Visible,
+};
 use daybook_runtime::admin::Health;
 use daybook_runtime::brake::Brakes;
 use daybook_runtime::clock;
@@ -22,7 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapter::{Adapter, Attempt};
 use crate::metrics::Metrics;
-use crate::store::{Drifted, Reading, Row, Store};
+use crate::records::Records;
+use crate::store::{Asked, Drifted, Reading, Row, Store};
 
 /// How often the same repair is made before it is left to a person.
 const REPAIRS_MAX: u32 = 3;
@@ -32,6 +36,8 @@ const SPAN: Duration = Duration::from_secs(15 * 60);
 const MARGIN: Duration = Duration::from_secs(30);
 /// What has just begun may be in the calendar still.
 const BEHIND: Duration = Duration::from_secs(60 * 60);
+/// Until a calendar is read again of which an edit waits to be decided.
+const ASKED: Duration = Duration::from_secs(15);
 /// Between two tries while the store is away.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -52,9 +58,12 @@ pub(crate) struct Reconciler {
     pub target: TargetName,
     pub readable: Readable,
     pub adapter: Arc<Adapter>,
+    /// Whether what people make of entries is asked for.
+    pub edits: bool,
     pub pace: Pace,
     pub poll: Duration,
     pub store: Store,
+    pub records: Records,
     pub metrics: Metrics,
     pub brakes: Brakes,
     pub health: Health,
@@ -132,9 +141,8 @@ impl Reconciler {
         let target = self.target.as_str();
         let told = |result: &str| self.metrics.reconciliations_total.with_label_values(&[target, result]).inc();
         let ended = match self.reconcile(reading).await {
-            Ok((entries, differing)) => {
+            Ok((entries, wait)) => {
                 told("read");
-                let wait = if differing > 0 { self.pace.again } else { self.pace.every };
                 self.store.end_reading(&self.target, reading, entries, wait).await
             }
             Err(setback) => {
@@ -154,8 +162,8 @@ impl Reconciler {
         }
     }
 
-    /// How many entries of ours there are, and how many of them differ.
-    async fn reconcile(&self, reading: &Reading) -> Result<(usize, usize), Setback> {
+    /// How many entries of ours there are, and when it is to be read again.
+    async fn reconcile(&self, reading: &Reading) -> Result<(usize, Duration), Setback> {
         let until = Instant::now() + SPAN.saturating_sub(MARGIN);
         let now = clock::now();
         let window = Interval::new(now.minus(BEHIND), now.plus(self.pace.ahead));
@@ -171,8 +179,21 @@ impl Reconciler {
         let expected = self.store.expected(&self.target, reading, &window).await?;
         let Survey { suspects, strangers } = readback::survey(&expected, &found);
         let mut differing = 0;
+        let mut differences = Vec::new();
         for suspect in suspects.into_iter().filter_map(|at| expected.get(at)) {
-            differing += usize::from(self.suspect(reading, suspect, until).await?);
+            if let Some(difference) = self.look(reading, suspect, until).await? {
+                differences.push((suspect, difference));
+            }
+        }
+        let edits: Vec<Option<Edit>> = differences
+            .iter()
+            .map(|(suspect, difference)| Edit::of(&suspect.visible, difference, &self.target).filter(|_| self.edits))
+            .collect();
+        let by_people = edits.iter().flatten().count() <= EDITS_MAX;
+        let mut waits = false;
+        for ((suspect, difference), edit) in differences.iter().zip(edits) {
+            differing += 1;
+            waits |= self.differs(reading, &suspect.visible, difference, edit.filter(|_| by_people)).await?;
         }
         let strangers: Vec<&Found> = strangers.into_iter().filter_map(|at| found.get(at)).collect();
         let bookings: Vec<BookingId> = strangers.iter().map(|found| found.booking_id).collect();
@@ -180,22 +201,64 @@ impl Reconciler {
         for (stranger, row) in strangers.into_iter().zip(rows) {
             differing += usize::from(self.stranger(reading, stranger, row, &expected, until).await?);
         }
-        Ok((found.len(), differing))
+        let again = if waits { self.pace.again.min(ASKED) } else { self.pace.again };
+        Ok((found.len(), if differing > 0 { again } else { self.pace.every }))
     }
 
-    /// An entry that the listing did not show as it should be: whether it differs.
-    async fn suspect(&self, reading: &Reading, expected: &Expected, until: Instant) -> Result<bool, Setback> {
+    /// An entry that the listing did not show as it should be: how it differs, if it does.
+    async fn look(
+        &self,
+        reading: &Reading,
+        expected: &Expected,
+        until: Instant,
+    ) -> Result<Option<Difference>, Setback> {
         let Expected { external_id, visible, .. } = expected;
         let call = readback::look(self.readable, &reading.address, visible.booking_id, external_id);
         let answer = self.ask(call, &reading.address, until).await?;
-        let difference = readback::judge(self.readable, expected, &answer);
-        let Some(difference) = difference.map_err(|verdict| Setback::Told(verdict.as_str()))? else { return Ok(false) };
-        let drifted =
-            Drifted { booking_id: visible.booking_id, entry: None, version: visible.version, difference: &difference };
-        if self.note(reading, &drifted).await? && self.store.repair(&self.target, &drifted, None).await? {
+        readback::judge(self.readable, expected, &answer).map_err(|verdict| Setback::Told(verdict.as_str()))
+    }
+
+    /// An entry that differs: asked for, if a person has moved it, and put right if that was refused, or if it is not theirs to say.
+    /// Whether a decision is waited for.
+    async fn differs(
+        &self,
+        reading: &Reading,
+        visible: &Visible,
+        difference: &Difference,
+        edit: Option<Edit>,
+    ) -> Result<bool, Setback> {
+        let drifted = Drifted { booking_id: visible.booking_id, entry: None, version: visible.version, difference };
+        let repairs = self.note(reading, &drifted).await?;
+        if let Some(edit) = edit {
+            match self.store.asked(&self.target, &drifted, edit.request_id()).await? {
+                Asked::Never => {
+                    self.put(reading, &drifted, &edit).await?;
+                    return Ok(true);
+                }
+                Asked::Waits => return Ok(true),
+                Asked::Over => {}
+            }
+        }
+        if self.may_repair(reading, &drifted, repairs).await? && self.store.repair(&self.target, &drifted, None).await?
+        {
             self.bell.notify_one();
         }
-        Ok(true)
+        Ok(false)
+    }
+
+    /// Asks for an edit. Asked twice, after a crash between the two steps, it is one request.
+    async fn put(&self, reading: &Reading, drifted: &Drifted<'_>, edit: &Edit) -> Result<(), Setback> {
+        self.records.ask(edit).await.map_err(|error| {
+            tracing::warn!(%error, target = %self.target, "what a person has made of an entry waits for Kafka");
+            Setback::Told("kafka")
+        })?;
+        self.store.note_asked(&self.target, drifted, edit.request_id()).await?;
+        self.metrics.edits_asked_total.with_label_values(&[self.target.as_str()]).inc();
+        tracing::info!(
+            booking.id = %drifted.booking_id, resource.id = %reading.resource, target = %self.target,
+            request.id = %edit.request_id(), version = drifted.version, "a person has moved an entry; its booking is asked to be there"
+        );
+        Ok(())
     }
 
     /// An entry that bears our mark and was not expected: whether it differs.
@@ -220,7 +283,7 @@ impl Reconciler {
         let answer = self.ask(call, &reading.address, until).await?;
         let stands = readback::stands(self.readable, *booking_id, &answer);
         let Some(stranger) = stands.map_err(|verdict| Setback::Told(verdict.as_str()))? else { return Ok(false) };
-        let difference = Difference { drift, shown: stranger.shown, fields: Vec::new() };
+        let difference = Difference { drift, shown: stranger.shown, fields: Vec::new(), seen: None };
         // The lane takes away the only entry of a booking; of several, the row has another.
         let entry = (!matches!(row, Row::Removed(_))).then_some(external_id.as_str());
         let drifted = Drifted { booking_id: *booking_id, entry, version, difference: &difference };
@@ -231,14 +294,16 @@ impl Reconciler {
                 }
             }
             Row::Removed(_) => {
-                if self.note(reading, &drifted).await?
+                let repairs = self.note(reading, &drifted).await?;
+                if self.may_repair(reading, &drifted, repairs).await?
                     && self.store.repair(&self.target, &drifted, Some(external_id)).await?
                 {
                     self.bell.notify_one();
                 }
             }
             Row::Shown(_) | Row::Moving => {
-                if self.note(reading, &drifted).await? {
+                let repairs = self.note(reading, &drifted).await?;
+                if self.may_repair(reading, &drifted, repairs).await? {
                     self.remove(reading, found, &stranger, until).await?;
                     self.store.removed(&self.target, &drifted).await?;
                 }
@@ -247,20 +312,26 @@ impl Reconciler {
         Ok(true)
     }
 
-    /// Writes down what differs. Whether it is to be put right: not for the fourth time.
-    async fn note(&self, reading: &Reading, drifted: &Drifted<'_>) -> Result<bool, Setback> {
+    /// Writes down what differs. How often it was put right before.
+    async fn note(&self, reading: &Reading, drifted: &Drifted<'_>) -> Result<u32, Setback> {
         let Some(repairs) = self.store.note_drift(&self.target, reading, drifted).await? else {
             return Err(Setback::Stopped);
         };
         let (target, drift) = (self.target.as_str(), drifted.difference.drift.as_str());
         self.metrics.drift_found_total.with_label_values(&[target, drift]).inc();
+        Ok(repairs)
+    }
+
+    /// Whether it is to be put right: not for the fourth time.
+    async fn may_repair(&self, reading: &Reading, drifted: &Drifted<'_>, repairs: u32) -> Result<bool, Setback> {
         if repairs >= REPAIRS_MAX {
             self.leave(reading, drifted).await?;
             return Ok(false);
         }
         tracing::warn!(
-            booking.id = %drifted.booking_id, resource.id = %reading.resource, target, drift, version = drifted.version,
-            attempt = repairs.saturating_add(1), "an entry differs; it is put right"
+            booking.id = %drifted.booking_id, resource.id = %reading.resource, target = %self.target,
+            drift = drifted.difference.drift.as_str(), version = drifted.version, attempt = repairs.saturating_add(1),
+            "an entry differs; it is put right"
         );
         Ok(true)
     }

@@ -1,9 +1,12 @@
-//! What the propagator writes to Kafka: outcomes and dead letters, in Avro, acknowledged.
+//! What the propagator writes to Kafka: outcomes and dead letters, in Avro, and what people have made of entries, as requests. All
+//! acknowledged.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use daybook_domain::{Timestamp, topics};
+use daybook_domain::{SourceName, Timestamp, topics};
+use daybook_propagator_core::Edit;
+use daybook_runtime::clock;
 use daybook_runtime::kafka::{Outgoing, Producer};
 use daybook_runtime::registry::Registry;
 use daybook_wire::{DeadLetter, DeliveryFailure, Headers, SCHEMAS, encode_failure, encode_outcome, frame, header};
@@ -13,7 +16,7 @@ use crate::error::PublishError;
 use crate::metrics::GivenUp;
 use crate::store::{Leased, Unpublished};
 
-/// The two topics. Cheap to clone.
+/// The topics. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Records {
     producer: Producer,
@@ -75,6 +78,14 @@ impl Records {
             Ok(())
         };
         tokio::time::timeout(patience, write).await.unwrap_or(Err(PublishError::Late))
+    }
+
+    /// Asks for what a person has made of an entry, as a caller of the API would.
+    pub async fn ask(&self, edit: &Edit) -> Result<(), PublishError> {
+        let (topic, body) = (topics::raw(&SourceName::api()), edit.body());
+        let headers = edit.event(clock::now()).headers();
+        self.producer.send_and_wait(outgoing(&topic, edit.key(), &body, &headers)).await?;
+        Ok(())
     }
 
     /// The id of a topic's schema, asked for once.

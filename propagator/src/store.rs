@@ -21,7 +21,7 @@ pub(crate) use gauges::{Compensations, Gauges, Unread};
 pub(crate) use intake::Seen;
 pub(crate) use lease::{Leased, WITHDRAWN};
 pub(crate) use outcomes::Unpublished;
-pub(crate) use reconcile::{Drifted, Reading, Row};
+pub(crate) use reconcile::{Asked, Drifted, Reading, Row};
 
 /// The store, as the propagator uses it. Cheap to clone.
 #[derive(Debug, Clone)]

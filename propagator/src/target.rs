@@ -69,9 +69,23 @@ pub struct TargetConfig {
     /// `webhook`: whether it may be reached without TLS and at addresses that are not public. For development.
     #[serde(default)]
     pub allow_private: Option<bool>,
+    /// `caldav`, `google-calendar`, `outlook`: what becomes of an entry that a person has moved.
+    #[serde(default)]
+    pub edits: Option<Edits>,
     /// How it is called.
     #[serde(default)]
     pub lane: LaneConfig,
+}
+
+/// What becomes of an entry that a person has moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Edits {
+    /// The booking is asked to be where the entry is, and the entry is put back if that is refused.
+    #[default]
+    Ask,
+    /// It is put back.
+    PutBack,
 }
 
 /// A target's protocol.
@@ -171,6 +185,8 @@ pub(crate) struct Target {
     pub timeout: Duration,
     pub schedule: RetrySchedule,
     pub breaker: BreakerPolicy,
+    /// Whether what people make of entries is asked for.
+    pub edits: bool,
 }
 
 /// What a protocol needs besides an address.
@@ -241,6 +257,7 @@ impl TargetConfig {
             requests_per_second: self.lane.requests_per_second,
             timeout: self.lane.timeout,
             schedule: schedule?,
+            edits: self.edits.unwrap_or_default() == Edits::Ask,
             breaker: BreakerPolicy {
                 failures: self.lane.breaker_failures.get(),
                 pause: self.lane.breaker_pause,
@@ -291,8 +308,9 @@ impl TargetConfig {
     /// What is set, and belongs to a target of another kind.
     fn refuse_strangers(&self, key: &str, faults: &mut Faults) {
         use TargetKind::{Caldav, GoogleCalendar, Outlook, Webhook};
-        let settings: [(&str, bool, &[TargetKind]); 12] = [
+        let settings: [(&str, bool, &[TargetKind]); 13] = [
             ("base_url", self.base_url.is_some(), &[Caldav, GoogleCalendar, Outlook]),
+            ("edits", self.edits.is_some(), &[Caldav, GoogleCalendar, Outlook]),
             ("username", self.username.is_some(), &[Caldav]),
             ("password", self.password.is_some(), &[Caldav]),
             ("token", self.token.is_some(), &[GoogleCalendar, Outlook]),

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, ensure};
 use daybook_tests::calendar::Calendar;
 use daybook_tests::generic::Appointment;
-use daybook_tests::people::Person;
+use daybook_tests::people::{Person, next_number};
 use daybook_tests::resources::Resource;
 use daybook_tests::wait::{not_yet, wait_until};
-use serde_json::Value;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 use crate::instance::{Instance, SOON, shared};
 use crate::mirrors::{HOUR, at, calendar, hour, resource, said, shown, standing};
@@ -174,19 +175,21 @@ fn a_repair_that_does_not_last_three_times_is_left_to_a_person_until_the_booking
         // The first reading, which nobody has asked for, is over.
         read_back(it, &resource).await?;
         for _ in 0..3 {
-            calendar(&resource, "google", |calendar| calendar.drag(HOUR));
+            calendar(&resource, "google", |calendar| calendar.meddle(true));
             read_back(it, &resource).await?;
             it.delivered(&resource.id).await?;
             shown(it, &resource).await?;
         }
-        calendar(&resource, "google", |calendar| calendar.drag(HOUR));
+        calendar(&resource, "google", |calendar| calendar.meddle(true));
         let wanted = "daybook_propagator_drift_stopped{target=\"google\"} ";
         read_back(it, &resource).await?;
         let found = differing(it, &resource.id).await?;
         let rows = found.get("google").map_or(&[][..], Vec::as_slice);
         ensure!(rows.len() == 1 && rows[0]["stopped"] == true && rows[0]["repairs"] == 3, "{rows:?}");
-        let moved = calendar(&resource, "google", |calendar| calendar.ours());
-        ensure!(moved.iter().all(|(_, _, there, _)| *there == start + HOUR), "it is left as the person wants it");
+        ensure!(
+            calendar(&resource, "google", |calendar| calendar.ours()).is_empty(),
+            "it is left as the person wants it"
+        );
         let page = daybook(it, &["drift", "google", "--resource", &resource.id]).await?;
         ensure!(page.contains("left to a person: put right 3 times, and it did not last"), "{page}");
         wait_until("the metric to say so", SOON, async || {
@@ -210,6 +213,83 @@ fn a_repair_that_does_not_last_three_times_is_left_to_a_person_until_the_booking
         shown(it, &resource).await?;
         read_back(it, &resource).await?;
         ensure!(differing(it, &resource.id).await?.is_empty(), "it is well and still listed");
+        Ok(())
+    })
+}
+
+/// A booking that is made through the API, at an hour: its id.
+async fn asked(it: &Instance, resource: &Resource, start: i64) -> Result<String> {
+    let scope = format!("request:{}", resource.id);
+    let program = it.world.caller(&it.name("desk"), &[&scope]).await?;
+    let body = json!({
+        "operation": "book", "resource": resource.id, "start": at(start).to_string(), "end": at(start + HOUR).to_string(),
+        "title": "Consultation", "attendees": [{"name": "Jane", "email": "jane@example.com"}],
+    });
+    let key = format!("drift-{}", next_number());
+    let request = program.request(Method::POST, "/v1/requests").header("idempotency-key", key).json(&body);
+    let made = daybook_tests::api::reply(request).await?.expect(201)?;
+    let id = made.body.pointer("/decision/booking/booking_id").and_then(Value::as_str).context("an id")?;
+    it.delivered(&resource.id).await?;
+    Ok(id.to_owned())
+}
+
+/// What became of the requests about a resource that ask for another time.
+async fn reschedules(it: &Instance, resource: &str) -> Result<Vec<String>> {
+    let decisions = it.world.store.decisions_about(resource).await?;
+    let asked = decisions.into_iter().filter(|decision| decision.operation == "reschedule");
+    Ok(asked.map(|decision| decision.reason.unwrap_or(decision.outcome)).collect())
+}
+
+#[test]
+fn where_a_person_drags_an_entry_its_booking_is_asked_to_be_and_the_entry_is_put_back_if_that_is_refused() -> Result<()>
+{
+    shared(async |it| {
+        let resource = Resource { read: None, ..resource(it.name("dragged")) };
+        it.world.load(std::slice::from_ref(&resource)).await?;
+        let start = hour(90);
+        let (first, _second) = (asked(it, &resource, start).await?, asked(it, &resource, start + 5 * HOUR).await?);
+        shown(it, &resource).await?;
+        read_back(it, &resource).await?;
+
+        // Where it is free, the booking moves, at the other calendar too.
+        calendar(&resource, "google", |calendar| calendar.drag_one(&first, 2 * HOUR));
+        read_back(it, &resource).await?;
+        wait_until("the booking to follow its entry", SOON, async || {
+            let there = standing(it, &resource.id)
+                .await?
+                .iter()
+                .any(|(id, known, _)| *id == first && *known == start + 2 * HOUR);
+            not_yet(there, || "it is where it was".to_owned())
+        })
+        .await?;
+        it.delivered(&resource.id).await?;
+        shown(it, &resource).await?;
+        ensure!(reschedules(it, &resource.id).await? == ["rescheduled"], "{:?}", reschedules(it, &resource.id).await?);
+
+        // Where it is not, the entry is put back.
+        calendar(&resource, "outlook", |calendar| calendar.drag_one(&first, 3 * HOUR));
+        read_back(it, &resource).await?;
+        wait_until("the refusal", SOON, async || {
+            let told = reschedules(it, &resource.id).await?;
+            not_yet(told.len() == 2, || format!("{told:?}"))
+        })
+        .await?;
+        ensure!(reschedules(it, &resource.id).await? == ["rescheduled", "conflict"], "it is refused for what is there");
+        shown(it, &resource).await.context("when it was refused")?;
+        let there =
+            standing(it, &resource.id).await?.iter().any(|(id, known, _)| *id == first && *known == start + 2 * HOUR);
+        ensure!(there, "the booking stands where it was");
+
+        // More at once than a person would move is nobody's wish.
+        for number in 0..5 {
+            asked(it, &resource, start + (10 + 2 * number) * HOUR).await?;
+        }
+        shown(it, &resource).await?;
+        calendar(&resource, "google", |calendar| calendar.drag(HOUR));
+        read_back(it, &resource).await?;
+        it.delivered(&resource.id).await?;
+        shown(it, &resource).await.context("when all were moved")?;
+        ensure!(reschedules(it, &resource.id).await?.len() == 2, "{:?}", reschedules(it, &resource.id).await?);
         Ok(())
     })
 }

@@ -30,6 +30,8 @@ pub struct DriftRow {
     pub repairs: i32,
     /// Whether it is left to a person.
     pub stopped: bool,
+    /// Whether its booking was asked to be where it is.
+    pub asked: bool,
 }
 
 /// Those of a target or of all, of a resource or of all, oldest first.
@@ -37,6 +39,7 @@ pub async fn drift(pool: &PgPool, target: Option<&str>, resource: Option<&str>) 
     let rows = sqlx::query(
         "SELECT d.target, d.resource_id, coalesce(r.display_time_zone, 'UTC') AS display_time_zone, d.booking_id, d.kind, d.fields,
                 d.version, d.shown_start, d.shown_end, d.found_at, d.repairs, d.stopped_at IS NOT NULL AS stopped,
+                d.asked_request IS NOT NULL AS asked,
                 CASE WHEN b.status IN ('confirmed', 'awaiting') THEN b.start_time END AS start_time,
                 CASE WHEN b.status IN ('confirmed', 'awaiting') THEN b.end_time END AS end_time
          FROM drift d LEFT JOIN resource r ON r.resource_id = d.resource_id LEFT JOIN booking b ON b.booking_id = d.booking_id
@@ -62,6 +65,7 @@ pub async fn drift(pool: &PgPool, target: Option<&str>, resource: Option<&str>) 
             found: time(row, "found_at")?,
             repairs: row.try_get("repairs")?,
             stopped: row.try_get("stopped")?,
+            asked: row.try_get("asked")?,
         })
     };
     rows.iter().map(row).collect()

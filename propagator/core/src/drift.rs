@@ -75,15 +75,17 @@ pub struct Difference {
     pub shown: Option<Interval>,
     /// In what.
     pub fields: Vec<Field>,
+    /// The entry's tag, by which one state of it is told from another.
+    pub seen: Option<String>,
 }
 
 impl Difference {
     /// It is not there.
-    pub const MISSING: Self = Self { drift: Drift::Missing, shown: None, fields: Vec::new() };
+    pub const MISSING: Self = Self { drift: Drift::Missing, shown: None, fields: Vec::new(), seen: None };
 
     /// It is there and says something else; none if it is in nothing.
-    pub fn of(shown: Option<Interval>, fields: Vec<Field>) -> Option<Self> {
+    pub fn of(shown: Option<Interval>, fields: Vec<Field>, seen: Option<String>) -> Option<Self> {
         let drift = if fields.contains(&Field::Time) { Drift::Moved } else { Drift::Edited };
-        (!fields.is_empty()).then_some(Self { drift, shown, fields })
+        (!fields.is_empty()).then_some(Self { drift, shown, fields, seen })
     }
 }

@@ -147,7 +147,7 @@ pub fn difference(read_back: &[u8], wanted: &Visible) -> Result<Option<Differenc
         (Field::Version, marked && found.mark_version != ours.mark_version),
     ];
     let fields = differing.into_iter().filter(|(_, differs)| *differs).map(|(field, _)| field).collect();
-    Ok(Difference::of(found.interval(), fields))
+    Ok(Difference::of(found.interval(), fields, None))
 }
 
 /// When an entry that was read back is, as far as that can be said.

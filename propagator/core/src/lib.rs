@@ -10,6 +10,7 @@
 pub mod caldav;
 mod call;
 mod drift;
+mod edit;
 pub mod entry;
 mod fields;
 pub mod google;
@@ -24,6 +25,7 @@ pub mod webhook;
 pub use call::{Answer, Call, Method, Reply};
 pub use daybook_wire::RetryAfter;
 pub use drift::{Difference, Drift, Field};
+pub use edit::{EDITS_MAX, Edit};
 pub use fields::{Fields, Removal, Visible, VisibleStatus};
 pub use plan::{Action, BookingView, Known, Maker, plan};
 pub use schedule::{Jitter, PauseCause, Pauses, RetrySchedule, ScheduleError, Settled, Step, next_step};

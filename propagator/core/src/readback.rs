@@ -270,10 +270,13 @@ pub fn judge(readable: Readable, expected: &Expected, answer: &Answer) -> Result
         Sight::Entry(entry) if expected.adopted => {
             let same = entry.times == Some((mirror::start(wanted), mirror::end(wanted)));
             let shown = entry.times.and_then(|(start, end)| Interval::new(start, end).ok());
-            Ok(Difference::of(shown, (!same).then_some(Field::Time).into_iter().collect()))
+            Ok(Difference::of(shown, (!same).then_some(Field::Time).into_iter().collect(), entry.etag))
         }
         Sight::Entry(entry) => Ok(differs(&entry, wanted)),
-        Sight::Text(text, _) => entry::difference(text, wanted).map_err(|_| Verdict::Retryable(Trouble::Unreadable)),
+        Sight::Text(text, seen) => match entry::difference(text, wanted) {
+            Ok(found) => Ok(found.map(|found| Difference { seen, ..found })),
+            Err(_) => Err(Verdict::Retryable(Trouble::Unreadable)),
+        },
     }
 }
 
@@ -313,7 +316,7 @@ fn differs(entry: &Entry, wanted: &Visible) -> Option<Difference> {
     let marked = entry.booking.as_deref() == Some(booking.as_str());
     fields.extend((!marked).then_some(Field::Mark));
     fields.extend((marked && entry.version != Some(wanted.version)).then_some(Field::Version));
-    Difference::of(entry.content.as_ref().and_then(when), fields)
+    Difference::of(entry.content.as_ref().and_then(when), fields, entry.etag.clone())
 }
 
 #[cfg(test)]

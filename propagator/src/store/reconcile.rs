@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use daybook_domain::{BookingId, Interval, ResourceId, TargetName};
+use daybook_domain::{BookingId, Interval, RequestId, ResourceId, TargetName};
 use daybook_propagator_core::{Action, Difference, Field, Known, plan, readback};
 use daybook_runtime::postgres::StoreError;
 use sqlx::postgres::PgRow;
@@ -13,6 +13,9 @@ use uuid::Uuid;
 use super::booking::BookingRow;
 use super::lease::known_fields;
 use super::{Store, stored};
+
+/// How long an edit waits to be decided; then the entry is put back.
+const UNDECIDED: Duration = Duration::from_secs(60 * 60);
 
 /// A calendar that is this process's to read for a while.
 #[derive(Debug)]
@@ -36,6 +39,17 @@ pub(crate) enum Row {
     Removed(u64),
     /// Something is on its way, or was given up: this says nothing yet.
     Moving,
+}
+
+/// What has become of an edit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// It was not asked for yet.
+    Never,
+    /// It was, and is not decided.
+    Waits,
+    /// It was decided, and has not moved the booking; or nothing has come of it for too long.
+    Over,
 }
 
 /// An entry that differs.
@@ -203,6 +217,52 @@ impl Store {
         .await
         .map_err(|error| self.fail(error))?;
         Ok(repairs.map(|repairs| u32::try_from(repairs).unwrap_or(u32::MAX)))
+    }
+
+    /// What has become of an edit that is asked for by this request.
+    pub async fn asked(
+        &self,
+        target: &TargetName,
+        drifted: &Drifted<'_>,
+        request: RequestId,
+    ) -> Result<Asked, StoreError> {
+        let row: Option<(bool, bool, bool)> = sqlx::query_as(
+            "SELECT asked_request IS NOT DISTINCT FROM $3, coalesce(asked_at < clock_timestamp() - make_interval(secs => $4), false),
+                    EXISTS (SELECT FROM decision WHERE request_id = $3)
+             FROM drift WHERE target = $1 AND booking_id = $2 AND entry = ''",
+        )
+        .bind(target.as_str())
+        .bind(drifted.booking_id.uuid())
+        .bind(request.uuid())
+        .bind(UNDECIDED.as_secs_f64())
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(|error| self.fail(error))?;
+        Ok(match row {
+            Some((true, false, false)) => Asked::Waits,
+            Some((true, _, _)) => Asked::Over,
+            Some((false, _, _)) | None => Asked::Never,
+        })
+    }
+
+    /// Notes that it was asked for.
+    pub async fn note_asked(
+        &self,
+        target: &TargetName,
+        drifted: &Drifted<'_>,
+        request: RequestId,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE drift SET asked_request = $3, asked_at = clock_timestamp()
+             WHERE target = $1 AND booking_id = $2 AND entry = ''",
+        )
+        .bind(target.as_str())
+        .bind(drifted.booking_id.uuid())
+        .bind(request.uuid())
+        .execute(&self.pool)
+        .await
+        .map_err(|error| self.fail(error))?;
+        Ok(())
     }
 
     /// Has the lane put an entry right, if nothing has become of it meanwhile. `extra` is what the target calls an entry that

@@ -105,6 +105,15 @@ impl Calendar {
         self.touch(|event| (event.start, event.end) = (event.start + later, event.end + later));
     }
 
+    /// A person moves the entry of one booking by so many seconds.
+    pub fn drag_one(&mut self, booking: &str, later: i64) {
+        let is = |event: &Event| !event.gone && event.ours.as_ref().is_some_and(|ours| ours.booking == booking);
+        let found = self.events.iter().find(|(_, event)| is(event)).map(|(id, _)| id.clone());
+        if let Some(id) = found {
+            self.change(&id, |event| (event.start, event.end) = (event.start + later, event.end + later));
+        }
+    }
+
     /// A program copies the entries of ours, with their marks.
     pub fn copy(&mut self) {
         let standing = self.events.iter().filter(|(_, event)| event.ours.is_some() && !event.gone);

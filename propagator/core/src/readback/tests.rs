@@ -96,11 +96,11 @@ fn what_people_do_to_entries_is_called_by_its_name() {
             (|calendar| calendar.meddle(true), Difference::MISSING),
             (
                 |calendar| calendar.meddle(false),
-                Difference { drift: Drift::Edited, shown: None, fields: vec![Field::Title] },
+                Difference { drift: Drift::Edited, shown: None, fields: vec![Field::Title], seen: None },
             ),
             (
                 |calendar| calendar.drag(HOUR),
-                Difference { drift: Drift::Moved, shown: None, fields: vec![Field::Time] },
+                Difference { drift: Drift::Moved, shown: None, fields: vec![Field::Time], seen: None },
             ),
         ];
         for (change, wanted) in changed {
@@ -110,7 +110,7 @@ fn what_people_do_to_entries_is_called_by_its_name() {
             let (found, strangers) = differences(vendor, &mut calendar, &rows);
             assert_eq!((found.len(), strangers), (7, 0), "{vendor:?} {wanted:?}");
             for ((booking, _), found) in rows.iter().zip(&found) {
-                let there = Difference { shown: None, ..found.clone() };
+                let there = Difference { shown: None, seen: None, ..found.clone() };
                 assert_eq!(there, wanted, "{vendor:?}");
                 let begins = found.shown.map(|shown| shown.start().since(visible(booking).interval.start()));
                 let later = if wanted.drift == Drift::Moved { Duration::from_secs(3_600) } else { Duration::ZERO };
