@@ -31,6 +31,8 @@ pub(crate) struct Attempt<'a> {
     pub tags: &'a [Tag],
     /// Where at the target.
     pub address: &'a str,
+    /// Tries at this version before this one.
+    pub tries: u32,
     /// No call is begun after this.
     pub deadline: Instant,
     pub traceparent: Option<&'a str>,

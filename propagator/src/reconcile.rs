@@ -30,8 +30,10 @@ use crate::store::{Asked, Drifted, Reading, Row, Store};
 
 /// How often the same repair is made before it is left to a person.
 const REPAIRS_MAX: u32 = 3;
-/// How long one reading may take; another process may begin it anew after that.
+/// How long one reading may take.
 const SPAN: Duration = Duration::from_secs(15 * 60);
+/// How long a calendar is a process's without another word of it: so long it waits whose reader was killed.
+const LEASE: Duration = Duration::from_secs(30);
 /// How much of it is kept back for what follows the last call.
 const MARGIN: Duration = Duration::from_secs(30);
 /// What has just begun may be in the calendar still.
@@ -109,7 +111,7 @@ impl Reconciler {
             let taken = if self.brakes.target(&self.target) {
                 Ok(None)
             } else {
-                self.store.take_reading(&self.target, SPAN).await
+                self.store.take_reading(&self.target, LEASE).await
             };
             let wait = match taken {
                 Ok(Some(reading)) => {
@@ -140,7 +142,11 @@ impl Reconciler {
     async fn read(&self, reading: &Reading) -> Result<(), StoreError> {
         let target = self.target.as_str();
         let told = |result: &str| self.metrics.reconciliations_total.with_label_values(&[target, result]).inc();
-        let ended = match self.reconcile(reading).await {
+        let read = tokio::select! {
+            read = self.reconcile(reading) => read,
+            () = self.keep(reading) => Err(Setback::Stopped),
+        };
+        let ended = match read {
             Ok((entries, wait)) => {
                 told("read");
                 self.store.end_reading(&self.target, reading, entries, wait).await
@@ -159,6 +165,18 @@ impl Reconciler {
                 Ok(())
             }
             Ok(()) => Ok(()),
+        }
+    }
+
+    /// Keeps the calendar this process's; comes back when it is not any more.
+    async fn keep(&self, reading: &Reading) {
+        loop {
+            tokio::time::sleep(LEASE / 3).await;
+            match self.store.keep_reading(&self.target, reading, LEASE).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => tracing::warn!(%error, target = %self.target, "a reading could not be held on to"),
+            }
         }
     }
 
@@ -371,6 +389,7 @@ impl Reconciler {
             action: &action,
             known: &known,
             tags: &[],
+            tries: 0,
             address: &reading.address,
             deadline: until,
             traceparent: None,

@@ -26,6 +26,10 @@ use crate::{
 /// Calls in one attempt: kin, create, look, change, and some more for an entry that changes as we look.
 pub const CALLS_MAX: u8 = 7;
 
+/// After so many tries at one version, hours after the first by the default schedule, what cannot be found although it stands in the
+/// way is believed to be gone: somebody has deleted an entry before its maker had heard of it.
+pub const SPENT_AFTER: u32 = 8;
+
 /// Whose API it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Vendor {
@@ -59,6 +63,8 @@ pub struct Exchange {
     in_doubt: bool,
     /// Whether something stood in the way of a new entry.
     collided: bool,
+    /// Tries at this version before this one.
+    tries: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -212,11 +218,18 @@ impl Exchange {
             calls: 1,
             in_doubt,
             collided: false,
+            tries: 0,
         };
         if exchange.phase == Phase::Look {
             exchange.phase = exchange.look();
         }
         exchange
+    }
+
+    /// The same after so many tries at this version.
+    #[must_use]
+    pub fn after(self, tries: u32) -> Self {
+        Self { tries, ..self }
     }
 
     /// How to make an entry: by asking first whether somebody else has.
@@ -416,6 +429,16 @@ impl Exchange {
         match (&self.goal, &self.phase) {
             (Goal::Remove(_), _) => self.gone(),
             (Goal::Show(_), Phase::Verify) => self.over(Verdict::LookFirst(Trouble::NotStored)),
+            // What stood in the way has been gone for long, and its transaction with it.
+            (Goal::Show(_), Phase::Find | Phase::Look)
+                if self.collided
+                    && self.vendor == Vendor::Outlook
+                    && self.lost.is_none()
+                    && self.tries >= SPENT_AFTER =>
+            {
+                self.lost = Some("spent".to_owned());
+                self.next(Phase::Create)
+            }
             // What stood in the way is not to be seen yet.
             (Goal::Show(_), Phase::Find | Phase::Look) if self.collided => {
                 self.over(Verdict::LookFirst(Trouble::NotStored))

@@ -48,6 +48,7 @@ impl Mirror {
             // Nothing to say; the lane settles these without an attempt.
             Action::NothingToShow | Action::UpToDate => return Ok(no_call()),
         };
+        exchange = exchange.after(attempt.tries);
         let mut status = None;
         loop {
             let answer = self.send(exchange.call(), attempt.deadline, attempt.traceparent).await?;

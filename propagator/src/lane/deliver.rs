@@ -83,6 +83,7 @@ impl Lane {
             action: &action,
             known: &leased.known,
             tags: &booking.tags,
+            tries: leased.attempts,
             address: &place.address,
             deadline: until,
             traceparent: leased.traceparent.as_deref(),

@@ -104,6 +104,27 @@ impl Store {
         }))
     }
 
+    /// Keeps a calendar for as long again. Whether it still was this process's.
+    pub async fn keep_reading(
+        &self,
+        target: &TargetName,
+        reading: &Reading,
+        span: Duration,
+    ) -> Result<bool, StoreError> {
+        let kept = sqlx::query(
+            "UPDATE reconciliation SET leased_until = clock_timestamp() + make_interval(secs => $4)
+             WHERE target = $1 AND resource_id = $2 AND owner = $3",
+        )
+        .bind(target.as_str())
+        .bind(reading.resource.as_str())
+        .bind(reading.owner)
+        .bind(span.as_secs_f64())
+        .execute(&self.pool)
+        .await
+        .map_err(|error| self.fail(error))?;
+        Ok(kept.rows_affected() > 0)
+    }
+
     /// The entries that should be in a calendar within a window: of deliveries that were at rest before the reading began
     /// and still are, so that nothing is on its way which the reading may have missed.
     pub async fn expected(

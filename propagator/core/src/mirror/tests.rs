@@ -192,6 +192,38 @@ fn what_was_done_and_answered_otherwise_is_looked_up_and_not_done_again() {
 }
 
 #[test]
+fn an_entry_that_was_deleted_before_its_maker_heard_of_it_is_made_again_when_it_has_been_gone_for_long() {
+    let (mut calendar, mut row) = (Calendar::new(Dialect::Graph), Row::default());
+    calendar.write_faults = [WriteFault::DoneLost].into();
+    let verdict = quietly(Vendor::Outlook, &mut calendar, &mut row, &booking(1, Some(NINE)));
+    assert!(matches!(verdict, Verdict::LookFirst(_)), "{verdict:?}");
+    calendar.meddle(true);
+    let mut tries = 1;
+    while !settled(Some(&tried(tries, &mut calendar, &mut row))) {
+        assert!(calendar.ours().is_empty(), "it is not believed to be gone at once");
+        tries += 1;
+    }
+    assert_eq!((tries, calendar.ours().len()), (SPENT_AFTER, 1));
+}
+
+fn tried(tries: u32, calendar: &mut Calendar, row: &mut Row) -> Verdict {
+    let booking = booking(1, Some(NINE));
+    let known = Known::from_row(row.applied_version, row.external_id.clone(), None, row.in_doubt, Maker::Daybook);
+    let Action::Put(visible) = plan(&booking, Fields::default(), &known) else { panic!("to be shown") };
+    let mut exchange = Exchange::show(Vendor::Outlook, "anna@example.com", visible, &[], &known).after(tries);
+    loop {
+        let answer = send(calendar, &exchange.call());
+        match exchange.answer(&answer) {
+            Progress::Next(next) => exchange = *next,
+            Progress::Over(conclusion) => {
+                row.in_doubt = conclusion.in_doubt;
+                return conclusion.verdict;
+            }
+        }
+    }
+}
+
+#[test]
 fn a_success_that_stored_nothing_is_not_believed() {
     for (vendor, dialect) in BOTH {
         let (mut calendar, mut row) = (Calendar::new(dialect), Row::default());
