@@ -1,20 +1,26 @@
 //! The protocols: thin shells around the calls that the core composes and the answers that it judges.
 
+mod api;
 mod caldav;
+mod described;
 mod mirror;
 mod sender;
 mod webhook;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use daybook_domain::TargetName;
+use daybook_format::target::Target as Description;
 use daybook_propagator_core::{Action, Conclusion, Known};
 use daybook_runtime::guard::{Guard, SystemLookup};
 use daybook_runtime::prometheus::Histogram;
 use tokio::time::Instant;
 
 use crate::target::{Protocol, Target};
+use api::Api;
 use caldav::CalDav;
+use described::Templates;
 use mirror::Mirror;
 use sender::Sender;
 use webhook::Webhook;
@@ -26,6 +32,8 @@ pub(crate) use sender::{AddressError, SenderError};
 pub(crate) struct Attempt<'a> {
     pub action: &'a Action,
     pub known: &'a Known,
+    /// How long ago something was written of which nobody knows what became.
+    pub doubt: Option<Duration>,
     /// Where at the target.
     pub address: &'a str,
     /// No call is begun after this.
@@ -39,12 +47,15 @@ pub(crate) struct Ended {
     pub conclusion: Conclusion,
     /// The last status that the target answered with.
     pub status: Option<u16>,
+    /// Whether anything was written, or may have been.
+    pub wrote: bool,
 }
 
 /// A target's protocol, ready to be spoken.
 #[derive(Debug)]
 pub(crate) enum Adapter {
     CalDav(CalDav),
+    Described(Templates),
     Mirror(Mirror),
     Webhook(Webhook),
 }
@@ -58,7 +69,12 @@ impl Adapter {
                 Self::CalDav(CalDav::new(Sender::new(target, None, durations)?, login.clone()))
             }
             Protocol::Api { vendor, credential } => {
-                Self::Mirror(Mirror::new(Sender::new(target, None, durations)?, *vendor, credential.clone()))
+                let api = Api::new(Sender::new(target, None, durations)?, credential.clone());
+                Self::Mirror(Mirror::new(api, *vendor))
+            }
+            Protocol::Described { description, account, credential, .. } => {
+                let api = Api::new(Sender::new(target, None, durations)?, credential.clone());
+                Self::Described(Templates::new(api, Description::clone(description), account.clone()))
             }
             Protocol::Webhook { secrets, allow_private } => {
                 let guard = (!allow_private).then(|| Guard::new(&name, Arc::new(SystemLookup)));
@@ -71,6 +87,7 @@ impl Adapter {
     pub async fn turn(&self) {
         match self {
             Self::CalDav(caldav) => caldav.sender().turn().await,
+            Self::Described(described) => described.sender().turn().await,
             Self::Mirror(mirror) => mirror.sender().turn().await,
             Self::Webhook(webhook) => webhook.sender().turn().await,
         }
@@ -80,6 +97,7 @@ impl Adapter {
     pub async fn attempt(&self, attempt: &Attempt<'_>) -> Result<Ended, AddressError> {
         match self {
             Self::CalDav(caldav) => caldav.attempt(attempt).await,
+            Self::Described(described) => described.attempt(attempt).await,
             Self::Mirror(mirror) => mirror.attempt(attempt).await,
             Self::Webhook(webhook) => webhook.attempt(attempt).await,
         }

@@ -184,6 +184,43 @@ mod tests {
     }
 
     #[test]
+    fn a_target_that_is_described_is_judged_whole_and_one_that_is_shipped_takes_no_description() {
+        let described = "[targets.desk]\nkind = 'described'\ntoken = 't'\n[targets.desk.description]\nsettles = '5s'\n\
+             create = { path = 'entries', json = '{\"ref\": \"{booking}\"}' }\nchange = { path = '/entries/{id}' }\n\
+             cancel = { path = '/entries/{id}' }\nlook = { path = '/entries/{id}' }\n\
+             find = { path = '/entries?ref={booking}', items = '$' }\n\
+             entry = { id = '$.id', booking = 'ref', start = '$.from', end = '$.to' }\n";
+        let found = faults(described);
+        for fault in [
+            "targets.desk.base_url: is required",
+            "targets.desk.description.create.path: must begin with a slash",
+            "targets.desk.description.entry.booking: is no JSONPath",
+        ] {
+            let base = fault.starts_with("targets.desk.base_url");
+            let text = if base {
+                described.replace("'entries'", "'/entries'").replace("'ref'", "'$.ref'")
+            } else {
+                described.to_owned()
+            };
+            let found = faults(&text);
+            assert!(found.contains(fault), "{fault} in {found}");
+        }
+        assert!(!found.contains("'t'"));
+        let shipped =
+            faults("[targets.site]\nkind = 'cal.com'\nurl = 'x'\n[targets.desk]\nkind = 'zendesk'\ntoken = 't'\n");
+        for fault in [
+            "targets.site.token: or username and password must say who asks",
+            "targets.site.account: is required",
+            "targets.site.url: belongs to kind = \"webhook\"",
+            "targets.desk.base_url: is required",
+        ] {
+            assert!(shipped.contains(fault), "{fault} in {shipped}");
+        }
+        let sound = faults("[targets.site]\nkind = 'cal.com'\ntoken = 't'\naccount = 'bookings.clinic.example'\n");
+        assert_eq!(sound, "");
+    }
+
+    #[test]
     fn secrets_of_targets_that_are_read_again_count_wherever_they_are_used() {
         let read = |password: &str, secret: &str, url: &str| {
             let config: Config = config::read(&format!(
@@ -247,7 +284,7 @@ mod tests {
         assert!(faults("[targets.x]\nkind = 'webhook'\nsecret = 'y'").contains("targets.x.secret: is no setting"));
         assert!(
             faults("[targets.x]\nkind = 'smtp'")
-                .contains("targets.x.kind: is not one of caldav, google-calendar, outlook, webhook")
+                .contains("targets.x.kind: is not one of acuity, cal.com, caldav, described, google-calendar, outlook, webhook, zendesk")
         );
         assert!(faults("[targets.x]\nurl = 'y'").contains("targets.x.kind: is required"));
         let lane = "[targets.x]\nkind = 'webhook'\n[targets.x.lane]\nconcurency = 2";

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use daybook_access::{Credential, Grant, Written, is_ours};
 use daybook_domain::TargetName;
+use daybook_format::target::{SHIPPED_TARGETS, Target as Description, WrittenTarget, shipped_target};
 use daybook_propagator_core::mirror::Vendor;
 use daybook_propagator_core::{Pauses, RetrySchedule, ScheduleError, google, outlook};
 use daybook_runtime::config::Faults;
@@ -32,17 +33,17 @@ const MICROSOFT: Grant = Grant::Client("https://graph.microsoft.com/.default");
 pub struct TargetConfig {
     /// Which protocol it speaks.
     pub kind: TargetKind,
-    /// `caldav`: what the addresses of the resources' calendars are below. `google-calendar`, `outlook`: where the API is, if not where
-    /// the vendor has it.
+    /// `caldav`: what the addresses of the resources' calendars are below. All that have an API: where it is, if not where the vendor
+    /// has it.
     #[serde(default)]
     pub base_url: Option<String>,
-    /// `caldav`: user name, for Basic authentication.
+    /// `caldav`, and described ones: user name, for Basic authentication.
     #[serde(default)]
     pub username: Option<String>,
-    /// `caldav`: password.
+    /// `caldav`, and described ones: password.
     #[serde(default)]
     pub password: Option<SecretString>,
-    /// `google-calendar`, `outlook`: a bearer token, for whoever has one made elsewhere.
+    /// `google-calendar`, `outlook`, and described ones: a bearer token, for whoever has one made elsewhere.
     #[serde(default)]
     pub token: Option<SecretString>,
     /// `google-calendar`: the key file of a service account.
@@ -69,6 +70,12 @@ pub struct TargetConfig {
     /// `webhook`: whether it may be reached without TLS and at addresses that are not public. For development.
     #[serde(default)]
     pub allow_private: Option<bool>,
+    /// Described ones: the account that `{account}` stands for in their templates.
+    #[serde(default)]
+    pub account: Option<String>,
+    /// `described`: how it is written to.
+    #[serde(default)]
+    pub description: Option<WrittenTarget>,
     /// How it is called.
     #[serde(default)]
     pub lane: LaneConfig,
@@ -78,24 +85,37 @@ pub struct TargetConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TargetKind {
+    /// Acuity Scheduling, by the description that comes with Daybook.
+    Acuity,
+    /// Cal.com, by the description that comes with Daybook.
+    #[serde(rename = "cal.com")]
+    CalCom,
     /// A calendar collection (RFC 4791).
     Caldav,
+    /// Anything with an API, by the description in the settings.
+    Described,
     /// Google Calendar.
     GoogleCalendar,
     /// Outlook, through Microsoft Graph.
     Outlook,
     /// Signed messages (Standard Webhooks).
     Webhook,
+    /// Zendesk, by the description that comes with Daybook.
+    Zendesk,
 }
 
 impl TargetKind {
     /// The word for it: metric label, and `target_kind` of a dead letter.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Acuity => "acuity",
+            Self::CalCom => "cal.com",
             Self::Caldav => "caldav",
+            Self::Described => "described",
             Self::GoogleCalendar => "google-calendar",
             Self::Outlook => "outlook",
             Self::Webhook => "webhook",
+            Self::Zendesk => "zendesk",
         }
     }
 }
@@ -178,6 +198,7 @@ pub(crate) struct Target {
 pub(crate) enum Protocol {
     CalDav { login: Held<(String, SecretString)> },
     Api { vendor: Vendor, credential: Held<Credential> },
+    Described { kind: TargetKind, description: Box<Description>, account: String, credential: Held<Credential> },
     Webhook { secrets: Held<Vec<Secret>>, allow_private: bool },
 }
 
@@ -187,6 +208,7 @@ impl Protocol {
             Self::CalDav { .. } => TargetKind::Caldav,
             Self::Api { vendor: Vendor::Google, .. } => TargetKind::GoogleCalendar,
             Self::Api { vendor: Vendor::Outlook, .. } => TargetKind::Outlook,
+            Self::Described { kind, .. } => *kind,
             Self::Webhook { .. } => TargetKind::Webhook,
         }
     }
@@ -202,6 +224,10 @@ impl Target {
             {
                 credential.become_as(fresh);
             }
+            (
+                Protocol::Described { kind, credential, .. },
+                Protocol::Described { kind: same, credential: fresh, .. },
+            ) if kind == same => credential.become_as(fresh),
             (Protocol::Webhook { secrets, allow_private }, Protocol::Webhook { secrets: new, allow_private: same })
                 if allow_private == same =>
             {
@@ -209,7 +235,10 @@ impl Target {
                 self.base.become_as(&fresh.base);
             }
             // Another kind of target now: from the next start.
-            (Protocol::CalDav { .. } | Protocol::Api { .. } | Protocol::Webhook { .. }, _) => {}
+            (
+                Protocol::CalDav { .. } | Protocol::Api { .. } | Protocol::Described { .. } | Protocol::Webhook { .. },
+                _,
+            ) => {}
         }
     }
 }
@@ -227,6 +256,9 @@ impl TargetConfig {
             TargetKind::Caldav => self.caldav(key, faults),
             TargetKind::GoogleCalendar => self.api(Vendor::Google, key, faults),
             TargetKind::Outlook => self.api(Vendor::Outlook, key, faults),
+            TargetKind::Acuity | TargetKind::CalCom | TargetKind::Described | TargetKind::Zendesk => {
+                self.described(key, faults)
+            }
             TargetKind::Webhook => self.webhook(key, faults),
         };
         let lane_key = format!("{key}.lane");
@@ -288,14 +320,64 @@ impl TargetConfig {
         Some((base, Protocol::Api { vendor, credential: Held::new(credential?) }))
     }
 
+    fn described(&self, key: &str, faults: &mut Faults) -> Option<(Url, Protocol)> {
+        let shipped = SHIPPED_TARGETS.iter().find(|(name, _)| *name == self.kind.as_str());
+        let description = match (shipped, &self.description) {
+            (Some((name, _)), _) => shipped_target(name),
+            (None, None) => {
+                faults.add(&format!("{key}.description"), "is missing; describe how the target is written to");
+                None
+            }
+            (None, Some(written)) => Description::new(written)
+                .map_err(|wrong| {
+                    for fault in wrong {
+                        faults.add(&format!("{key}.description.{}", fault.key), fault.problem);
+                    }
+                })
+                .ok(),
+        };
+        let written = Written {
+            username: self.username.as_deref(),
+            password: self.password.as_ref(),
+            token: self.token.as_ref(),
+            ..Written::default()
+        };
+        let credential = written.read(
+            None,
+            |file| std::fs::read(file),
+            |setting, problem| {
+                faults.add(&format!("{key}.{setting}"), problem);
+            },
+        );
+        let description = description?;
+        let account = self.account.clone().unwrap_or_default();
+        faults.require(
+            !account.trim().is_empty() || !description.needs_account(),
+            &format!("{key}.account"),
+            "is required: the templates of its requests have {account}",
+        );
+        let base_key = format!("{key}.base_url");
+        let text = required(self.base_url.as_deref().or(description.base.as_deref()), &base_key, faults)?;
+        let ours = is_ours(text);
+        faults.require(ours, &base_key, "is no https:// address; http:// is for this machine only");
+        let base = address(text, &base_key, faults).filter(|_| ours)?;
+        let credential = Held::new(credential?);
+        let description = Box::new(description);
+        Some((base, Protocol::Described { kind: self.kind, description, account, credential }))
+    }
+
     /// What is set, and belongs to a target of another kind.
     fn refuse_strangers(&self, key: &str, faults: &mut Faults) {
-        use TargetKind::{Caldav, GoogleCalendar, Outlook, Webhook};
-        let settings: [(&str, bool, &[TargetKind]); 12] = [
-            ("base_url", self.base_url.is_some(), &[Caldav, GoogleCalendar, Outlook]),
-            ("username", self.username.is_some(), &[Caldav]),
-            ("password", self.password.is_some(), &[Caldav]),
-            ("token", self.token.is_some(), &[GoogleCalendar, Outlook]),
+        use TargetKind::{Acuity, CalCom, Caldav, Described, GoogleCalendar, Outlook, Webhook, Zendesk};
+        let settings: [(&str, bool, &[TargetKind]); 14] = [
+            (
+                "base_url",
+                self.base_url.is_some(),
+                &[Caldav, GoogleCalendar, Outlook, Acuity, CalCom, Zendesk, Described],
+            ),
+            ("username", self.username.is_some(), &[Caldav, Acuity, CalCom, Zendesk, Described]),
+            ("password", self.password.is_some(), &[Caldav, Acuity, CalCom, Zendesk, Described]),
+            ("token", self.token.is_some(), &[GoogleCalendar, Outlook, Acuity, CalCom, Zendesk, Described]),
             ("service_account_file", self.service_account_file.is_some(), &[GoogleCalendar]),
             ("impersonate", self.impersonate.is_some(), &[GoogleCalendar]),
             ("client_id", self.client_id.is_some(), &[Outlook]),
@@ -304,6 +386,8 @@ impl TargetConfig {
             ("url", self.url.is_some(), &[Webhook]),
             ("secrets", !self.secrets.is_empty(), &[Webhook]),
             ("allow_private", self.allow_private.is_some(), &[Webhook]),
+            ("account", self.account.is_some(), &[Acuity, CalCom, Zendesk, Described]),
+            ("description", self.description.is_some(), &[Described]),
         ];
         for (setting, _, kinds) in settings.into_iter().filter(|(_, set, kinds)| *set && !kinds.contains(&self.kind)) {
             let kinds: Vec<String> = kinds.iter().map(|kind| format!("\"{}\"", kind.as_str())).collect();

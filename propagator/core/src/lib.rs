@@ -9,6 +9,7 @@
 
 pub mod caldav;
 mod call;
+pub mod described;
 pub mod entry;
 mod fields;
 pub mod google;

@@ -82,6 +82,7 @@ impl Lane {
         let attempt = Attempt {
             action: &action,
             known: &leased.known,
+            doubt: leased.doubt,
             address: &place.address,
             deadline: until,
             traceparent: leased.traceparent.as_deref(),
@@ -102,7 +103,13 @@ impl Lane {
             return Ok(Sign::None);
         };
         let verdict = ended.conclusion.verdict;
-        let noted = Noted { at, result: verdict.as_str(), http_status: ended.status, duration: began.elapsed() };
+        let noted = Noted {
+            at,
+            result: verdict.as_str(),
+            http_status: ended.status,
+            duration: began.elapsed(),
+            wrote: ended.wrote,
+        };
         self.metrics.attempts_total.with_label_values(&[self.kind.as_str(), noted.result]).inc();
         let in_doubt = ended.conclusion.in_doubt;
         let number = leased.attempts.saturating_add(1);

@@ -31,6 +31,8 @@ pub(crate) struct Leased {
     pub known: Known,
     /// Whether that was in doubt before the lease was taken.
     pub in_doubt: bool,
+    /// How long ago something was written of which nobody knows what became; none where everything is known.
+    pub doubt: Option<Duration>,
     /// Attempts made for the desired version before this one.
     pub attempts: u32,
     pub traceparent: Option<String>,
@@ -88,12 +90,14 @@ impl Store {
                  ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED
              ), leased AS (
                  UPDATE delivery d SET in_doubt = true, lease = gen_random_uuid(),
+                     -- Whoever died with it may have written until its lease was over.
+                     doubt_at = greatest(d.doubt_at, d.leased_until),
                      leased_until = clock_timestamp() + make_interval(secs => $3)
                  FROM due WHERE d.booking_id = due.booking_id AND d.target = $1
                  RETURNING d.booking_id, d.target, d.desired_version, d.applied_version, d.external_id, d.etag, d.attempt,
-                           d.decision_offset, d.traceparent, d.lease, due.in_doubt
+                           d.decision_offset, d.traceparent, d.lease, d.doubt_at, due.in_doubt
              )
-             SELECT l.*, b.resource_id, b.partition, b.kind, b.status, b.start_time, b.end_time, b.awaiting_until,
+             SELECT l.*, extract(epoch FROM clock_timestamp() - l.doubt_at)::float8 AS doubt_age, b.resource_id, b.partition, b.kind, b.status, b.start_time, b.end_time, b.awaiting_until,
                     b.held_until, b.version, b.decided_at, b.title, b.attendee_details, b.source_time_zone,
                     r.display_time_zone, t.address, t.fields
              FROM leased l
@@ -147,7 +151,7 @@ impl Store {
     /// its successor sent. Says whether that could be arranged; it cannot while somebody is at work on it.
     pub async fn look_again(&self, leased: &Leased) -> Result<bool, StoreError> {
         let done = sqlx::query(
-            "UPDATE delivery SET in_doubt = true, next_at = clock_timestamp(),
+            "UPDATE delivery SET in_doubt = true, doubt_at = clock_timestamp(), next_at = clock_timestamp(),
                  applied_version = least(applied_version, desired_version - 1),
                  published_version = least(published_version, desired_version - 1)
              WHERE booking_id = $1 AND target = $2
@@ -172,6 +176,7 @@ struct LeasedRow {
     external_id: Option<String>,
     etag: Option<String>,
     in_doubt: bool,
+    doubt_age: Option<f64>,
     attempt: i32,
     traceparent: Option<String>,
     partition: i32,
@@ -190,6 +195,7 @@ fn read(row: &PgRow, target: &TargetName) -> Result<Leased, StoreError> {
         external_id,
         etag,
         in_doubt,
+        doubt_age,
         attempt,
         traceparent,
         partition,
@@ -216,6 +222,7 @@ fn read(row: &PgRow, target: &TargetName) -> Result<Leased, StoreError> {
         applied_version,
         known: Known::from_row(applied, external_id, etag, in_doubt),
         in_doubt,
+        doubt: doubt_age.map(|age| Duration::try_from_secs_f64(age).unwrap_or_default()),
         attempts: u32::try_from(attempt).unwrap_or(0),
         traceparent: traceparent.filter(|_| is_desired),
         partition,
