@@ -3,6 +3,7 @@
 mod api;
 mod caldav;
 mod described;
+mod hubspot;
 mod mirror;
 mod sender;
 mod webhook;
@@ -21,6 +22,7 @@ use crate::target::{Protocol, Target};
 use api::Api;
 use caldav::CalDav;
 use described::Templates;
+use hubspot::HubSpot;
 use mirror::Mirror;
 use sender::Sender;
 use webhook::Webhook;
@@ -56,6 +58,7 @@ pub(crate) struct Ended {
 pub(crate) enum Adapter {
     CalDav(CalDav),
     Described(Templates),
+    HubSpot(HubSpot),
     Mirror(Mirror),
     Webhook(Webhook),
 }
@@ -76,6 +79,9 @@ impl Adapter {
                 let api = Api::new(Sender::new(target, None, durations)?, credential.clone());
                 Self::Described(Templates::new(api, Description::clone(description), account.clone()))
             }
+            Protocol::HubSpot { credential } => {
+                Self::HubSpot(HubSpot::new(Api::new(Sender::new(target, None, durations)?, credential.clone())))
+            }
             Protocol::Webhook { secrets, allow_private } => {
                 let guard = (!allow_private).then(|| Guard::new(&name, Arc::new(SystemLookup)));
                 Self::Webhook(Webhook::new(Sender::new(target, guard, durations)?, name, secrets.clone()))
@@ -88,6 +94,7 @@ impl Adapter {
         match self {
             Self::CalDav(caldav) => caldav.sender().turn().await,
             Self::Described(described) => described.sender().turn().await,
+            Self::HubSpot(hubspot) => hubspot.sender().turn().await,
             Self::Mirror(mirror) => mirror.sender().turn().await,
             Self::Webhook(webhook) => webhook.sender().turn().await,
         }
@@ -98,6 +105,7 @@ impl Adapter {
         match self {
             Self::CalDav(caldav) => caldav.attempt(attempt).await,
             Self::Described(described) => described.attempt(attempt).await,
+            Self::HubSpot(hubspot) => hubspot.attempt(attempt).await,
             Self::Mirror(mirror) => mirror.attempt(attempt).await,
             Self::Webhook(webhook) => webhook.attempt(attempt).await,
         }

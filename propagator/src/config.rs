@@ -284,7 +284,7 @@ mod tests {
         assert!(faults("[targets.x]\nkind = 'webhook'\nsecret = 'y'").contains("targets.x.secret: is no setting"));
         assert!(
             faults("[targets.x]\nkind = 'smtp'")
-                .contains("targets.x.kind: is not one of acuity, cal.com, caldav, described, google-calendar, outlook, webhook, zendesk")
+                .contains("targets.x.kind: is not one of acuity, cal.com, caldav, described, google-calendar, hubspot, outlook, webhook, zendesk")
         );
         assert!(faults("[targets.x]\nurl = 'y'").contains("targets.x.kind: is required"));
         let lane = "[targets.x]\nkind = 'webhook'\n[targets.x.lane]\nconcurency = 2";

@@ -11,7 +11,7 @@ use daybook_access::{Credential, Grant, Written, is_ours};
 use daybook_domain::TargetName;
 use daybook_format::target::{SHIPPED_TARGETS, Target as Description, WrittenTarget, shipped_target};
 use daybook_propagator_core::mirror::Vendor;
-use daybook_propagator_core::{Pauses, RetrySchedule, ScheduleError, google, outlook};
+use daybook_propagator_core::{Pauses, RetrySchedule, ScheduleError, google, hubspot, outlook};
 use daybook_runtime::config::Faults;
 use daybook_runtime::guard::may_be_public;
 use daybook_runtime::reread::Held;
@@ -96,6 +96,9 @@ pub enum TargetKind {
     Described,
     /// Google Calendar.
     GoogleCalendar,
+    /// HubSpot: meetings of its CRM.
+    #[serde(rename = "hubspot")]
+    HubSpot,
     /// Outlook, through Microsoft Graph.
     Outlook,
     /// Signed messages (Standard Webhooks).
@@ -113,6 +116,7 @@ impl TargetKind {
             Self::Caldav => "caldav",
             Self::Described => "described",
             Self::GoogleCalendar => "google-calendar",
+            Self::HubSpot => "hubspot",
             Self::Outlook => "outlook",
             Self::Webhook => "webhook",
             Self::Zendesk => "zendesk",
@@ -199,6 +203,7 @@ pub(crate) enum Protocol {
     CalDav { login: Held<(String, SecretString)> },
     Api { vendor: Vendor, credential: Held<Credential> },
     Described { kind: TargetKind, description: Box<Description>, account: String, credential: Held<Credential> },
+    HubSpot { credential: Held<Credential> },
     Webhook { secrets: Held<Vec<Secret>>, allow_private: bool },
 }
 
@@ -209,6 +214,7 @@ impl Protocol {
             Self::Api { vendor: Vendor::Google, .. } => TargetKind::GoogleCalendar,
             Self::Api { vendor: Vendor::Outlook, .. } => TargetKind::Outlook,
             Self::Described { kind, .. } => *kind,
+            Self::HubSpot { .. } => TargetKind::HubSpot,
             Self::Webhook { .. } => TargetKind::Webhook,
         }
     }
@@ -228,6 +234,7 @@ impl Target {
                 Protocol::Described { kind, credential, .. },
                 Protocol::Described { kind: same, credential: fresh, .. },
             ) if kind == same => credential.become_as(fresh),
+            (Protocol::HubSpot { credential }, Protocol::HubSpot { credential: fresh }) => credential.become_as(fresh),
             (Protocol::Webhook { secrets, allow_private }, Protocol::Webhook { secrets: new, allow_private: same })
                 if allow_private == same =>
             {
@@ -236,7 +243,11 @@ impl Target {
             }
             // Another kind of target now: from the next start.
             (
-                Protocol::CalDav { .. } | Protocol::Api { .. } | Protocol::Described { .. } | Protocol::Webhook { .. },
+                Protocol::CalDav { .. }
+                | Protocol::Api { .. }
+                | Protocol::Described { .. }
+                | Protocol::HubSpot { .. }
+                | Protocol::Webhook { .. },
                 _,
             ) => {}
         }
@@ -259,6 +270,7 @@ impl TargetConfig {
             TargetKind::Acuity | TargetKind::CalCom | TargetKind::Described | TargetKind::Zendesk => {
                 self.described(key, faults)
             }
+            TargetKind::HubSpot => self.hubspot(key, faults),
             TargetKind::Webhook => self.webhook(key, faults),
         };
         let lane_key = format!("{key}.lane");
@@ -336,19 +348,7 @@ impl TargetConfig {
                 })
                 .ok(),
         };
-        let written = Written {
-            username: self.username.as_deref(),
-            password: self.password.as_ref(),
-            token: self.token.as_ref(),
-            ..Written::default()
-        };
-        let credential = written.read(
-            None,
-            |file| std::fs::read(file),
-            |setting, problem| {
-                faults.add(&format!("{key}.{setting}"), problem);
-            },
-        );
+        let credential = self.own_credential(key, faults);
         let description = description?;
         let account = self.account.clone().unwrap_or_default();
         faults.require(
@@ -356,28 +356,56 @@ impl TargetConfig {
             &format!("{key}.account"),
             "is required: the templates of its requests have {account}",
         );
-        let base_key = format!("{key}.base_url");
-        let text = required(self.base_url.as_deref().or(description.base.as_deref()), &base_key, faults)?;
-        let ours = is_ours(text);
-        faults.require(ours, &base_key, "is no https:// address; http:// is for this machine only");
-        let base = address(text, &base_key, faults).filter(|_| ours)?;
+        let base = self.own_base(description.base.as_deref(), key, faults)?;
         let credential = Held::new(credential?);
         let description = Box::new(description);
         Some((base, Protocol::Described { kind: self.kind, description, account, credential }))
     }
 
+    fn hubspot(&self, key: &str, faults: &mut Faults) -> Option<(Url, Protocol)> {
+        let credential = self.own_credential(key, faults);
+        let base = self.own_base(Some(hubspot::BASE), key, faults)?;
+        Some((base, Protocol::HubSpot { credential: Held::new(credential?) }))
+    }
+
+    /// Who we are, where that is a token, or a name and a password.
+    fn own_credential(&self, key: &str, faults: &mut Faults) -> Option<Credential> {
+        let written = Written {
+            username: self.username.as_deref(),
+            password: self.password.as_ref(),
+            token: self.token.as_ref(),
+            ..Written::default()
+        };
+        written.read(
+            None,
+            |file| std::fs::read(file),
+            |setting, problem| {
+                faults.add(&format!("{key}.{setting}"), problem);
+            },
+        )
+    }
+
+    /// Where the API is: as it is set, or where it usually is.
+    fn own_base(&self, usual: Option<&str>, key: &str, faults: &mut Faults) -> Option<Url> {
+        let base_key = format!("{key}.base_url");
+        let text = required(self.base_url.as_deref().or(usual), &base_key, faults)?;
+        let ours = is_ours(text);
+        faults.require(ours, &base_key, "is no https:// address; http:// is for this machine only");
+        address(text, &base_key, faults).filter(|_| ours)
+    }
+
     /// What is set, and belongs to a target of another kind.
     fn refuse_strangers(&self, key: &str, faults: &mut Faults) {
-        use TargetKind::{Acuity, CalCom, Caldav, Described, GoogleCalendar, Outlook, Webhook, Zendesk};
+        use TargetKind::{Acuity, CalCom, Caldav, Described, GoogleCalendar, HubSpot, Outlook, Webhook, Zendesk};
         let settings: [(&str, bool, &[TargetKind]); 14] = [
             (
                 "base_url",
                 self.base_url.is_some(),
-                &[Caldav, GoogleCalendar, Outlook, Acuity, CalCom, Zendesk, Described],
+                &[Caldav, GoogleCalendar, Outlook, HubSpot, Acuity, CalCom, Zendesk, Described],
             ),
             ("username", self.username.is_some(), &[Caldav, Acuity, CalCom, Zendesk, Described]),
             ("password", self.password.is_some(), &[Caldav, Acuity, CalCom, Zendesk, Described]),
-            ("token", self.token.is_some(), &[GoogleCalendar, Outlook, Acuity, CalCom, Zendesk, Described]),
+            ("token", self.token.is_some(), &[GoogleCalendar, Outlook, HubSpot, Acuity, CalCom, Zendesk, Described]),
             ("service_account_file", self.service_account_file.is_some(), &[GoogleCalendar]),
             ("impersonate", self.impersonate.is_some(), &[GoogleCalendar]),
             ("client_id", self.client_id.is_some(), &[Outlook]),

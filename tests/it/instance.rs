@@ -67,17 +67,18 @@ pub fn desk(source: &str) -> &'static Desk {
 }
 
 /// The tools that bookings are written to, for all tests: what the target is called, its kind, and the tool.
-static TOOLS: LazyLock<[(&str, &str, Tools); 3]> = LazyLock::new(|| {
+static TOOLS: LazyLock<[(&str, &str, Tools); 4]> = LazyLock::new(|| {
     let start = |dialect| RUNTIME.block_on(Tools::start(dialect)).expect("a port for a tool");
     [
         ("booker", "acuity", start(tool::Dialect::Acuity)),
         ("planner", "cal.com", start(tool::Dialect::CalCom)),
+        ("sales", "hubspot", start(tool::Dialect::HubSpot)),
         ("tickets", "zendesk", start(tool::Dialect::Zendesk)),
     ]
 });
 
 /// What a resource is called in each.
-pub const TOOL_ADDRESSES: [(&str, &str); 3] = [("booker", "7/60"), ("planner", "7"), ("tickets", "7")];
+pub const TOOL_ADDRESSES: [(&str, &str); 4] = [("booker", "7/60"), ("planner", "7"), ("sales", "7"), ("tickets", "7")];
 
 /// The tool behind a target.
 pub fn tools(target: &str) -> &'static Tools {
@@ -101,7 +102,7 @@ fn written(installation: &str) -> Vec<(Service, String, String)> {
             ("LANE__BREAKER_PAUSE", "200ms".to_owned()),
             ("LANE__BREAKER_PAUSE_MAX", "1s".to_owned()),
         ];
-        if *kind != "zendesk" {
+        if matches!(*kind, "acuity" | "cal.com") {
             settings.push(("ACCOUNT", "bookings.example".to_owned()));
         }
         let target = target.to_uppercase();

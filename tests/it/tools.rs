@@ -1,4 +1,4 @@
-//! Bookings shown in tools whose APIs are described: what is decided is what stands there, once, whatever they answer.
+//! Bookings shown in tools with APIs, described ones and HubSpot: what is decided is what stands there, once, whatever they answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,7 +67,7 @@ async fn bookings(it: &Instance, resource: &str) -> Result<BTreeSet<String>> {
 }
 
 #[test]
-fn a_booking_is_made_moved_and_cancelled_in_every_tool_that_is_described() -> Result<()> {
+fn a_booking_is_made_moved_and_cancelled_in_every_tool() -> Result<()> {
     shared(async |it| {
         let resource = resource(it.name("tooled"), &all());
         it.world.load(std::slice::from_ref(&resource)).await?;

@@ -81,7 +81,7 @@ pub struct Exchange {
     in_doubt: bool,
     /// How long ago something was written, or may have been, of which nobody knows what became; none if there is no such thing.
     doubt: Option<Duration>,
-    /// Whether this attempt has written.
+    /// Whether this attempt has written, or may have.
     wrote: bool,
     /// Whether something stood in the way of a new entry.
     collided: bool,
@@ -123,8 +123,8 @@ enum Phase {
 pub enum Progress {
     /// Send the next call.
     Next(Box<Exchange>),
-    /// The attempt is over.
-    Over(Conclusion),
+    /// The attempt is over; and whether it has written anything, or may have.
+    Over(Conclusion, bool),
 }
 
 /// What a status means.
@@ -195,11 +195,6 @@ impl Exchange {
         }
     }
 
-    /// Whether this attempt has written anything, or is about to.
-    pub const fn has_written(&self) -> bool {
-        self.wrote || self.writes()
-    }
-
     const fn writes(&self) -> bool {
         matches!(self.phase, Phase::Create | Phase::Change | Phase::Cancel)
     }
@@ -267,10 +262,9 @@ impl Exchange {
 
     /// What its answer leads to.
     pub fn answer(mut self, answer: &Answer) -> Progress {
-        if self.writes() {
-            self.wrote = true;
-            self.in_doubt |= leaves_doubt(answer);
-        }
+        let doubtful = self.writes() && leaves_doubt(answer);
+        self.in_doubt |= doubtful;
+        self.wrote |= doubtful;
         let effect = self.effect();
         let reply = match reply(answer, effect) {
             Ok(reply) => reply,
@@ -382,7 +376,7 @@ impl Exchange {
             Goal::Show(visible) => match (entry.shows(visible), self.phase) {
                 (Match::Same, _) => {
                     let verdict = Verdict::Applied { external_id: entry.id, etag: None };
-                    Progress::Over(Conclusion { verdict, in_doubt: false })
+                    Progress::Over(Conclusion { verdict, in_doubt: false }, self.wrote)
                 }
                 (Match::Newer, Phase::Find | Phase::Look | Phase::FindWritten | Phase::LookWritten) => {
                     self.over(Verdict::Permanent(Reason::TargetAhead))
@@ -482,11 +476,11 @@ impl Exchange {
     }
 
     fn gone(self) -> Progress {
-        Progress::Over(Conclusion { verdict: Verdict::Gone, in_doubt: false })
+        Progress::Over(Conclusion { verdict: Verdict::Gone, in_doubt: false }, self.wrote)
     }
 
     fn over(self, verdict: Verdict) -> Progress {
-        Progress::Over(Conclusion { verdict, in_doubt: self.in_doubt })
+        Progress::Over(Conclusion { verdict, in_doubt: self.in_doubt }, self.wrote)
     }
 }
 

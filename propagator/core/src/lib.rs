@@ -13,6 +13,7 @@ pub mod described;
 pub mod entry;
 mod fields;
 pub mod google;
+pub mod hubspot;
 pub mod mirror;
 pub mod outlook;
 mod plan;
@@ -26,3 +27,9 @@ pub use fields::{Fields, Removal, Visible, VisibleStatus};
 pub use plan::{Action, BookingView, Known, plan};
 pub use schedule::{Jitter, PauseCause, Pauses, RetrySchedule, ScheduleError, Settled, Step, next_step};
 pub use verdict::{Conclusion, Reason, Trouble, Verdict};
+
+// The tools of the pipeline's tests, there behind HTTP.
+#[cfg(test)]
+#[path = "../../../tests/src/tool/mod.rs"]
+#[allow(dead_code, reason = "whoever writes over HTTP has other stories to tell with it")]
+mod tool;

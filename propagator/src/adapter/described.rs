@@ -41,7 +41,6 @@ impl Templates {
         let mut status = None;
         loop {
             let call = exchange.call().map_err(|_| AddressError)?;
-            let wrote = exchange.has_written();
             let answer = self.api.send(call, attempt).await?;
             if let Answer::Replied(reply) = &answer {
                 status = Some(reply.status);
@@ -51,7 +50,7 @@ impl Templates {
                     exchange = *next;
                     self.sender().turn().await;
                 }
-                Progress::Over(conclusion) => return Ok(Ended { conclusion, status, wrote }),
+                Progress::Over(conclusion, wrote) => return Ok(Ended { conclusion, status, wrote }),
             }
         }
     }

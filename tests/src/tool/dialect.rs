@@ -16,6 +16,10 @@ pub enum Dialect {
     Acuity,
     /// Cal.com's.
     CalCom,
+    /// Calendly's, which takes cancellations and nothing else.
+    Calendly,
+    /// HubSpot's.
+    HubSpot,
     /// Zendesk's.
     Zendesk,
 }
@@ -46,16 +50,16 @@ fn local_part(address: &str) -> String {
 impl Dialect {
     pub(super) fn id(self, number: u64) -> String {
         match self {
-            Self::Acuity | Self::Zendesk => format!("{}", 9_000_000 + number),
-            Self::CalCom => format!("written-{number}"),
+            Self::Acuity | Self::HubSpot | Self::Zendesk => format!("{}", 9_000_000 + number),
+            Self::CalCom | Self::Calendly => format!("written-{number}"),
         }
     }
 
     /// Whether what is over can still be changed, and so be brought back.
     pub(super) const fn takes_late_changes(self) -> bool {
         match self {
-            Self::Acuity | Self::CalCom => false,
-            Self::Zendesk => true,
+            Self::Acuity | Self::CalCom | Self::Calendly => false,
+            Self::HubSpot | Self::Zendesk => true,
         }
     }
 
@@ -63,7 +67,7 @@ impl Dialect {
     pub(super) const fn lists(self, kept: &Kept) -> bool {
         match self {
             Self::Acuity => !kept.ended,
-            Self::CalCom | Self::Zendesk => true,
+            Self::CalCom | Self::Calendly | Self::HubSpot | Self::Zendesk => true,
         }
     }
 
@@ -77,6 +81,8 @@ impl Dialect {
             Self::Acuity => acuity(asked, &path, &query),
             Self::CalCom if asked.header("cal-api-version") == Some("2024-08-13") => calcom(asked, &path, &query),
             Self::CalCom => None,
+            Self::Calendly => calendly(asked, &path),
+            Self::HubSpot => hubspot(asked, &path, &query),
             Self::Zendesk => zendesk(asked, &path, &query),
         };
         question.unwrap_or(Question::Refused(400))
@@ -84,16 +90,27 @@ impl Dialect {
 
     pub(super) fn one(self, kept: &Kept) -> Value {
         match self {
-            Self::Acuity => entry(self, kept),
+            Self::Acuity | Self::HubSpot => entry(self, kept),
             Self::CalCom => json!({ "status": "success", "data": entry(self, kept) }),
+            Self::Calendly => json!({ "resource": entry(self, kept) }),
             Self::Zendesk => json!({ "ticket": entry(self, kept) }),
+        }
+    }
+
+    /// What is answered to whoever has ended it.
+    pub(super) fn ended(self, kept: &Kept) -> Value {
+        match self {
+            Self::Calendly => {
+                json!({ "resource": { "canceled_by": "Daybook", "canceler_type": "host", "reason": "" } })
+            }
+            Self::Acuity | Self::CalCom | Self::HubSpot | Self::Zendesk => self.one(kept),
         }
     }
 
     pub(super) fn list(self, kept: Vec<&Kept>) -> Value {
         let entries: Vec<Value> = kept.into_iter().map(|kept| entry(self, kept)).collect();
         match self {
-            Self::Acuity => json!(entries),
+            Self::Acuity | Self::Calendly | Self::HubSpot => json!(entries),
             Self::CalCom => json!({ "status": "success", "data": entries, "pagination": {} }),
             Self::Zendesk => json!({ "tickets": entries, "count": entries.len(), "next_page": null }),
         }
@@ -210,6 +227,83 @@ fn zendesk(asked: &Asked<'_>, path: &[&str], query: &BTreeMap<String, String>) -
     }
 }
 
+fn calendly(asked: &Asked<'_>, path: &[&str]) -> Option<Question> {
+    match (asked.method, path) {
+        ("GET", ["scheduled_events", event] | ["scheduled_events", event, "invitees", _]) => {
+            Some(Question::One((*event).to_owned()))
+        }
+        ("POST", ["scheduled_events", event, "cancellation"]) => {
+            (!text(&asked.body, "/reason")?.is_empty()).then_some(())?;
+            Some(Question::Write(Write::End((*event).to_owned(), None)))
+        }
+        _ => None,
+    }
+}
+
+fn hubspot(asked: &Asked<'_>, path: &[&str], query: &BTreeMap<String, String>) -> Option<Question> {
+    let body = &asked.body;
+    let by_ours = query.get("idProperty").is_some_and(|property| property == "daybook_booking_id");
+    match (asked.method, path) {
+        ("POST", ["crm", "v3", "objects", "meetings", "batch", "upsert"]) => {
+            let input = body.pointer("/inputs/0")?;
+            let booking = text(input, "/id")?;
+            (text(input, "/idProperty")? == "daybook_booking_id").then_some(())?;
+            (text(input, "/properties/daybook_booking_id")? == booking).then_some(())?;
+            text(input, "/properties/hubspot_owner_id")?;
+            Some(Question::Write(Write::Upsert(Kept {
+                id: String::new(),
+                booking,
+                version: text(input, "/properties/daybook_version")?.parse().ok(),
+                start: time(input, "/properties/hs_meeting_start_time")?,
+                end: time(input, "/properties/hs_meeting_end_time")?,
+                title: text(input, "/properties/hs_meeting_title")?,
+                person: text(input, "/properties/hs_meeting_body")?,
+                ended: text(input, "/properties/hs_meeting_outcome")? == "CANCELED",
+                next: None,
+            })))
+        }
+        ("PATCH", ["crm", "v3", "objects", "meetings", booking]) if by_ours => {
+            (text(body, "/properties/hs_meeting_outcome")? == "CANCELED").then_some(())?;
+            let version = text(body, "/properties/daybook_version")?.parse().ok();
+            Some(Question::Write(Write::EndOf((*booking).to_owned(), version)))
+        }
+        ("GET", ["crm", "v3", "objects", "meetings", booking]) if by_ours => {
+            Some(Question::OneOf((*booking).to_owned()))
+        }
+        ("POST", ["crm", "v3", "objects", "contacts", "batch", "upsert"]) => {
+            let inputs = body["inputs"].as_array()?.iter();
+            Some(Question::Contacts(inputs.map(|input| text(input, "/id")).collect::<Option<_>>()?))
+        }
+        ("POST", ["crm", "v4", "associations", "meetings", "contacts", "batch", "associate", "default"]) => {
+            let inputs = body["inputs"].as_array()?.iter();
+            let links = inputs.map(|input| Some((text(input, "/from/id")?, text(input, "/to/id")?)));
+            Some(Question::Links(links.collect::<Option<_>>()?))
+        }
+        _ => None,
+    }
+}
+
+/// What a batch of one is answered that was done.
+pub(super) fn batch(kept: &Kept) -> Value {
+    json!({ "status": "COMPLETE", "results": [entry(Dialect::HubSpot, kept)] })
+}
+
+/// And one that was not.
+pub(super) fn partial() -> Value {
+    json!({ "status": "COMPLETE", "results": [], "numErrors": 1, "errors": [
+        { "status": "error", "category": "CONFLICT", "message": "somebody is at work on it" },
+    ] })
+}
+
+/// The contacts of these addresses, which are there or are made; what is no address is refused.
+pub(super) fn contacts(emails: &[String]) -> Value {
+    let (sound, wrong): (Vec<&String>, Vec<&String>) = emails.iter().partition(|email| email.contains('@'));
+    let results: Vec<Value> =
+        sound.iter().map(|email| json!({ "id": format!("contact-of-{email}"), "new": true })).collect();
+    let errors: Vec<Value> = wrong.iter().map(|_| json!({ "category": "VALIDATION_ERROR" })).collect();
+    json!({ "status": "COMPLETE", "results": results, "errors": errors })
+}
+
 fn entry(dialect: Dialect, kept: &Kept) -> Value {
     let minutes = kept.end.since(kept.start).as_secs() / 60;
     match dialect {
@@ -224,6 +318,20 @@ fn entry(dialect: Dialect, kept: &Kept) -> Value {
             "start": kept.start.to_string(), "end": kept.end.to_string(), "duration": minutes,
             "attendees": [{ "name": kept.person, "email": format!("{}@bookings.example", kept.booking) }],
             "metadata": { "daybook_booking": kept.booking }, "rescheduledToUid": kept.next,
+        }),
+        // The event and its one invitee in one.
+        Dialect::Calendly => json!({
+            "status": if kept.ended { "canceled" } else { "active" },
+            "start_time": kept.start.to_string(), "end_time": kept.end.to_string(),
+            "invitees_counter": { "total": 1, "active": u8::from(!kept.ended), "limit": 1 },
+        }),
+        Dialect::HubSpot => json!({
+            "id": kept.id, "properties": {
+                "daybook_booking_id": kept.booking, "daybook_version": kept.version.map(|version| version.to_string()),
+                "hs_meeting_title": kept.title, "hs_meeting_start_time": kept.start.to_string(),
+                "hs_meeting_end_time": kept.end.to_string(),
+                "hs_meeting_outcome": if kept.ended { "CANCELED" } else { "SCHEDULED" },
+            },
         }),
         Dialect::Zendesk => {
             let version = kept.version.map_or(Value::Null, |version| json!(format!("daybook_version_{version}")));

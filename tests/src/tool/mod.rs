@@ -1,10 +1,10 @@
-//! A tool that is written to, as Acuity, Cal.com and Zendesk have it: entries that are made, moved and ended, and answers that go
+//! A tool that is written to, as Acuity, Cal.com, Calendly, HubSpot and Zendesk have it: entries that are made, moved and ended, and answers that go
 //! wrong on command. What was applied is what counts, whatever was answered: the log is the tool's own word. Pure: the time is an
 //! argument.
 
 mod dialect;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use daybook_domain::Timestamp;
 use serde_json::Value;
@@ -30,11 +30,13 @@ pub enum Fault {
     Denied,
     /// 423: somebody is at work on it.
     Locked,
+    /// Of a batch: 207, and the one that was in it is refused for now. Of anything else, 503.
+    Partial,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Away,
         Self::Done500,
         Self::DoneLost,
@@ -44,6 +46,7 @@ impl Fault {
         Self::NoEffect,
         Self::Denied,
         Self::Locked,
+        Self::Partial,
     ];
 }
 
@@ -148,14 +151,20 @@ pub struct Tool {
     keys: BTreeMap<String, (i64, Value, String)>,
     /// Bookings of which a second entry stood beside the first.
     pub doubled: Vec<String>,
+    /// Which contacts belong to which entry.
+    pub links: BTreeSet<(String, String)>,
 }
 
 /// What a request is to do.
 enum Write {
     Create(Kept),
+    /// The entry of this booking, whether there is one or not.
+    Upsert(Kept),
     /// Entry, what it is to be, and whether that is another one in its place.
     Change(String, Box<dyn FnOnce(&mut Kept)>, bool),
     End(String, Option<u64>),
+    /// The entry of a booking, and its version.
+    EndOf(String, Option<u64>),
 }
 
 /// What a request is.
@@ -163,6 +172,12 @@ enum Question {
     Write(Write),
     One(String),
     Of(String),
+    /// The one of this booking.
+    OneOf(String),
+    /// Contacts of these addresses.
+    Contacts(Vec<String>),
+    /// Entries, and the contacts that belong to them.
+    Links(Vec<(String, String)>),
     /// It is answered so.
     Refused(u16),
 }
@@ -180,6 +195,7 @@ impl Tool {
             applied: Vec::new(),
             keys: BTreeMap::new(),
             doubled: Vec::new(),
+            links: BTreeSet::new(),
         }
     }
 
@@ -193,6 +209,15 @@ impl Tool {
     pub fn words(&self) -> Vec<(String, String)> {
         let entries = self.states.values().filter_map(|states| states.last().map(|(_, kept)| kept));
         entries.map(|kept| (kept.person.clone(), kept.title.clone())).collect()
+    }
+
+    /// A customer books, by themselves.
+    pub fn book(&mut self, now: i64, id: &str, start: Timestamp, end: Timestamp) {
+        let booking = id.to_owned();
+        let (title, person) = ("Intro call".to_owned(), String::new());
+        let kept =
+            Kept { id: id.to_owned(), booking, version: None, start, end, title, person, ended: false, next: None };
+        self.put(now, kept);
     }
 
     /// A person ends an entry of a booking.
@@ -214,11 +239,27 @@ impl Tool {
             Question::Refused(status) => return Self::status(status),
             Question::One(id) => return self.read(|tool| tool.one(now, &id)),
             Question::Of(booking) => return self.read(|tool| (200, tool.list(now, &booking))),
+            Question::OneOf(booking) => {
+                return self.read(|tool| {
+                    let ids: Vec<&String> = tool.states.keys().collect();
+                    let seen = ids.into_iter().filter_map(|id| tool.seen(now, id));
+                    let one = seen.into_iter().find(|kept| kept.booking == booking);
+                    one.map_or((404, Value::Null), |kept| (200, tool.dialect.one(kept)))
+                });
+            }
+            Question::Contacts(emails) => return self.read(|_| (200, dialect::contacts(&emails))),
+            Question::Links(links) => {
+                self.links.extend(links);
+                return Answered::With(200, None, "{\"results\": [], \"status\": \"COMPLETE\"}".to_owned());
+            }
             Question::Write(write) => write,
         };
         let fault = self.faults.pop_front();
         match fault {
-            Some(Fault::Away) => return Self::status(503),
+            Some(Fault::Partial) if matches!(write, Write::Upsert(_)) => {
+                return Answered::With(207, None, dialect::partial().to_string());
+            }
+            Some(Fault::Away | Fault::Partial) => return Self::status(503),
             Some(Fault::TooMany(wait)) => {
                 return Answered::With(429, wait.map(|wait| wait.to_string()), "{}".to_owned());
             }
@@ -305,6 +346,25 @@ impl Tool {
                 self.note(&kept, Made::Created, answered);
                 (201, self.dialect.one(&kept))
             }
+            Write::Upsert(kept) => {
+                let known = self.states.keys().find(|id| self.current(id).is_some_and(|it| it.booking == kept.booking));
+                let made = if known.is_some() { Made::Changed } else { Made::Created };
+                let id = known.cloned().unwrap_or_else(|| {
+                    self.made += 1;
+                    self.dialect.id(self.made)
+                });
+                let kept = Kept { id, ..kept };
+                self.put(now, kept.clone());
+                self.note(&kept, made, answered);
+                (200, dialect::batch(&kept))
+            }
+            Write::EndOf(booking, version) => {
+                let known = self.states.keys().find(|id| self.current(id).is_some_and(|it| it.booking == booking));
+                match known.cloned() {
+                    Some(id) => self.apply(now, Write::End(id, version), asked, answered),
+                    None => (404, Value::Null),
+                }
+            }
             Write::Change(id, change, replaces) => {
                 let Some(mut kept) = self.current(&id) else { return (404, Value::Null) };
                 if !kept.stands() && !self.dialect.takes_late_changes() {
@@ -333,7 +393,7 @@ impl Tool {
                 kept.version = version.or(kept.version);
                 self.put(now, kept.clone());
                 self.note(&kept, Made::Ended, answered);
-                (200, self.dialect.one(&kept))
+                (200, self.dialect.ended(&kept))
             }
         }
     }

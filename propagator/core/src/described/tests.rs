@@ -1,16 +1,11 @@
 //! The exchange against tools in memory that keep state, forget to answer, show what is over, and let people in.
 
-// The same as the pipeline's tests have, there behind HTTP.
-#[path = "../../../../tests/src/tool/mod.rs"]
-#[allow(dead_code, reason = "whoever writes over HTTP has other stories to tell with it")]
-mod tool;
-
 use daybook_domain::{Attendee, BookingKind, ContactId, Interval, Standing, Timestamp};
 use daybook_format::target::shipped_target;
 use proptest::prelude::*;
 
-use self::tool::{Answered, Asked, Dialect, Fault, Made, Tool};
 use super::*;
+use crate::tool::{Answered, Asked, Dialect, Fault, Made, Tool};
 use crate::{Action, BookingView, Fields, RetryAfter, plan};
 
 const ALL: [(&str, Dialect); 3] =
@@ -149,10 +144,9 @@ fn attempt(
             row.doubt_since = Some(row.now);
             return None;
         }
-        let wrote = exchange.has_written();
         match exchange.answer(&answer) {
             Progress::Next(next) => exchange = *next,
-            Progress::Over(conclusion) => {
+            Progress::Over(conclusion, wrote) => {
                 row.in_doubt = conclusion.in_doubt;
                 row.doubt_since = match (conclusion.in_doubt, wrote, row.doubt_since) {
                     (false, _, _) => None,
@@ -289,7 +283,7 @@ fn a_key_that_the_target_remembers_makes_a_repetition_harmless_and_one_that_it_h
     let exchange =
         Exchange::show(api("cal.com"), place_at("cal.com"), visible(1), &unsure, Some(Duration::from_secs(9)));
     let answer = Reply { status: 200, body: br#"{"status": "success", "data": []}"#.to_vec(), ..Reply::default() };
-    let Progress::Over(conclusion) = exchange.answer(&Answer::Replied(answer)) else { panic!("no create") };
+    let Progress::Over(conclusion, _) = exchange.answer(&Answer::Replied(answer)) else { panic!("no create") };
     assert_eq!(conclusion, Conclusion { verdict: Verdict::LookFirst(Trouble::NotStored), in_doubt: true });
 }
 
@@ -339,7 +333,7 @@ fn a_refusal_is_final_and_a_200_that_says_error_is_none() {
         |status: u16, body: &str| Answer::Replied(Reply { status, body: body.as_bytes().to_vec(), ..Reply::default() });
     // The host has no time: it is looked whether that is our own doing, and it is not.
     let Progress::Next(next) = fresh().answer(&answer(409, "{}")) else { panic!("a look") };
-    let Progress::Over(over) = next.answer(&answer(200, r#"{"status": "success", "data": []}"#)) else {
+    let Progress::Over(over, _) = next.answer(&answer(200, r#"{"status": "success", "data": []}"#)) else {
         panic!("over")
     };
     assert_eq!(over.verdict, Verdict::Permanent(Reason::Refused));
@@ -355,7 +349,7 @@ fn a_refusal_is_final_and_a_200_that_says_error_is_none() {
         (429, Verdict::Throttled { retry_after: None }),
         (423, Verdict::Retryable(Trouble::Busy)),
     ] {
-        let Progress::Over(over) = fresh().answer(&answer(status, "{}")) else { panic!("{status}") };
+        let Progress::Over(over, _) = fresh().answer(&answer(status, "{}")) else { panic!("{status}") };
         assert_eq!(over, Conclusion { verdict, in_doubt: false }, "{status}");
     }
     settle("cal.com", &mut tool, &mut row, &booking(1, true));
