@@ -2,6 +2,7 @@
 
 mod api;
 mod caldav;
+mod calendly;
 mod described;
 mod hubspot;
 mod mirror;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use daybook_domain::TargetName;
 use daybook_format::target::Target as Description;
-use daybook_propagator_core::{Action, Conclusion, Known};
+use daybook_propagator_core::{Action, BookingView, Conclusion, Fields, Known, plan, plan_cancellation};
 use daybook_runtime::guard::{Guard, SystemLookup};
 use daybook_runtime::prometheus::Histogram;
 use tokio::time::Instant;
@@ -21,6 +22,7 @@ use tokio::time::Instant;
 use crate::target::{Protocol, Target};
 use api::Api;
 use caldav::CalDav;
+use calendly::Calendly;
 use described::Templates;
 use hubspot::HubSpot;
 use mirror::Mirror;
@@ -38,6 +40,8 @@ pub(crate) struct Attempt<'a> {
     pub doubt: Option<Duration>,
     /// Where at the target.
     pub address: &'a str,
+    /// What the source of the booking calls it.
+    pub name: Option<&'a str>,
     /// No call is begun after this.
     pub deadline: Instant,
     pub traceparent: Option<&'a str>,
@@ -57,6 +61,7 @@ pub(crate) struct Ended {
 #[derive(Debug)]
 pub(crate) enum Adapter {
     CalDav(CalDav),
+    Calendly(Calendly),
     Described(Templates),
     HubSpot(HubSpot),
     Mirror(Mirror),
@@ -79,6 +84,10 @@ impl Adapter {
                 let api = Api::new(Sender::new(target, None, durations)?, credential.clone());
                 Self::Described(Templates::new(api, Description::clone(description), account.clone()))
             }
+            Protocol::Calendly { credential, source, .. } => {
+                let api = Api::new(Sender::new(target, None, durations)?, credential.clone());
+                Self::Calendly(Calendly::new(api, source.clone()))
+            }
             Protocol::HubSpot { credential } => {
                 Self::HubSpot(HubSpot::new(Api::new(Sender::new(target, None, durations)?, credential.clone())))
             }
@@ -89,10 +98,21 @@ impl Adapter {
         })
     }
 
+    /// What is to be done there for this booking, which came from `source`.
+    pub fn plan(&self, booking: &BookingView, source: &str, fields: Fields, known: &Known) -> Action {
+        match self {
+            Self::Calendly(calendly) => plan_cancellation(booking, calendly.source().as_str() == source, known),
+            Self::CalDav(_) | Self::Described(_) | Self::HubSpot(_) | Self::Mirror(_) | Self::Webhook(_) => {
+                plan(booking, fields, known)
+            }
+        }
+    }
+
     /// Waits until the target's rate allows a call.
     pub async fn turn(&self) {
         match self {
             Self::CalDav(caldav) => caldav.sender().turn().await,
+            Self::Calendly(calendly) => calendly.sender().turn().await,
             Self::Described(described) => described.sender().turn().await,
             Self::HubSpot(hubspot) => hubspot.sender().turn().await,
             Self::Mirror(mirror) => mirror.sender().turn().await,
@@ -100,10 +120,22 @@ impl Adapter {
         }
     }
 
+    /// Calls off at its source what that has promised and Daybook has refused. The caller has taken its turn.
+    pub async fn call_off(&self, name: &str, in_doubt: bool, deadline: Instant) -> Result<Ended, AddressError> {
+        match self {
+            Self::Calendly(calendly) => calendly.call_off_refused(name, in_doubt, deadline).await,
+            // They show bookings, and have none of their own.
+            Self::CalDav(_) | Self::Described(_) | Self::HubSpot(_) | Self::Mirror(_) | Self::Webhook(_) => {
+                Err(AddressError)
+            }
+        }
+    }
+
     /// Makes one attempt. The caller has taken its turn, which is the first call's.
     pub async fn attempt(&self, attempt: &Attempt<'_>) -> Result<Ended, AddressError> {
         match self {
             Self::CalDav(caldav) => caldav.attempt(attempt).await,
+            Self::Calendly(calendly) => calendly.attempt(attempt).await,
             Self::Described(described) => described.attempt(attempt).await,
             Self::HubSpot(hubspot) => hubspot.attempt(attempt).await,
             Self::Mirror(mirror) => mirror.attempt(attempt).await,

@@ -151,7 +151,7 @@ mod tests {
     use secrecy::ExposeSecret as _;
 
     use super::*;
-    use crate::target::Protocol;
+    use crate::target::{OnRefusal, Protocol};
 
     fn faults(file: &str) -> String {
         config::read::<Config>(file).err().map(|faults| faults.to_string()).unwrap_or_default()
@@ -221,6 +221,31 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_booking_is_left_to_a_person_unless_the_settings_of_its_source_say_otherwise() {
+        let read = |more: &str| {
+            let text = format!("[targets.calendly]\nkind = 'calendly'\ntoken = 't'\n{more}");
+            let config: Config = config::read(&text).map_err(|faults| faults.to_string())?;
+            let targets = config.parse_targets(&mut Faults::default());
+            let Protocol::Calendly { on_refusal, cancellations_per_hour, source, .. } = &targets[0].protocol else {
+                panic!("calendly")
+            };
+            Ok::<_, String>((*on_refusal, cancellations_per_hour.get(), source.to_string()))
+        };
+        assert_eq!(read(""), Ok((OnRefusal::Flag, 20, "calendly".to_owned())));
+        let cancel = read("on_refusal = 'cancel'\ncancellations_per_hour = 3\nsource = 'sales'");
+        assert_eq!(cancel, Ok((OnRefusal::Cancel, 3, "sales".to_owned())));
+        for (more, fault) in [
+            ("cancellations_per_hour = 3", "targets.calendly.cancellations_per_hour: is of no use without on_refusal"),
+            ("on_refusal = 'ignore'", "targets.calendly.on_refusal: is not one of flag, cancel"),
+            ("source = 'No Name'", "targets.calendly.source:"),
+            ("account = 'x'", "targets.calendly.account: belongs to kind ="),
+        ] {
+            let found = read(more).expect_err("a fault");
+            assert!(found.contains(fault), "{fault} in {found}");
+        }
+    }
+
+    #[test]
     fn secrets_of_targets_that_are_read_again_count_wherever_they_are_used() {
         let read = |password: &str, secret: &str, url: &str| {
             let config: Config = config::read(&format!(
@@ -284,7 +309,7 @@ mod tests {
         assert!(faults("[targets.x]\nkind = 'webhook'\nsecret = 'y'").contains("targets.x.secret: is no setting"));
         assert!(
             faults("[targets.x]\nkind = 'smtp'")
-                .contains("targets.x.kind: is not one of acuity, cal.com, caldav, described, google-calendar, hubspot, outlook, webhook, zendesk")
+                .contains("targets.x.kind: is not one of acuity, cal.com, caldav, calendly, described, google-calendar, hubspot, outlook, webhook, zendesk")
         );
         assert!(faults("[targets.x]\nurl = 'y'").contains("targets.x.kind: is required"));
         let lane = "[targets.x]\nkind = 'webhook'\n[targets.x.lane]\nconcurency = 2";

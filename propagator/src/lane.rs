@@ -40,7 +40,7 @@ const SILENCE_POLLS: u32 = 10;
 pub(crate) struct Lane {
     pub target: TargetName,
     pub kind: TargetKind,
-    pub adapter: Adapter,
+    pub adapter: Arc<Adapter>,
     pub schedule: RetrySchedule,
     pub breaker: BreakerPolicy,
     pub concurrency: usize,

@@ -12,6 +12,7 @@ use daybook_runtime::service::Service;
 use tokio::sync::Notify;
 
 use crate::adapter::Adapter;
+use crate::compensate::Compensator;
 use crate::config::Config;
 use crate::error::StartError;
 use crate::intake::{Intake, topics};
@@ -21,7 +22,7 @@ use crate::outcomes::Publisher;
 use crate::records::Records;
 use crate::store::Store;
 use crate::sweep::Sweep;
-use crate::target::Target;
+use crate::target::{OnRefusal, Protocol, Target};
 use crate::wake::Bells;
 use crate::watch::Watch;
 
@@ -63,6 +64,26 @@ pub async fn start(config: Config, service: &Service) -> Result<(), Box<dyn Erro
         let durations = metrics.call_duration_seconds.with_label_values(&[target.name.as_str()]);
         let adapter = Adapter::new(&target, durations)
             .map_err(|source| StartError::Target { target: target.name.clone(), source })?;
+        let adapter = Arc::new(adapter);
+        if let Protocol::Calendly { source, on_refusal: OnRefusal::Cancel, cancellations_per_hour, .. } =
+            &target.protocol
+        {
+            let compensator = Compensator {
+                target: target.name.clone(),
+                source: source.clone(),
+                most: *cancellations_per_hour,
+                adapter: Arc::clone(&adapter),
+                schedule: target.schedule.clone(),
+                lease: settings.lease,
+                poll: settings.poll,
+                history: settings.history,
+                store: store.clone(),
+                metrics: metrics.clone(),
+                health: health.clone(),
+                shutdown: shutdown(),
+            };
+            life.spawn("compensations", compensator.run());
+        }
         let lane = Lane {
             kind: target.protocol.kind(),
             adapter,

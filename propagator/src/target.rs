@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use daybook_access::{Credential, Grant, Written, is_ours};
-use daybook_domain::TargetName;
+use daybook_domain::{SourceName, TargetName};
 use daybook_format::target::{SHIPPED_TARGETS, Target as Description, WrittenTarget, shipped_target};
 use daybook_propagator_core::mirror::Vendor;
-use daybook_propagator_core::{Pauses, RetrySchedule, ScheduleError, google, hubspot, outlook};
+use daybook_propagator_core::{Pauses, RetrySchedule, ScheduleError, calendly, google, hubspot, outlook};
 use daybook_runtime::config::Faults;
 use daybook_runtime::guard::may_be_public;
 use daybook_runtime::reread::Held;
@@ -73,12 +73,32 @@ pub struct TargetConfig {
     /// Described ones: the account that `{account}` stands for in their templates.
     #[serde(default)]
     pub account: Option<String>,
+    /// `calendly`: the source whose bookings are called off there; `calendly` without it.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// `calendly`: what is done about a booking that it has promised and Daybook has refused: `flag` without it, so that a person decides,
+    /// or `cancel`, so that it is called off there.
+    #[serde(default)]
+    pub on_refusal: Option<OnRefusal>,
+    /// `calendly`, with `on_refusal = "cancel"`: how many are called off within an hour. The next one stops the target. 20 without it.
+    #[serde(default)]
+    pub cancellations_per_hour: Option<NonZeroU32>,
     /// `described`: how it is written to.
     #[serde(default)]
     pub description: Option<WrittenTarget>,
     /// How it is called.
     #[serde(default)]
     pub lane: LaneConfig,
+}
+
+/// What is done about a booking that its source has promised and Daybook has refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnRefusal {
+    /// A person decides.
+    Flag,
+    /// It is called off at its source.
+    Cancel,
 }
 
 /// A target's protocol.
@@ -92,6 +112,8 @@ pub enum TargetKind {
     CalCom,
     /// A calendar collection (RFC 4791).
     Caldav,
+    /// Calendly: what its customers have booked is called off there.
+    Calendly,
     /// Anything with an API, by the description in the settings.
     Described,
     /// Google Calendar.
@@ -114,6 +136,7 @@ impl TargetKind {
             Self::Acuity => "acuity",
             Self::CalCom => "cal.com",
             Self::Caldav => "caldav",
+            Self::Calendly => "calendly",
             Self::Described => "described",
             Self::GoogleCalendar => "google-calendar",
             Self::HubSpot => "hubspot",
@@ -200,11 +223,32 @@ pub(crate) struct Target {
 /// What a protocol needs besides an address.
 #[derive(Debug, Clone)]
 pub(crate) enum Protocol {
-    CalDav { login: Held<(String, SecretString)> },
-    Api { vendor: Vendor, credential: Held<Credential> },
-    Described { kind: TargetKind, description: Box<Description>, account: String, credential: Held<Credential> },
-    HubSpot { credential: Held<Credential> },
-    Webhook { secrets: Held<Vec<Secret>>, allow_private: bool },
+    CalDav {
+        login: Held<(String, SecretString)>,
+    },
+    Api {
+        vendor: Vendor,
+        credential: Held<Credential>,
+    },
+    Described {
+        kind: TargetKind,
+        description: Box<Description>,
+        account: String,
+        credential: Held<Credential>,
+    },
+    Calendly {
+        credential: Held<Credential>,
+        source: SourceName,
+        on_refusal: OnRefusal,
+        cancellations_per_hour: NonZeroU32,
+    },
+    HubSpot {
+        credential: Held<Credential>,
+    },
+    Webhook {
+        secrets: Held<Vec<Secret>>,
+        allow_private: bool,
+    },
 }
 
 impl Protocol {
@@ -214,6 +258,7 @@ impl Protocol {
             Self::Api { vendor: Vendor::Google, .. } => TargetKind::GoogleCalendar,
             Self::Api { vendor: Vendor::Outlook, .. } => TargetKind::Outlook,
             Self::Described { kind, .. } => *kind,
+            Self::Calendly { .. } => TargetKind::Calendly,
             Self::HubSpot { .. } => TargetKind::HubSpot,
             Self::Webhook { .. } => TargetKind::Webhook,
         }
@@ -234,6 +279,9 @@ impl Target {
                 Protocol::Described { kind, credential, .. },
                 Protocol::Described { kind: same, credential: fresh, .. },
             ) if kind == same => credential.become_as(fresh),
+            (Protocol::Calendly { credential, .. }, Protocol::Calendly { credential: fresh, .. }) => {
+                credential.become_as(fresh);
+            }
             (Protocol::HubSpot { credential }, Protocol::HubSpot { credential: fresh }) => credential.become_as(fresh),
             (Protocol::Webhook { secrets, allow_private }, Protocol::Webhook { secrets: new, allow_private: same })
                 if allow_private == same =>
@@ -246,6 +294,7 @@ impl Target {
                 Protocol::CalDav { .. }
                 | Protocol::Api { .. }
                 | Protocol::Described { .. }
+                | Protocol::Calendly { .. }
                 | Protocol::HubSpot { .. }
                 | Protocol::Webhook { .. },
                 _,
@@ -270,6 +319,7 @@ impl TargetConfig {
             TargetKind::Acuity | TargetKind::CalCom | TargetKind::Described | TargetKind::Zendesk => {
                 self.described(key, faults)
             }
+            TargetKind::Calendly => self.calendly(key, faults),
             TargetKind::HubSpot => self.hubspot(key, faults),
             TargetKind::Webhook => self.webhook(key, faults),
         };
@@ -362,6 +412,22 @@ impl TargetConfig {
         Some((base, Protocol::Described { kind: self.kind, description, account, credential }))
     }
 
+    fn calendly(&self, key: &str, faults: &mut Faults) -> Option<(Url, Protocol)> {
+        let credential = self.own_credential(key, faults);
+        let name = self.source.as_deref().unwrap_or("calendly");
+        let source = name.parse::<SourceName>().map_err(|error| faults.add(&format!("{key}.source"), error)).ok();
+        let base = self.own_base(Some(calendly::BASE), key, faults)?;
+        let on_refusal = self.on_refusal.unwrap_or(OnRefusal::Flag);
+        faults.require(
+            on_refusal == OnRefusal::Cancel || self.cancellations_per_hour.is_none(),
+            &format!("{key}.cancellations_per_hour"),
+            "is of no use without on_refusal = \"cancel\"",
+        );
+        let cancellations_per_hour = self.cancellations_per_hour.unwrap_or(NonZeroU32::MIN.saturating_add(19));
+        let credential = Held::new(credential?);
+        Some((base, Protocol::Calendly { credential, source: source?, on_refusal, cancellations_per_hour }))
+    }
+
     fn hubspot(&self, key: &str, faults: &mut Faults) -> Option<(Url, Protocol)> {
         let credential = self.own_credential(key, faults);
         let base = self.own_base(Some(hubspot::BASE), key, faults)?;
@@ -396,16 +462,22 @@ impl TargetConfig {
 
     /// What is set, and belongs to a target of another kind.
     fn refuse_strangers(&self, key: &str, faults: &mut Faults) {
-        use TargetKind::{Acuity, CalCom, Caldav, Described, GoogleCalendar, HubSpot, Outlook, Webhook, Zendesk};
-        let settings: [(&str, bool, &[TargetKind]); 14] = [
+        use TargetKind::{
+            Acuity, CalCom, Caldav, Calendly, Described, GoogleCalendar, HubSpot, Outlook, Webhook, Zendesk,
+        };
+        let settings: [(&str, bool, &[TargetKind]); 17] = [
             (
                 "base_url",
                 self.base_url.is_some(),
-                &[Caldav, GoogleCalendar, Outlook, HubSpot, Acuity, CalCom, Zendesk, Described],
+                &[Caldav, Calendly, GoogleCalendar, Outlook, HubSpot, Acuity, CalCom, Zendesk, Described],
             ),
             ("username", self.username.is_some(), &[Caldav, Acuity, CalCom, Zendesk, Described]),
             ("password", self.password.is_some(), &[Caldav, Acuity, CalCom, Zendesk, Described]),
-            ("token", self.token.is_some(), &[GoogleCalendar, Outlook, HubSpot, Acuity, CalCom, Zendesk, Described]),
+            (
+                "token",
+                self.token.is_some(),
+                &[Calendly, GoogleCalendar, Outlook, HubSpot, Acuity, CalCom, Zendesk, Described],
+            ),
             ("service_account_file", self.service_account_file.is_some(), &[GoogleCalendar]),
             ("impersonate", self.impersonate.is_some(), &[GoogleCalendar]),
             ("client_id", self.client_id.is_some(), &[Outlook]),
@@ -416,6 +488,9 @@ impl TargetConfig {
             ("allow_private", self.allow_private.is_some(), &[Webhook]),
             ("account", self.account.is_some(), &[Acuity, CalCom, Zendesk, Described]),
             ("description", self.description.is_some(), &[Described]),
+            ("source", self.source.is_some(), &[Calendly]),
+            ("on_refusal", self.on_refusal.is_some(), &[Calendly]),
+            ("cancellations_per_hour", self.cancellations_per_hour.is_some(), &[Calendly]),
         ];
         for (setting, _, kinds) in settings.into_iter().filter(|(_, set, kinds)| *set && !kinds.contains(&self.kind)) {
             let kinds: Vec<String> = kinds.iter().map(|kind| format!("\"{}\"", kind.as_str())).collect();

@@ -38,6 +38,7 @@ const ENVIRONMENTS: [Environment; 3] = [
             ("propagator", "TARGETS__GOOGLE__TOKEN", "a-token"),
             ("propagator", "TARGETS__OUTLOOK__CLIENT_SECRET", "a-secret"),
             ("propagator", "TARGETS__PARTNER__SECRETS", WHSEC),
+            ("propagator", "TARGETS__BOOKED__TOKEN", "a-token"),
             ("propagator", "TARGETS__SALES__TOKEN", "a-token"),
             ("propagator", "TARGETS__SITE__TOKEN", "a-token"),
             ("propagator", "TARGETS__DOOR__TOKEN", "a-token"),

@@ -67,10 +67,11 @@ pub fn desk(source: &str) -> &'static Desk {
 }
 
 /// The tools that bookings are written to, for all tests: what the target is called, its kind, and the tool.
-static TOOLS: LazyLock<[(&str, &str, Tools); 4]> = LazyLock::new(|| {
+static TOOLS: LazyLock<[(&str, &str, Tools); 5]> = LazyLock::new(|| {
     let start = |dialect| RUNTIME.block_on(Tools::start(dialect)).expect("a port for a tool");
     [
         ("booker", "acuity", start(tool::Dialect::Acuity)),
+        ("calendly", "calendly", start(tool::Dialect::Calendly)),
         ("planner", "cal.com", start(tool::Dialect::CalCom)),
         ("sales", "hubspot", start(tool::Dialect::HubSpot)),
         ("tickets", "zendesk", start(tool::Dialect::Zendesk)),
@@ -102,6 +103,10 @@ fn written(installation: &str) -> Vec<(Service, String, String)> {
             ("LANE__BREAKER_PAUSE", "200ms".to_owned()),
             ("LANE__BREAKER_PAUSE_MAX", "1s".to_owned()),
         ];
+        if *kind == "calendly" {
+            settings.push(("ON_REFUSAL", "cancel".to_owned()));
+            settings.push(("CANCELLATIONS_PER_HOUR", "3".to_owned()));
+        }
         if matches!(*kind, "acuity" | "cal.com") {
             settings.push(("ACCOUNT", "bookings.example".to_owned()));
         }

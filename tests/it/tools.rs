@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use daybook_domain::Timestamp;
+use daybook_runtime::clock;
 use daybook_stack::Service;
+use daybook_tests::calendly::Invitee;
 use daybook_tests::generic::Appointment;
 use daybook_tests::people::Person;
 use daybook_tests::resources::Resource;
 use daybook_tests::seed::{generator, seed};
+use daybook_tests::sender::Webhook;
 use daybook_tests::tool::{Fault, Made, Tool};
 use daybook_tests::wait::{not_yet, wait_until};
 use rand::RngExt as _;
@@ -211,6 +214,79 @@ fn a_token_that_is_taken_back_stops_the_lane_and_gives_nothing_up() -> Result<()
         let known = bookings(it, &resource.id).await?;
         shown(it, Rough::Services.name(), &resource, "planner", &known).await
     })
+}
+
+/// The event of an invitee.
+fn event_of(invitee: &Invitee) -> String {
+    invitee.uri().split('/').nth(4).unwrap_or_default().to_owned()
+}
+
+/// A customer books at Calendly, which tells of it; as Calendly has it.
+async fn booked_at_calendly(it: &Instance, resource: &Resource, start: i64) -> Result<Invitee> {
+    let invitee = Invitee::new(&resource.host, Person::invent(), at(start), at(start + HOUR), clock::now());
+    tool(SHARED_NAME, "calendly", |tool| {
+        tool.book(clock::now().millis(), &event_of(&invitee), at(start), at(start + HOUR));
+    });
+    let webhook = Webhook::calendly(&invitee.created());
+    ensure!(it.world.sender.send(&webhook).await?.acknowledged(), "it was not taken");
+    it.decided(&[webhook.request_id(0)]).await?;
+    Ok(invitee)
+}
+
+/// How many of these events were called off at Calendly.
+fn called_off(invitees: &[Invitee]) -> usize {
+    let events: BTreeSet<String> = invitees.iter().map(event_of).collect();
+    tool(SHARED_NAME, "calendly", |tool| {
+        let ended = tool.applied.iter().filter(|it| it.made == Made::Ended && events.contains(&it.booking));
+        ended.count()
+    })
+}
+
+#[test]
+fn what_calendly_has_booked_is_called_off_there_when_it_is_cancelled_or_refused_and_too_many_refusals_stop_it()
+-> Result<()> {
+    shared(async |it| {
+        let resource =
+            Resource { mirrors: vec![("calendly", "here".to_owned())], ..Resource::unseen(it.name("called-off")) };
+        it.world.load(std::slice::from_ref(&resource)).await?;
+        let start = hour(30);
+        let granted = booked_at_calendly(it, &resource, start).await?;
+        // Refused, one after the other: the time is taken. Three are called off, and the fourth stops the target.
+        let mut refused = Vec::new();
+        for _ in 0..5 {
+            refused.push(booked_at_calendly(it, &resource, start).await?);
+        }
+        let stopped = "daybook_propagator_compensations_stopped{source=\"calendly\"} 1";
+        said_by(it, stopped).await?;
+        ensure!(called_off(&refused) == 3, "{} were called off", called_off(&refused));
+        let paused = it.world.daybook(&["paused"], "").await?.everything();
+        ensure!(paused.contains("would be called off within an hour"), "{paused}");
+
+        // What is cancelled, and stands at Calendly all the same, waits, too, until somebody lets it go on.
+        let cancelled = Webhook::calendly(&granted.canceled(clock::now()));
+        ensure!(it.world.sender.send(&cancelled).await?.acknowledged(), "it was not taken");
+        wait_until("the cancellation", SOON, async || {
+            not_yet(standing(it, &resource.id).await?.is_empty(), || "it stands".to_owned())
+        })
+        .await?;
+        let resumed = it.world.daybook(&["resume", "target", "calendly"], "").await?;
+        ensure!(resumed.success, "{}", resumed.everything());
+        wait_until("the rest to be called off", SOON, async || {
+            let (refused, granted) = (called_off(&refused), called_off(std::slice::from_ref(&granted)));
+            not_yet((refused, granted) == (5, 1), || format!("{refused} that were refused, {granted} that was granted"))
+        })
+        .await?;
+        said_by(it, &stopped.replace("} 1", "} 0")).await
+    })
+}
+
+/// Waits until the propagator's metrics say so.
+async fn said_by(it: &Instance, line: &str) -> Result<()> {
+    wait_until(line, SOON, async || {
+        let mut texts = it.world.metrics().await.into_iter().filter_map(|(_, text)| text.ok());
+        not_yet(texts.any(|text| text.lines().any(|known| known == line)), || "it says something else".to_owned())
+    })
+    .await
 }
 
 /// How often somebody was turned away by Cal.com.

@@ -8,6 +8,7 @@
 //! of a target comes in as [`Known`] and goes out in a [`Conclusion`].
 
 pub mod caldav;
+pub mod calendly;
 mod call;
 pub mod described;
 pub mod entry;
@@ -24,7 +25,7 @@ pub mod webhook;
 pub use call::{Answer, Call, Method, Reply};
 pub use daybook_wire::RetryAfter;
 pub use fields::{Fields, Removal, Visible, VisibleStatus};
-pub use plan::{Action, BookingView, Known, plan};
+pub use plan::{Action, BookingView, Known, plan, plan_cancellation};
 pub use schedule::{Jitter, PauseCause, Pauses, RetrySchedule, ScheduleError, Settled, Step, next_step};
 pub use verdict::{Conclusion, Reason, Trouble, Verdict};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use daybook_propagator_core::{Action, BookingView, Jitter, Step, next_step, plan};
+use daybook_propagator_core::{Action, BookingView, Jitter, Step, next_step};
 use daybook_runtime::clock;
 use daybook_runtime::postgres::StoreError;
 use daybook_runtime::retry::{Advice, Ended};
@@ -67,7 +67,7 @@ impl Lane {
             );
             return Ok(Sign::None);
         };
-        let action = plan(booking, place.fields, &leased.known);
+        let action = self.adapter.plan(booking, &leased.source, place.fields, &leased.known);
         let (operation, settled) = match &action {
             Action::Put(_) => (DeliveryOperation::Put, None),
             Action::Remove(_) => (DeliveryOperation::Remove, None),
@@ -84,6 +84,7 @@ impl Lane {
             known: &leased.known,
             doubt: leased.doubt,
             address: &place.address,
+            name: leased.source_name.as_deref(),
             deadline: until,
             traceparent: leased.traceparent.as_deref(),
         };

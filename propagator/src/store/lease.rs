@@ -17,11 +17,14 @@ use super::booking::BookingRow;
 pub(crate) const WITHDRAWN: &str = "withdrawn";
 
 /// A delivery that is this worker's for a while.
-#[derive(Debug)]
 pub(crate) struct Leased {
     pub booking_id: BookingId,
     pub target: TargetName,
     pub resource: ResourceId,
+    /// Where the booking came from.
+    pub source: String,
+    /// What that calls it now, which may be personal data.
+    pub source_name: Option<String>,
     /// Proves that it is ours.
     pub lease: Uuid,
     /// The desired version when it was taken. What is recorded holds for this one only.
@@ -43,6 +46,12 @@ pub(crate) struct Leased {
     pub place: Option<Place>,
     /// The booking as it stands; or the column that holds what it never should.
     pub booking: Result<BookingView, &'static str>,
+}
+
+impl fmt::Debug for Leased {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Leased({} for {})", self.booking_id, self.target)
+    }
 }
 
 impl Leased {
@@ -97,7 +106,8 @@ impl Store {
                  RETURNING d.booking_id, d.target, d.desired_version, d.applied_version, d.external_id, d.etag, d.attempt,
                            d.decision_offset, d.traceparent, d.lease, d.doubt_at, due.in_doubt
              )
-             SELECT l.*, extract(epoch FROM clock_timestamp() - l.doubt_at)::float8 AS doubt_age, b.resource_id, b.partition, b.kind, b.status, b.start_time, b.end_time, b.awaiting_until,
+             SELECT l.*, extract(epoch FROM clock_timestamp() - l.doubt_at)::float8 AS doubt_age, b.resource_id, b.source_system, b.source_ids[cardinality(b.source_ids)] AS source_name,
+                    b.partition, b.kind, b.status, b.start_time, b.end_time, b.awaiting_until,
                     b.held_until, b.version, b.decided_at, b.title, b.attendee_details, b.source_time_zone,
                     r.display_time_zone, t.address, t.fields
              FROM leased l
@@ -170,6 +180,8 @@ impl Store {
 struct LeasedRow {
     booking_id: Uuid,
     resource_id: String,
+    source_system: String,
+    source_name: Option<String>,
     lease: Uuid,
     desired_version: i64,
     applied_version: i64,
@@ -189,6 +201,8 @@ fn read(row: &PgRow, target: &TargetName) -> Result<Leased, StoreError> {
     let LeasedRow {
         booking_id,
         resource_id,
+        source_system,
+        source_name,
         lease,
         desired_version,
         applied_version,
@@ -217,6 +231,8 @@ fn read(row: &PgRow, target: &TargetName) -> Result<Leased, StoreError> {
         booking_id,
         target: target.clone(),
         resource,
+        source: source_system,
+        source_name,
         lease,
         desired_version,
         applied_version,
