@@ -222,10 +222,11 @@ fn event_of(invitee: &Invitee) -> String {
 }
 
 /// A customer books at Calendly, which tells of it; as Calendly has it.
-async fn booked_at_calendly(it: &Instance, resource: &Resource, start: i64) -> Result<Invitee> {
+async fn booked_at_calendly(it: &Instance, installation: &str, resource: &Resource, start: i64) -> Result<Invitee> {
     let invitee = Invitee::new(&resource.host, Person::invent(), at(start), at(start + HOUR), clock::now());
-    tool(SHARED_NAME, "calendly", |tool| {
-        tool.book(clock::now().millis(), &event_of(&invitee), at(start), at(start + HOUR));
+    tool(installation, "calendly", |tool| {
+        // What it tells of, it shows.
+        tool.book(clock::now().millis() - 60_000, &event_of(&invitee), at(start), at(start + HOUR));
     });
     let webhook = Webhook::calendly(&invitee.created());
     ensure!(it.world.sender.send(&webhook).await?.acknowledged(), "it was not taken");
@@ -234,9 +235,9 @@ async fn booked_at_calendly(it: &Instance, resource: &Resource, start: i64) -> R
 }
 
 /// How many of these events were called off at Calendly.
-fn called_off(invitees: &[Invitee]) -> usize {
+fn called_off(installation: &str, invitees: &[Invitee]) -> usize {
     let events: BTreeSet<String> = invitees.iter().map(event_of).collect();
-    tool(SHARED_NAME, "calendly", |tool| {
+    tool(installation, "calendly", |tool| {
         let ended = tool.applied.iter().filter(|it| it.made == Made::Ended && events.contains(&it.booking));
         ended.count()
     })
@@ -250,15 +251,15 @@ fn what_calendly_has_booked_is_called_off_there_when_it_is_cancelled_or_refused_
             Resource { mirrors: vec![("calendly", "here".to_owned())], ..Resource::unseen(it.name("called-off")) };
         it.world.load(std::slice::from_ref(&resource)).await?;
         let start = hour(30);
-        let granted = booked_at_calendly(it, &resource, start).await?;
+        let granted = booked_at_calendly(it, SHARED_NAME, &resource, start).await?;
         // Refused, one after the other: the time is taken. Three are called off, and the fourth stops the target.
         let mut refused = Vec::new();
         for _ in 0..5 {
-            refused.push(booked_at_calendly(it, &resource, start).await?);
+            refused.push(booked_at_calendly(it, SHARED_NAME, &resource, start).await?);
         }
         let stopped = "daybook_propagator_compensations_stopped{source=\"calendly\"} 1";
         said_by(it, stopped).await?;
-        ensure!(called_off(&refused) == 3, "{} were called off", called_off(&refused));
+        ensure!(called_off(SHARED_NAME, &refused) == 3, "{} were called off", called_off(SHARED_NAME, &refused));
         let paused = it.world.daybook(&["paused"], "").await?.everything();
         ensure!(paused.contains("would be called off within an hour"), "{paused}");
 
@@ -272,12 +273,70 @@ fn what_calendly_has_booked_is_called_off_there_when_it_is_cancelled_or_refused_
         let resumed = it.world.daybook(&["resume", "target", "calendly"], "").await?;
         ensure!(resumed.success, "{}", resumed.everything());
         wait_until("the rest to be called off", SOON, async || {
-            let (refused, granted) = (called_off(&refused), called_off(std::slice::from_ref(&granted)));
+            let (refused, granted) =
+                (called_off(SHARED_NAME, &refused), called_off(SHARED_NAME, std::slice::from_ref(&granted)));
             not_yet((refused, granted) == (5, 1), || format!("{refused} that were refused, {granted} that was granted"))
         })
         .await?;
         said_by(it, &stopped.replace("} 1", "} 0")).await
     })
+}
+
+#[test]
+fn whatever_calendly_answers_what_is_cancelled_or_refused_is_called_off_there_once_and_nothing_else_is() -> Result<()> {
+    rough(Rough::Services, async |it| {
+        let seed = seed("calendly");
+        cancellations(it, seed).await.with_context(|| format!("SEED={seed}"))
+    })
+}
+
+async fn cancellations(it: &Instance, seed: u64) -> Result<()> {
+    let installation = Rough::Services.name();
+    let mut random = generator(seed, 13);
+    let mirrors = vec![("calendly", "here".to_owned())];
+    let resource = Resource { mirrors, ..Resource::unseen(it.name("rough-calendly")) };
+    it.world.load(std::slice::from_ref(&resource)).await?;
+    let first = hour(48);
+    let (mut standing, mut gone) = (Vec::new(), Vec::new());
+    for round in 0..if soak() { 40 } else { 4 } {
+        for number in 0..3 {
+            standing.push(booked_at_calendly(it, installation, &resource, first + HOUR * (3 * round + number)).await?);
+        }
+        let faults: Vec<Fault> =
+            (0..random.random_range(0..5)).filter_map(|_| Fault::ALL.choose(&mut random)).copied().collect();
+        tool(installation, "calendly", |tool| {
+            tool.faults.extend(faults);
+            tool.reads_away = random.random_range(0..2);
+            tool.stale = random.random_range(0..4_000);
+        });
+        for _ in 0..2 {
+            let invitee = standing.swap_remove(random.random_range(0..standing.len()));
+            let webhook = Webhook::calendly(&invitee.canceled(clock::now()));
+            ensure!(it.world.sender.send(&webhook).await?.acknowledged(), "it was not taken");
+            gone.push(invitee);
+        }
+        if round == 1 {
+            // Two are refused, because the first hour is taken again, or was never free.
+            let taken = standing[0].start.millis() / 1_000;
+            for _ in 0..2 {
+                gone.push(booked_at_calendly(it, installation, &resource, taken).await?);
+            }
+        }
+        if round % 2 == 1 {
+            it.stack.service(Service::Propagator).kill9()?;
+            it.stack.service(Service::Propagator).start_ready()?;
+        }
+    }
+    tool(installation, "calendly", |tool| tool.faults.clear());
+    it.delivered(&resource.id).await?;
+    wait_until("everything to be called off", 2 * SOON, async || {
+        let off = called_off(installation, &gone);
+        not_yet(off == gone.len(), || format!("{off} of {} are", gone.len()))
+    })
+    .await?;
+    ensure!(called_off(installation, &standing) == 0, "{} stand no more", called_off(installation, &standing));
+    note(&format!("{} invitees of {} called off, seed {seed}", gone.len(), gone.len() + standing.len()));
+    Ok(())
 }
 
 /// Waits until the propagator's metrics say so.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use chrono::format::{Item, StrftimeItems};
+
 use crate::description::{
     Attendees, BookingFields, Delivery, Description, Events, ExternalId, Fetch, Length, Meaning, Proof, Resource,
     Times, Type,
@@ -327,13 +329,18 @@ impl Judge {
             None | Some("rfc3339") => Some(Times::Rfc3339),
             Some("unix") => Some(Times::UnixSeconds),
             Some("unix_ms") => Some(Times::UnixMilliseconds),
-            Some(pattern) if pattern.contains("%z") => Some(Times::Pattern(pattern.to_owned())),
+            Some(pattern) if pattern.contains("%z") && is_pattern(pattern) => Some(Times::Pattern(pattern.to_owned())),
             Some(_) => {
                 self.fault(key, "must be rfc3339, unix, unix_ms, or a pattern of strftime that has %z");
                 None
             }
         }
     }
+}
+
+/// Whether strftime knows every word of it: a time that is written by another could not be.
+fn is_pattern(pattern: &str) -> bool {
+    !StrftimeItems::new(pattern).any(|item| item == Item::Error)
 }
 
 #[cfg(test)]

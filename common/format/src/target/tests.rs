@@ -152,6 +152,7 @@ fn what_belongs_together_is_there_together() {
         ("end = \"$.to\"", "", "entry.end and entry.length and entry.version are all missing"),
         ("end = \"$.to\"", "version = \"$.v\"", "entry.version is read, so create and change must both write"),
         ("settles = \"5s\"", "settles = \"5s\"\n    times = \"%H:%M\"", "times must be rfc3339"),
+        ("settles = \"5s\"", "settles = \"5s\"\n    times = \"%Q %z\"", "times must be rfc3339"),
     ] {
         let changed = SOUND.replacen(from, to, 1);
         assert_ne!(changed, SOUND, "{from}");
