@@ -263,6 +263,9 @@ fn what_calendly_has_booked_is_called_off_there_when_it_is_cancelled_or_refused_
         let paused = it.world.daybook(&["paused"], "").await?.everything();
         ensure!(paused.contains("would be called off within an hour"), "{paused}");
 
+        let listed = it.world.daybook(&["compensations", "--resource", &resource.id], "").await?.everything();
+        ensure!(listed.matches("called off by Daybook").count() == 3, "{listed}");
+
         // What is cancelled, and stands at Calendly all the same, waits, too, until somebody lets it go on.
         let cancelled = Webhook::calendly(&granted.canceled(clock::now()));
         ensure!(it.world.sender.send(&cancelled).await?.acknowledged(), "it was not taken");

@@ -86,10 +86,15 @@ async fn answer(State(tools): State<Tools>, method: Method, uri: Uri, headers: H
         body: serde_json::from_slice(&body).unwrap_or_default(),
     };
     let answered = tools.tool(installation, |tool| tool.request(clock::now().millis(), &asked));
-    let Answered::With(status, retry_after, body) = answered else {
-        // The connection breaks off in the middle of an answer.
-        let broken = futures::stream::iter([Ok(Bytes::from_static(b"{")), Err(std::io::Error::other("it breaks off"))]);
-        return Body::from_stream(broken).into_response();
+    let (status, retry_after, body) = match answered {
+        Answered::With(status, retry_after, body) => (status, retry_after, body),
+        Answered::Nothing => {
+            // The connection breaks off in the middle of an answer.
+            let broken = [Ok(Bytes::from_static(b"{")), Err(std::io::Error::other("it breaks off"))];
+            return Body::from_stream(futures::stream::iter(broken)).into_response();
+        }
+        // Until whoever asks has had enough.
+        Answered::Silence => std::future::pending().await,
     };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     match retry_after.map(|wait| [(header::RETRY_AFTER, wait)]) {

@@ -20,8 +20,12 @@ pub enum Fault {
     Done500,
     /// It is done, and the connection breaks off.
     DoneLost,
+    /// It is done, and nobody is ever answered.
+    DoneHang,
     /// Nothing is done, and the connection breaks off.
     Lost,
+    /// Nothing is done, and nobody is ever answered.
+    Hang,
     /// 429, with `Retry-After` or without.
     TooMany(Option<u32>),
     /// 200, and nothing is done.
@@ -36,11 +40,13 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Away,
         Self::Done500,
         Self::DoneLost,
+        Self::DoneHang,
         Self::Lost,
+        Self::Hang,
         Self::TooMany(None),
         Self::TooMany(Some(1)),
         Self::NoEffect,
@@ -130,6 +136,8 @@ pub enum Answered {
     With(u16, Option<String>, String),
     /// The connection breaks off.
     Nothing,
+    /// Nobody is ever answered.
+    Silence,
 }
 
 /// The tool.
@@ -267,12 +275,14 @@ impl Tool {
             Some(Fault::Locked) => return Self::status(423),
             Some(Fault::NoEffect) => return Answered::With(200, None, "{}".to_owned()),
             Some(Fault::Lost) => return Answered::Nothing,
-            Some(Fault::Done500 | Fault::DoneLost) | None => {}
+            Some(Fault::Hang) => return Answered::Silence,
+            Some(Fault::Done500 | Fault::DoneLost | Fault::DoneHang) | None => {}
         }
         let (status, body) = self.apply(now, write, asked, fault.is_none());
         match fault {
             Some(Fault::Done500) => Self::status(500),
             Some(Fault::DoneLost) => Answered::Nothing,
+            Some(Fault::DoneHang) => Answered::Silence,
             Some(_) | None => Answered::With(status, None, body.to_string()),
         }
     }

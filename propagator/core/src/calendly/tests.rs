@@ -35,7 +35,7 @@ fn send(tool: &mut Tool, now: i64, call: &Call) -> Answer {
             let retry_after = wait.as_deref().and_then(RetryAfter::parse);
             Answer::Replied(Reply { status, etag: None, retry_after, body: body.into_bytes() })
         }
-        Answered::Nothing => Answer::Lost,
+        Answered::Nothing | Answered::Silence => Answer::Lost,
     }
 }
 

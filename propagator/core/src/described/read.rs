@@ -100,8 +100,10 @@ fn entry(target: &Target, value: &Value) -> Option<Entry> {
             Timestamp::from_micros(micros).ok()
         }),
     };
+    // As a segment of a path these would lead elsewhere, however they are written.
+    let named = |finding: &daybook_format::Finding| text(finding).filter(|id| id != "." && id != "..");
     Some(Entry {
-        id: text(id)?,
+        id: named(id)?,
         booking: text(booking),
         version: version.as_ref().and_then(text).and_then(|text| trailing_number(&text)),
         start,
@@ -110,7 +112,7 @@ fn entry(target: &Target, value: &Value) -> Option<Entry> {
         versioned: version.is_some(),
         title: title.as_ref().map(|title| text(title).unwrap_or_default()),
         cancelled: cancelled.as_ref().is_some_and(|cancelled| cancelled.holds(value)),
-        next: next.as_ref().and_then(text),
+        next: next.as_ref().and_then(named),
     })
 }
 

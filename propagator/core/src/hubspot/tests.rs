@@ -73,7 +73,7 @@ fn send(tool: &mut Tool, now: i64, call: &Call) -> Answer {
             let retry_after = wait.as_deref().and_then(RetryAfter::parse);
             Answer::Replied(Reply { status, etag: None, retry_after, body: body.into_bytes() })
         }
-        Answered::Nothing => Answer::Lost,
+        Answered::Nothing | Answered::Silence => Answer::Lost,
     }
 }
 
@@ -233,6 +233,22 @@ fn a_newer_version_in_the_crm_is_not_overwritten_by_whoever_was_in_doubt() {
     assert_eq!(shown(&tool), [start_of(5)]);
 }
 
+/// Bodies that are nothing, something else, or nearly what they should be.
+fn any_body() -> impl Strategy<Value = Vec<u8>> {
+    let text = |text: &'static str| Just(text.as_bytes().to_vec());
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..40),
+        text("[]"),
+        text(r#"{"results": [], "errors": []}"#),
+        text(r#"{"results": {}, "errors": [{"category": 7, "status": null}]}"#),
+        text(r#"{"results": [{"id": "9"}], "errors": [{}]}"#),
+        text(
+            r#"{"id": "9", "properties": {"daybook_booking_id": "4acc2233-7ebf-5ca1-aa36-48892920231a", "daybook_version": "-1"}}"#
+        ),
+        text(r#"{"id": "9", "properties": {"daybook_version": "2", "hs_meeting_start_time": "99999999999999999999"}}"#),
+    ]
+}
+
 /// One attempt: whether a new version has come, whether it stands, at which call the process dies, the faults of the CRM, how late its
 /// reads are, and how long it takes until the next.
 type Round = (bool, bool, Option<u8>, Vec<Fault>, i64, i64);
@@ -245,6 +261,31 @@ fn any_round() -> impl Strategy<Value = Round> {
 }
 
 proptest! {
+    #[test]
+    fn whatever_is_answered_an_attempt_ends(
+        removes in any::<bool>(), unsure in any::<bool>(),
+        answers in prop::collection::vec((prop::sample::select(vec![200u16, 207, 400, 404, 423, 500]), any_body()), 6),
+    ) {
+        let known = Known::from_row(1, Some("7".to_owned()), None, unsure);
+        let mut exchange = match plan(&booking(2, !removes), Fields { title: true, attendees: true }, &known) {
+            Action::Put(visible) => Exchange::show("7", visible, &known, None),
+            Action::Remove(removal) => Exchange::remove("7", removal, &known, None),
+            Action::NothingToShow | Action::UpToDate => return Ok(()),
+        };
+        let mut over = false;
+        for (status, body) in answers {
+            let _ = exchange.call();
+            match exchange.answer(&Answer::Replied(Reply { status, body, ..Reply::default() })) {
+                Progress::Next(next) => exchange = *next,
+                Progress::Over(..) => {
+                    over = true;
+                    break;
+                }
+            }
+        }
+        prop_assert!(over, "more calls than one attempt may make");
+    }
+
     #[test]
     fn whatever_the_crm_answers_and_whoever_dies_a_booking_is_one_meeting_as_it_stands(
         rounds in prop::collection::vec(any_round(), 0..14),
