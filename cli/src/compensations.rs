@@ -92,6 +92,7 @@ pub mod samples {
             closed_at: None,
             closed_by: None,
             close_reason: None,
+            called_off: None,
         }
     }
 
@@ -105,6 +106,7 @@ pub mod samples {
             closed_at: Some(at("2026-03-01T09:00:00Z")),
             closed_by: Some("eve".to_owned()),
             close_reason: Some("moved to Thursday by phone".to_owned()),
+            called_off: None,
             ..open()
         }
     }

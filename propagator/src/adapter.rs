@@ -1,21 +1,31 @@
 //! The protocols: thin shells around the calls that the core composes and the answers that it judges.
 
+mod api;
 mod caldav;
+mod calendly;
+mod described;
+mod hubspot;
 mod mirror;
 mod sender;
 mod webhook;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use daybook_domain::{Tag, TargetName};
+use daybook_format::target::Target as Description;
 use daybook_propagator_core::readback::Readable;
-use daybook_propagator_core::{Action, Answer, Call, Conclusion, Known};
+use daybook_propagator_core::{Action, Answer, BookingView, Call, Conclusion, Fields, Known, plan, plan_cancellation};
 use daybook_runtime::guard::{Guard, SystemLookup};
 use daybook_runtime::prometheus::Histogram;
 use tokio::time::Instant;
 
 use crate::target::{Protocol, Target};
+use api::Api;
 use caldav::CalDav;
+use calendly::Calendly;
+use described::Templates;
+use hubspot::HubSpot;
 use mirror::Mirror;
 use sender::Sender;
 use webhook::Webhook;
@@ -29,8 +39,12 @@ pub(crate) struct Attempt<'a> {
     pub known: &'a Known,
     /// What the booking is called across systems.
     pub tags: &'a [Tag],
+    /// How long ago something was written of which nobody knows what became.
+    pub doubt: Option<Duration>,
     /// Where at the target.
     pub address: &'a str,
+    /// What the source of the booking calls it.
+    pub name: Option<&'a str>,
     /// Tries at this version before this one.
     pub tries: u32,
     /// No call is begun after this.
@@ -44,12 +58,17 @@ pub(crate) struct Ended {
     pub conclusion: Conclusion,
     /// The last status that the target answered with.
     pub status: Option<u16>,
+    /// Whether anything was written, or may have been.
+    pub wrote: bool,
 }
 
 /// A target's protocol, ready to be spoken.
 #[derive(Debug)]
 pub(crate) enum Adapter {
     CalDav(CalDav),
+    Calendly(Calendly),
+    Described(Templates),
+    HubSpot(HubSpot),
     Mirror(Mirror),
     Webhook(Webhook),
 }
@@ -63,7 +82,19 @@ impl Adapter {
                 Self::CalDav(CalDav::new(Sender::new(target, None, durations)?, login.clone()))
             }
             Protocol::Api { vendor, credential } => {
-                Self::Mirror(Mirror::new(Sender::new(target, None, durations)?, *vendor, credential.clone()))
+                let api = Api::new(Sender::new(target, None, durations)?, credential.clone());
+                Self::Mirror(Mirror::new(api, *vendor))
+            }
+            Protocol::Described { description, account, credential, .. } => {
+                let api = Api::new(Sender::new(target, None, durations)?, credential.clone());
+                Self::Described(Templates::new(api, Description::clone(description), account.clone()))
+            }
+            Protocol::Calendly { credential, source, .. } => {
+                let api = Api::new(Sender::new(target, None, durations)?, credential.clone());
+                Self::Calendly(Calendly::new(api, source.clone()))
+            }
+            Protocol::HubSpot { credential } => {
+                Self::HubSpot(HubSpot::new(Api::new(Sender::new(target, None, durations)?, credential.clone())))
             }
             Protocol::Webhook { secrets, allow_private } => {
                 let guard = (!allow_private).then(|| Guard::new(&name, Arc::new(SystemLookup)));
@@ -72,12 +103,36 @@ impl Adapter {
         })
     }
 
+    /// What is to be done there for this booking, which came from `source`.
+    pub fn plan(&self, booking: &BookingView, source: &str, fields: Fields, known: &Known) -> Action {
+        match self {
+            Self::Calendly(calendly) => plan_cancellation(booking, calendly.source().as_str() == source, known),
+            Self::CalDav(_) | Self::Described(_) | Self::HubSpot(_) | Self::Mirror(_) | Self::Webhook(_) => {
+                plan(booking, fields, known)
+            }
+        }
+    }
+
     /// Waits until the target's rate allows a call.
     pub async fn turn(&self) {
         match self {
             Self::CalDav(caldav) => caldav.sender().turn().await,
+            Self::Calendly(calendly) => calendly.sender().turn().await,
+            Self::Described(described) => described.sender().turn().await,
+            Self::HubSpot(hubspot) => hubspot.sender().turn().await,
             Self::Mirror(mirror) => mirror.sender().turn().await,
             Self::Webhook(webhook) => webhook.sender().turn().await,
+        }
+    }
+
+    /// Calls off at its source what that has promised and Daybook has refused. The caller has taken its turn.
+    pub async fn call_off(&self, name: &str, in_doubt: bool, deadline: Instant) -> Result<Ended, AddressError> {
+        match self {
+            Self::Calendly(calendly) => calendly.call_off_refused(name, in_doubt, deadline).await,
+            // They show bookings, and have none of their own.
+            Self::CalDav(_) | Self::Described(_) | Self::HubSpot(_) | Self::Mirror(_) | Self::Webhook(_) => {
+                Err(AddressError)
+            }
         }
     }
 
@@ -85,6 +140,9 @@ impl Adapter {
     pub async fn attempt(&self, attempt: &Attempt<'_>) -> Result<Ended, AddressError> {
         match self {
             Self::CalDav(caldav) => caldav.attempt(attempt).await,
+            Self::Calendly(calendly) => calendly.attempt(attempt).await,
+            Self::Described(described) => described.attempt(attempt).await,
+            Self::HubSpot(hubspot) => hubspot.attempt(attempt).await,
             Self::Mirror(mirror) => mirror.attempt(attempt).await,
             Self::Webhook(webhook) => webhook.attempt(attempt).await,
         }
@@ -95,7 +153,8 @@ impl Adapter {
         match self {
             Self::CalDav(_) => Some(Readable::CalDav),
             Self::Mirror(mirror) => Some(Readable::Api(mirror.vendor())),
-            Self::Webhook(_) => None,
+            // Asked for one entry at a time, when it is to be changed.
+            Self::Calendly(_) | Self::Described(_) | Self::HubSpot(_) | Self::Webhook(_) => None,
         }
     }
 
@@ -103,9 +162,9 @@ impl Adapter {
     pub async fn ask(&self, call: Call, address: &str, deadline: Instant) -> Result<Answer, AddressError> {
         match self {
             Self::CalDav(caldav) => caldav.ask(call, address, deadline).await,
-            Self::Mirror(mirror) => mirror.send(call, deadline, None).await,
-            // There is nothing to ask of a receiver of messages.
-            Self::Webhook(_) => Ok(Answer::NotSent),
+            Self::Mirror(mirror) => mirror.ask(call, deadline).await,
+            // There is nothing to be read back.
+            Self::Calendly(_) | Self::Described(_) | Self::HubSpot(_) | Self::Webhook(_) => Ok(Answer::NotSent),
         }
     }
 }

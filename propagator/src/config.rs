@@ -179,7 +179,7 @@ mod tests {
     use secrecy::ExposeSecret as _;
 
     use super::*;
-    use crate::target::Protocol;
+    use crate::target::{OnRefusal, Protocol};
 
     fn faults(file: &str) -> String {
         config::read::<Config>(file).err().map(|faults| faults.to_string()).unwrap_or_default()
@@ -209,6 +209,68 @@ mod tests {
         assert!(matches!(partner.protocol, Protocol::Webhook { allow_private: true, .. }));
         assert_eq!((partner.schedule.attempts_max(), partner.concurrency), (3, 2));
         assert_eq!((calendar.schedule.attempts_max(), calendar.concurrency), (55, 8));
+    }
+
+    #[test]
+    fn a_target_that_is_described_is_judged_whole_and_one_that_is_shipped_takes_no_description() {
+        let described = "[targets.desk]\nkind = 'described'\ntoken = 't'\n[targets.desk.description]\nsettles = '5s'\n\
+             create = { path = 'entries', json = '{\"ref\": \"{booking}\"}' }\nchange = { path = '/entries/{id}' }\n\
+             cancel = { path = '/entries/{id}' }\nlook = { path = '/entries/{id}' }\n\
+             find = { path = '/entries?ref={booking}', items = '$' }\n\
+             entry = { id = '$.id', booking = 'ref', start = '$.from', end = '$.to' }\n";
+        let found = faults(described);
+        for fault in [
+            "targets.desk.base_url: is required",
+            "targets.desk.description.create.path: must begin with a slash",
+            "targets.desk.description.entry.booking: is no JSONPath",
+        ] {
+            let base = fault.starts_with("targets.desk.base_url");
+            let text = if base {
+                described.replace("'entries'", "'/entries'").replace("'ref'", "'$.ref'")
+            } else {
+                described.to_owned()
+            };
+            let found = faults(&text);
+            assert!(found.contains(fault), "{fault} in {found}");
+        }
+        assert!(!found.contains("'t'"));
+        let shipped =
+            faults("[targets.site]\nkind = 'cal.com'\nurl = 'x'\n[targets.desk]\nkind = 'zendesk'\ntoken = 't'\n");
+        for fault in [
+            "targets.site.token: or username and password must say who asks",
+            "targets.site.account: is required",
+            "targets.site.url: belongs to kind = \"webhook\"",
+            "targets.desk.base_url: is required",
+        ] {
+            assert!(shipped.contains(fault), "{fault} in {shipped}");
+        }
+        let sound = faults("[targets.site]\nkind = 'cal.com'\ntoken = 't'\naccount = 'bookings.clinic.example'\n");
+        assert_eq!(sound, "");
+    }
+
+    #[test]
+    fn a_refused_booking_is_left_to_a_person_unless_the_settings_of_its_source_say_otherwise() {
+        let read = |more: &str| {
+            let text = format!("[targets.calendly]\nkind = 'calendly'\ntoken = 't'\n{more}");
+            let config: Config = config::read(&text).map_err(|faults| faults.to_string())?;
+            let targets = config.parse_targets(&mut Faults::default());
+            let Protocol::Calendly { on_refusal, cancellations_per_hour, source, .. } = &targets[0].protocol else {
+                panic!("calendly")
+            };
+            Ok::<_, String>((*on_refusal, cancellations_per_hour.get(), source.to_string()))
+        };
+        assert_eq!(read(""), Ok((OnRefusal::Flag, 20, "calendly".to_owned())));
+        let cancel = read("on_refusal = 'cancel'\ncancellations_per_hour = 3\nsource = 'sales'");
+        assert_eq!(cancel, Ok((OnRefusal::Cancel, 3, "sales".to_owned())));
+        for (more, fault) in [
+            ("cancellations_per_hour = 3", "targets.calendly.cancellations_per_hour: is of no use without on_refusal"),
+            ("on_refusal = 'ignore'", "targets.calendly.on_refusal: is not one of flag, cancel"),
+            ("source = 'No Name'", "targets.calendly.source:"),
+            ("account = 'x'", "targets.calendly.account: belongs to kind ="),
+        ] {
+            let found = read(more).expect_err("a fault");
+            assert!(found.contains(fault), "{fault} in {found}");
+        }
     }
 
     #[test]
@@ -275,7 +337,7 @@ mod tests {
         assert!(faults("[targets.x]\nkind = 'webhook'\nsecret = 'y'").contains("targets.x.secret: is no setting"));
         assert!(
             faults("[targets.x]\nkind = 'smtp'")
-                .contains("targets.x.kind: is not one of caldav, google-calendar, outlook, webhook")
+                .contains("targets.x.kind: is not one of acuity, cal.com, caldav, calendly, described, google-calendar, hubspot, outlook, webhook, zendesk")
         );
         assert!(faults("[targets.x]\nurl = 'y'").contains("targets.x.kind: is required"));
         let lane = "[targets.x]\nkind = 'webhook'\n[targets.x.lane]\nconcurency = 2";

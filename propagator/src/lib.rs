@@ -9,6 +9,7 @@
 //! redirects and proxies (a signed body goes where the operator sent it).
 
 mod adapter;
+mod compensate;
 mod config;
 mod error;
 mod intake;

@@ -30,6 +30,12 @@ metrics! {
         compensations_open: IntGaugeVec["source"],
         /// Seconds since the oldest of them was opened, by source. Alert above 3600.
         compensations_oldest_age_seconds: IntGaugeVec["source"],
+        /// Attempts to call off at its source what that had promised and Daybook has refused (`targets.<name>.on_refusal`), by source and
+        /// what they came to: `cancelled`, `gone` (it was off), or why not.
+        compensations_cancelled_total: IntCounterVec["source", "result"],
+        /// 1 while Daybook has stopped a source's target by itself, because more refused bookings than
+        /// `targets.<name>.cancellations_per_hour` would have been called off there within an hour. Alert at once.
+        compensations_stopped: IntGaugeVec["source"],
         /// Outcomes that are not on propagation.outcomes yet. Alert when above 0 for 5 minutes.
         outcomes_unpublished: IntGauge,
         /// Outcomes published, by what they say.

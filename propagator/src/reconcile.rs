@@ -390,6 +390,8 @@ impl Reconciler {
             known: &known,
             tags: &[],
             tries: 0,
+            doubt: None,
+            name: None,
             address: &reading.address,
             deadline: until,
             traceparent: None,

@@ -12,6 +12,7 @@ use daybook_runtime::service::Service;
 use tokio::sync::Notify;
 
 use crate::adapter::Adapter;
+use crate::compensate::Compensator;
 use crate::config::Config;
 use crate::error::StartError;
 use crate::intake::{Intake, topics};
@@ -22,7 +23,7 @@ use crate::reconcile::Reconciler;
 use crate::records::Records;
 use crate::store::Store;
 use crate::sweep::Sweep;
-use crate::target::Target;
+use crate::target::{OnRefusal, Protocol, Target};
 use crate::wake::Bells;
 use crate::watch::Watch;
 
@@ -82,6 +83,25 @@ pub async fn start(config: Config, service: &Service) -> Result<(), Box<dyn Erro
                 shutdown: shutdown(),
             };
             life.spawn("reading back", reconciler.run());
+        }
+        if let Protocol::Calendly { source, on_refusal: OnRefusal::Cancel, cancellations_per_hour, .. } =
+            &target.protocol
+        {
+            let compensator = Compensator {
+                target: target.name.clone(),
+                source: source.clone(),
+                most: *cancellations_per_hour,
+                adapter: Arc::clone(&adapter),
+                schedule: target.schedule.clone(),
+                lease: settings.lease,
+                poll: settings.poll,
+                history: settings.history,
+                store: store.clone(),
+                metrics: metrics.clone(),
+                health: health.clone(),
+                shutdown: shutdown(),
+            };
+            life.spawn("compensations", compensator.run());
         }
         let lane = Lane {
             kind: target.protocol.kind(),

@@ -6,6 +6,7 @@
 
 mod attempt;
 mod booking;
+mod compensations;
 mod gauges;
 mod intake;
 mod lease;
@@ -17,6 +18,7 @@ use daybook_runtime::postgres::StoreError;
 use sqlx::PgPool;
 
 pub(crate) use attempt::{Entry, Noted, Recorded};
+pub(crate) use compensations::{Came, Due, Refused};
 pub(crate) use gauges::{Compensations, Gauges, Unread};
 pub(crate) use intake::Seen;
 pub(crate) use lease::{Leased, WITHDRAWN};

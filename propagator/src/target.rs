@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use daybook_access::{Credential, Grant, Written, is_ours};
-use daybook_domain::TargetName;
+use daybook_domain::{SourceName, TargetName};
+use daybook_format::target::{SHIPPED_TARGETS, Target as Description, WrittenTarget, shipped_target};
 use daybook_propagator_core::mirror::Vendor;
-use daybook_propagator_core::{Pauses, RetrySchedule, ScheduleError, google, outlook};
+use daybook_propagator_core::{Pauses, RetrySchedule, ScheduleError, calendly, google, hubspot, outlook};
 use daybook_runtime::config::Faults;
 use daybook_runtime::guard::may_be_public;
 use daybook_runtime::reread::Held;
@@ -32,17 +33,17 @@ const MICROSOFT: Grant = Grant::Client("https://graph.microsoft.com/.default");
 pub struct TargetConfig {
     /// Which protocol it speaks.
     pub kind: TargetKind,
-    /// `caldav`: what the addresses of the resources' calendars are below. `google-calendar`, `outlook`: where the API is, if not where
-    /// the vendor has it.
+    /// `caldav`: what the addresses of the resources' calendars are below. All that have an API: where it is, if not where the vendor
+    /// has it.
     #[serde(default)]
     pub base_url: Option<String>,
-    /// `caldav`: user name, for Basic authentication.
+    /// `caldav`, and described ones: user name, for Basic authentication.
     #[serde(default)]
     pub username: Option<String>,
-    /// `caldav`: password.
+    /// `caldav`, and described ones: password.
     #[serde(default)]
     pub password: Option<SecretString>,
-    /// `google-calendar`, `outlook`: a bearer token, for whoever has one made elsewhere.
+    /// `google-calendar`, `outlook`, and described ones: a bearer token, for whoever has one made elsewhere.
     #[serde(default)]
     pub token: Option<SecretString>,
     /// `google-calendar`: the key file of a service account.
@@ -72,6 +73,22 @@ pub struct TargetConfig {
     /// `caldav`, `google-calendar`, `outlook`: what becomes of an entry that a person has moved.
     #[serde(default)]
     pub edits: Option<Edits>,
+    /// Described ones: the account that `{account}` stands for in their templates.
+    #[serde(default)]
+    pub account: Option<String>,
+    /// `calendly`: the source whose bookings are called off there; `calendly` without it.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// `calendly`: what is done about a booking that it has promised and Daybook has refused: `flag` without it, so that a person decides,
+    /// or `cancel`, so that it is called off there.
+    #[serde(default)]
+    pub on_refusal: Option<OnRefusal>,
+    /// `calendly`, with `on_refusal = "cancel"`: how many are called off within an hour. The next one stops the target. 20 without it.
+    #[serde(default)]
+    pub cancellations_per_hour: Option<NonZeroU32>,
+    /// `described`: how it is written to.
+    #[serde(default)]
+    pub description: Option<WrittenTarget>,
     /// How it is called.
     #[serde(default)]
     pub lane: LaneConfig,
@@ -88,28 +105,58 @@ pub enum Edits {
     PutBack,
 }
 
+/// What is done about a booking that its source has promised and Daybook has refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnRefusal {
+    /// A person decides.
+    Flag,
+    /// It is called off at its source.
+    Cancel,
+}
+
 /// A target's protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TargetKind {
+    /// Acuity Scheduling, by the description that comes with Daybook.
+    Acuity,
+    /// Cal.com, by the description that comes with Daybook.
+    #[serde(rename = "cal.com")]
+    CalCom,
     /// A calendar collection (RFC 4791).
     Caldav,
+    /// Calendly: what its customers have booked is called off there.
+    Calendly,
+    /// Anything with an API, by the description in the settings.
+    Described,
     /// Google Calendar.
     GoogleCalendar,
+    /// HubSpot: meetings of its CRM.
+    #[serde(rename = "hubspot")]
+    HubSpot,
     /// Outlook, through Microsoft Graph.
     Outlook,
     /// Signed messages (Standard Webhooks).
     Webhook,
+    /// Zendesk, by the description that comes with Daybook.
+    Zendesk,
 }
 
 impl TargetKind {
     /// The word for it: metric label, and `target_kind` of a dead letter.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Acuity => "acuity",
+            Self::CalCom => "cal.com",
             Self::Caldav => "caldav",
+            Self::Calendly => "calendly",
+            Self::Described => "described",
             Self::GoogleCalendar => "google-calendar",
+            Self::HubSpot => "hubspot",
             Self::Outlook => "outlook",
             Self::Webhook => "webhook",
+            Self::Zendesk => "zendesk",
         }
     }
 }
@@ -192,9 +239,32 @@ pub(crate) struct Target {
 /// What a protocol needs besides an address.
 #[derive(Debug, Clone)]
 pub(crate) enum Protocol {
-    CalDav { login: Held<(String, SecretString)> },
-    Api { vendor: Vendor, credential: Held<Credential> },
-    Webhook { secrets: Held<Vec<Secret>>, allow_private: bool },
+    CalDav {
+        login: Held<(String, SecretString)>,
+    },
+    Api {
+        vendor: Vendor,
+        credential: Held<Credential>,
+    },
+    Described {
+        kind: TargetKind,
+        description: Box<Description>,
+        account: String,
+        credential: Held<Credential>,
+    },
+    Calendly {
+        credential: Held<Credential>,
+        source: SourceName,
+        on_refusal: OnRefusal,
+        cancellations_per_hour: NonZeroU32,
+    },
+    HubSpot {
+        credential: Held<Credential>,
+    },
+    Webhook {
+        secrets: Held<Vec<Secret>>,
+        allow_private: bool,
+    },
 }
 
 impl Protocol {
@@ -203,6 +273,9 @@ impl Protocol {
             Self::CalDav { .. } => TargetKind::Caldav,
             Self::Api { vendor: Vendor::Google, .. } => TargetKind::GoogleCalendar,
             Self::Api { vendor: Vendor::Outlook, .. } => TargetKind::Outlook,
+            Self::Described { kind, .. } => *kind,
+            Self::Calendly { .. } => TargetKind::Calendly,
+            Self::HubSpot { .. } => TargetKind::HubSpot,
             Self::Webhook { .. } => TargetKind::Webhook,
         }
     }
@@ -218,6 +291,14 @@ impl Target {
             {
                 credential.become_as(fresh);
             }
+            (
+                Protocol::Described { kind, credential, .. },
+                Protocol::Described { kind: same, credential: fresh, .. },
+            ) if kind == same => credential.become_as(fresh),
+            (Protocol::Calendly { credential, .. }, Protocol::Calendly { credential: fresh, .. }) => {
+                credential.become_as(fresh);
+            }
+            (Protocol::HubSpot { credential }, Protocol::HubSpot { credential: fresh }) => credential.become_as(fresh),
             (Protocol::Webhook { secrets, allow_private }, Protocol::Webhook { secrets: new, allow_private: same })
                 if allow_private == same =>
             {
@@ -225,7 +306,15 @@ impl Target {
                 self.base.become_as(&fresh.base);
             }
             // Another kind of target now: from the next start.
-            (Protocol::CalDav { .. } | Protocol::Api { .. } | Protocol::Webhook { .. }, _) => {}
+            (
+                Protocol::CalDav { .. }
+                | Protocol::Api { .. }
+                | Protocol::Described { .. }
+                | Protocol::Calendly { .. }
+                | Protocol::HubSpot { .. }
+                | Protocol::Webhook { .. },
+                _,
+            ) => {}
         }
     }
 }
@@ -243,6 +332,11 @@ impl TargetConfig {
             TargetKind::Caldav => self.caldav(key, faults),
             TargetKind::GoogleCalendar => self.api(Vendor::Google, key, faults),
             TargetKind::Outlook => self.api(Vendor::Outlook, key, faults),
+            TargetKind::Acuity | TargetKind::CalCom | TargetKind::Described | TargetKind::Zendesk => {
+                self.described(key, faults)
+            }
+            TargetKind::Calendly => self.calendly(key, faults),
+            TargetKind::HubSpot => self.hubspot(key, faults),
             TargetKind::Webhook => self.webhook(key, faults),
         };
         let lane_key = format!("{key}.lane");
@@ -305,15 +399,103 @@ impl TargetConfig {
         Some((base, Protocol::Api { vendor, credential: Held::new(credential?) }))
     }
 
+    fn described(&self, key: &str, faults: &mut Faults) -> Option<(Url, Protocol)> {
+        let shipped = SHIPPED_TARGETS.iter().find(|(name, _)| *name == self.kind.as_str());
+        let description = match (shipped, &self.description) {
+            (Some((name, _)), _) => shipped_target(name),
+            (None, None) => {
+                faults.add(&format!("{key}.description"), "is missing; describe how the target is written to");
+                None
+            }
+            (None, Some(written)) => Description::new(written)
+                .map_err(|wrong| {
+                    for fault in wrong {
+                        faults.add(&format!("{key}.description.{}", fault.key), fault.problem);
+                    }
+                })
+                .ok(),
+        };
+        let credential = self.own_credential(key, faults);
+        let description = description?;
+        let account = self.account.clone().unwrap_or_default();
+        faults.require(
+            !account.trim().is_empty() || !description.needs_account(),
+            &format!("{key}.account"),
+            "is required: the templates of its requests have {account}",
+        );
+        let base = self.own_base(description.base.as_deref(), key, faults)?;
+        let credential = Held::new(credential?);
+        let description = Box::new(description);
+        Some((base, Protocol::Described { kind: self.kind, description, account, credential }))
+    }
+
+    fn calendly(&self, key: &str, faults: &mut Faults) -> Option<(Url, Protocol)> {
+        let credential = self.own_credential(key, faults);
+        let name = self.source.as_deref().unwrap_or("calendly");
+        let source = name.parse::<SourceName>().map_err(|error| faults.add(&format!("{key}.source"), error)).ok();
+        let base = self.own_base(Some(calendly::BASE), key, faults)?;
+        let on_refusal = self.on_refusal.unwrap_or(OnRefusal::Flag);
+        faults.require(
+            on_refusal == OnRefusal::Cancel || self.cancellations_per_hour.is_none(),
+            &format!("{key}.cancellations_per_hour"),
+            "is of no use without on_refusal = \"cancel\"",
+        );
+        let cancellations_per_hour = self.cancellations_per_hour.unwrap_or(NonZeroU32::MIN.saturating_add(19));
+        let credential = Held::new(credential?);
+        Some((base, Protocol::Calendly { credential, source: source?, on_refusal, cancellations_per_hour }))
+    }
+
+    fn hubspot(&self, key: &str, faults: &mut Faults) -> Option<(Url, Protocol)> {
+        let credential = self.own_credential(key, faults);
+        let base = self.own_base(Some(hubspot::BASE), key, faults)?;
+        Some((base, Protocol::HubSpot { credential: Held::new(credential?) }))
+    }
+
+    /// Who we are, where that is a token, or a name and a password.
+    fn own_credential(&self, key: &str, faults: &mut Faults) -> Option<Credential> {
+        let written = Written {
+            username: self.username.as_deref(),
+            password: self.password.as_ref(),
+            token: self.token.as_ref(),
+            ..Written::default()
+        };
+        written.read(
+            None,
+            |file| std::fs::read(file),
+            |setting, problem| {
+                faults.add(&format!("{key}.{setting}"), problem);
+            },
+        )
+    }
+
+    /// Where the API is: as it is set, or where it usually is.
+    fn own_base(&self, usual: Option<&str>, key: &str, faults: &mut Faults) -> Option<Url> {
+        let base_key = format!("{key}.base_url");
+        let text = required(self.base_url.as_deref().or(usual), &base_key, faults)?;
+        let ours = is_ours(text);
+        faults.require(ours, &base_key, "is no https:// address; http:// is for this machine only");
+        address(text, &base_key, faults).filter(|_| ours)
+    }
+
     /// What is set, and belongs to a target of another kind.
     fn refuse_strangers(&self, key: &str, faults: &mut Faults) {
-        use TargetKind::{Caldav, GoogleCalendar, Outlook, Webhook};
-        let settings: [(&str, bool, &[TargetKind]); 13] = [
-            ("base_url", self.base_url.is_some(), &[Caldav, GoogleCalendar, Outlook]),
+        use TargetKind::{
+            Acuity, CalCom, Caldav, Calendly, Described, GoogleCalendar, HubSpot, Outlook, Webhook, Zendesk,
+        };
+        let settings: [(&str, bool, &[TargetKind]); 18] = [
             ("edits", self.edits.is_some(), &[Caldav, GoogleCalendar, Outlook]),
-            ("username", self.username.is_some(), &[Caldav]),
-            ("password", self.password.is_some(), &[Caldav]),
-            ("token", self.token.is_some(), &[GoogleCalendar, Outlook]),
+            (
+                "base_url",
+                self.base_url.is_some(),
+                &[Caldav, Calendly, GoogleCalendar, Outlook, HubSpot, Acuity, CalCom, Zendesk, Described],
+            ),
+            ("username", self.username.is_some(), &[Caldav, Acuity, CalCom, Zendesk, Described]),
+            ("password", self.password.is_some(), &[Caldav, Acuity, CalCom, Zendesk, Described]),
+            (
+                "token",
+                self.token.is_some(),
+                &[Calendly, GoogleCalendar, Outlook, HubSpot, Acuity, CalCom, Zendesk, Described],
+            ),
             ("service_account_file", self.service_account_file.is_some(), &[GoogleCalendar]),
             ("impersonate", self.impersonate.is_some(), &[GoogleCalendar]),
             ("client_id", self.client_id.is_some(), &[Outlook]),
@@ -322,6 +504,11 @@ impl TargetConfig {
             ("url", self.url.is_some(), &[Webhook]),
             ("secrets", !self.secrets.is_empty(), &[Webhook]),
             ("allow_private", self.allow_private.is_some(), &[Webhook]),
+            ("account", self.account.is_some(), &[Acuity, CalCom, Zendesk, Described]),
+            ("description", self.description.is_some(), &[Described]),
+            ("source", self.source.is_some(), &[Calendly]),
+            ("on_refusal", self.on_refusal.is_some(), &[Calendly]),
+            ("cancellations_per_hour", self.cancellations_per_hour.is_some(), &[Calendly]),
         ];
         for (setting, _, kinds) in settings.into_iter().filter(|(_, set, kinds)| *set && !kinds.contains(&self.kind)) {
             let kinds: Vec<String> = kinds.iter().map(|kind| format!("\"{}\"", kind.as_str())).collect();

@@ -14,6 +14,8 @@ use daybook_tests::files::Files;
 use daybook_tests::privacy::{forbidden, search, search_logs};
 use daybook_tests::seed::unique_word;
 use daybook_tests::store::DecisionRow;
+use daybook_tests::tool;
+use daybook_tests::tools::{self, Tools};
 use daybook_tests::vendor::{TOKEN, Vendor};
 use daybook_tests::wait::{not_yet, wait_until};
 use daybook_tests::world::World;
@@ -64,8 +66,59 @@ pub fn desk(source: &str) -> &'static Desk {
     &DESKS.iter().find(|(name, _)| *name == source).expect("a source whose bookings are listed").1
 }
 
+/// The tools that bookings are written to, for all tests: what the target is called, its kind, and the tool.
+static TOOLS: LazyLock<[(&str, &str, Tools); 5]> = LazyLock::new(|| {
+    let start = |dialect| RUNTIME.block_on(Tools::start(dialect)).expect("a port for a tool");
+    [
+        ("booker", "acuity", start(tool::Dialect::Acuity)),
+        ("calendly", "calendly", start(tool::Dialect::Calendly)),
+        ("planner", "cal.com", start(tool::Dialect::CalCom)),
+        ("sales", "hubspot", start(tool::Dialect::HubSpot)),
+        ("tickets", "zendesk", start(tool::Dialect::Zendesk)),
+    ]
+});
+
+/// What a resource is called in each.
+pub const TOOL_ADDRESSES: [(&str, &str); 4] = [("booker", "7/60"), ("planner", "7"), ("sales", "7"), ("tickets", "7")];
+
+/// The tool behind a target.
+pub fn tools(target: &str) -> &'static Tools {
+    &TOOLS.iter().find(|(name, _, _)| *name == target).expect("a target that is a tool").2
+}
+
+/// How the stacks write to them.
+fn written(installation: &str) -> Vec<(Service, String, String)> {
+    let settings = |(target, kind, tools): &(&str, &str, Tools)| {
+        let mut settings = vec![
+            ("KIND", (*kind).to_owned()),
+            ("BASE_URL", tools.base(installation)),
+            ("TOKEN", tools::TOKEN.to_owned()),
+            ("LANE__TIMEOUT", "2s".to_owned()),
+            ("LANE__REQUESTS_PER_SECOND", "500".to_owned()),
+            // What may have been made is looked for as long as a look may be late: ten seconds.
+            ("LANE__SCHEDULE", format!("[{}]", ["\"1s\""; 80].join(","))),
+            ("LANE__PAUSE_MIN", "100ms".to_owned()),
+            ("LANE__PAUSE_THROTTLED", "200ms".to_owned()),
+            ("LANE__PAUSE_UNAUTHORIZED", "300ms".to_owned()),
+            ("LANE__BREAKER_PAUSE", "200ms".to_owned()),
+            ("LANE__BREAKER_PAUSE_MAX", "1s".to_owned()),
+        ];
+        if *kind == "calendly" {
+            settings.push(("ON_REFUSAL", "cancel".to_owned()));
+            settings.push(("CANCELLATIONS_PER_HOUR", "3".to_owned()));
+        }
+        if matches!(*kind, "acuity" | "cal.com") {
+            settings.push(("ACCOUNT", "bookings.example".to_owned()));
+        }
+        let target = target.to_uppercase();
+        let setting = |(key, value)| (Service::Propagator, format!("DAYBOOK__TARGETS__{target}__{key}"), value);
+        settings.into_iter().map(setting).collect::<Vec<_>>()
+    };
+    TOOLS.iter().flat_map(settings).collect()
+}
+
 /// The stack that all gentle tests share.
-const SHARED_NAME: &str = "it-shared";
+pub const SHARED_NAME: &str = "it-shared";
 /// What somebody's consent to it is called.
 pub const CONSENT: &str = "a-consent";
 
@@ -192,7 +245,14 @@ fn calendars(installation: &str) -> Vec<(Service, String, String)> {
         let source = source.to_uppercase();
         settings.map(|(key, value)| (Service::Ingest, format!("DAYBOOK__SOURCES__{source}__{key}"), value))
     };
-    VENDORS.iter().flat_map(settings).chain(legacy()).chain(mirrors()).chain(desks(installation)).collect()
+    VENDORS
+        .iter()
+        .flat_map(settings)
+        .chain(legacy())
+        .chain(mirrors())
+        .chain(written(installation))
+        .chain(desks(installation))
+        .collect()
 }
 
 /// One runtime for all tests: their clients outlive each of them.
@@ -307,19 +367,29 @@ pub enum Rough {
     Servers,
 }
 
+impl Rough {
+    /// What the stack is called.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Services => "it-services",
+            Self::Servers => "it-servers",
+        }
+    }
+}
+
 /// Runs a test that hurts a stack, after the one before has healed it. A stack that it leaves in ruins is replaced.
 pub fn rough(stack: Rough, test: impl AsyncFnOnce(&Instance) -> Result<()>) -> Result<()> {
     static SERVICES: Mutex<Option<Instance>> = Mutex::new(None);
     static SERVERS: Mutex<Option<Instance>> = Mutex::new(None);
-    let (turn, name) = match stack {
-        Rough::Services => (&SERVICES, "it-services"),
-        Rough::Servers => (&SERVERS, "it-servers"),
+    let turn = match stack {
+        Rough::Services => &SERVICES,
+        Rough::Servers => &SERVERS,
     };
     let mut turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
     // Taken out, so that whatever goes wrong brings it down.
     let instance = match turn.take() {
         Some(instance) => instance,
-        None => Instance::start(name, &IMPATIENT)?,
+        None => Instance::start(stack.name(), &IMPATIENT)?,
     };
     let began = Instant::now();
     RUNTIME.block_on(async {

@@ -52,4 +52,5 @@ mod rubbish;
 mod signatures;
 mod status;
 mod straight;
+mod tools;
 mod watched;

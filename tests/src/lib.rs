@@ -26,6 +26,8 @@ pub mod resources;
 pub mod seed;
 pub mod sender;
 pub mod store;
+pub mod tool;
+pub mod tools;
 pub mod vendor;
 pub mod wait;
 pub mod world;

@@ -83,13 +83,25 @@ fn block(row: &CompensationRow, now: Timestamp) -> String {
         ("since", format!("{}{times}, last by request {}", text::moment(row.opened_at), row.request_id)),
         ("booking id", row.booking_id.to_string()),
     ];
+    let called_off = called_off(row).map(|done| ("there", done));
     let mut block = format!("{}  {state}\n", row.resource);
-    for (name, value) in facts {
+    for (name, value) in facts.into_iter().chain(called_off) {
         // Writing to a string cannot fail.
         let _ = writeln!(block, "  {name:<11} {value}");
     }
     block.push('\n');
     block
+}
+
+/// What Daybook has done about it at its source.
+fn called_off(row: &CompensationRow) -> Option<String> {
+    let (result, done_at) = row.called_off.as_ref()?;
+    Some(match (result.as_str(), done_at) {
+        ("cancelled", Some(at)) => format!("called off by Daybook {}; its source is to say so", text::moment(*at)),
+        ("gone", Some(at)) => format!("found to be off {}; its source is to say so", text::moment(*at)),
+        (why, Some(at)) => format!("not called off by Daybook, given up {}: {why}", text::moment(*at)),
+        (_, None) => "being called off by Daybook; the last attempt has failed".to_owned(),
+    })
 }
 
 /// One of them, for a program.
@@ -112,6 +124,7 @@ fn json(row: &CompensationRow, now: Timestamp) -> serde_json::Value {
         "closed_at": row.closed_at.map(|at| at.to_string()),
         "closed_by": row.closed_by,
         "close_reason": row.close_reason,
+        "called_off": row.called_off.as_ref().map(|(result, at)| json!({"result": result, "at": at.map(|at| at.to_string())})),
     })
 }
 
@@ -147,10 +160,26 @@ mod tests {
     }
 
     #[test]
+    fn what_daybook_has_done_at_the_source_stands_below_where_it_was_to_do_anything() {
+        let line = |result: &str, at: Option<&str>| {
+            let at = at.map(|at| at.parse().expect("a time"));
+            let row = CompensationRow { called_off: Some((result.to_owned(), at)), ..samples::open() };
+            called_off(&row).expect("something was done")
+        };
+        let at = Some("2027-03-01T08:00:05Z");
+        assert!(line("cancelled", at).starts_with("called off by Daybook 2027-03-01 08:00:05"));
+        assert!(line("gone", at).starts_with("found to be off 2027-03-01"));
+        assert!(line("refused", at).ends_with(": refused"));
+        assert!(line("later", None).starts_with("being called off by Daybook"));
+        assert_eq!(called_off(&samples::open()), None);
+    }
+
+    #[test]
     fn a_program_gets_every_field() {
         expect![[r#"
             {
               "booking_id": "00000000-0000-0000-0000-0000000105e7",
+              "called_off": null,
               "close_reason": null,
               "closed_at": null,
               "closed_by": null,

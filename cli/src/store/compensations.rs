@@ -30,6 +30,9 @@ pub struct CompensationRow {
     pub closed_at: Option<Timestamp>,
     pub closed_by: Option<String>,
     pub close_reason: Option<String>,
+    /// What Daybook itself has done about it at its source, if it was to: `cancelled`, `gone`, `later`, or why not; and since when nothing
+    /// more is to be done.
+    pub called_off: Option<(String, Option<Timestamp>)>,
 }
 
 /// The columns, and where they come from.
@@ -38,8 +41,12 @@ macro_rules! select {
         concat!(
             "SELECT c.resource_id, r.display_time_zone, c.source_key, c.booking_id, c.source_system,
                     c.source_booking_id, c.reason, c.rule, c.start_time, c.end_time, c.winner_booking_id,
-                    c.winner_source, c.opened_at, c.request_id, c.refusals, c.closed_at, c.closed_by, c.close_reason
-             FROM compensation c LEFT JOIN resource r USING (resource_id) WHERE ",
+                    c.winner_source, c.opened_at, c.request_id, c.refusals, c.closed_at, c.closed_by, c.close_reason,
+                    k.result, k.done_at
+             FROM compensation c LEFT JOIN resource r USING (resource_id)
+             LEFT JOIN LATERAL (SELECT result, done_at FROM compensation_cancel k
+                 WHERE k.resource_id = c.resource_id AND k.source_key = c.source_key AND k.opened_at = c.opened_at
+                 ORDER BY k.done_at DESC NULLS LAST LIMIT 1) k ON true WHERE ",
             $where,
             " ORDER BY c.opened_at, c.resource_id, c.source_key"
         )
@@ -103,5 +110,9 @@ fn compensation(row: &PgRow) -> Result<CompensationRow> {
         closed_at: optional_time(row, "closed_at")?,
         closed_by: row.try_get("closed_by")?,
         close_reason: row.try_get("close_reason")?,
+        called_off: match row.try_get::<Option<String>, _>("result")? {
+            Some(result) => Some((result, optional_time(row, "done_at")?)),
+            None => None,
+        },
     })
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use chrono::format::{Item, StrftimeItems};
+
 use crate::description::{
     Attendees, BookingFields, Delivery, Description, Events, ExternalId, Fetch, Length, Meaning, Proof, Resource,
     Times, Type,
@@ -10,7 +12,9 @@ use crate::description::{
 use crate::list::List;
 use crate::query::{Finding, Query, WrittenFinding};
 use crate::signed::{Encoding, Part, Signature, parts};
-use crate::written::{Written, WrittenBooking, WrittenDelivery, WrittenEvents, WrittenFetch, WrittenSignature};
+use crate::written::{
+    Written, WrittenBooking, WrittenDelivery, WrittenEvents, WrittenFetch, WrittenLength, WrittenSignature,
+};
 
 /// What is wrong with a description.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,7 +42,7 @@ const MEANINGS: [(&str, Type); 10] = [
 impl Description {
     /// Judges a description, or says everything that is wrong with it.
     pub fn new(written: &Written) -> Result<Self, Vec<DescriptionFault>> {
-        let mut judge = Judge(Vec::new());
+        let mut judge = Judge::default();
         let delivery = judge.delivery(&written.delivery);
         let events = judge.events(&written.events);
         let whole = events.as_ref().is_some_and(|events| says_something(events, written.fetch.is_some()));
@@ -77,22 +81,41 @@ fn says_something(events: &Events, fetched: bool) -> bool {
 }
 
 /// Collects what is wrong. Whatever is none was said to be wrong.
-struct Judge(Vec<DescriptionFault>);
+#[derive(Debug, Default)]
+pub(crate) struct Judge(Vec<DescriptionFault>);
 
 impl Judge {
-    fn fault(&mut self, key: &str, problem: impl fmt::Display) {
+    pub(crate) fn fault(&mut self, key: &str, problem: impl fmt::Display) {
         self.0.push(DescriptionFault { key: key.to_owned(), problem: problem.to_string() });
     }
 
-    fn finding(&mut self, key: &str, written: &WrittenFinding) -> Option<Finding> {
+    pub(crate) const fn none(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn into_faults(self) -> Vec<DescriptionFault> {
+        self.0
+    }
+
+    pub(crate) fn finding(&mut self, key: &str, written: &WrittenFinding) -> Option<Finding> {
         written.judge(|problem| self.fault(key, problem))
     }
 
-    fn maybe(&mut self, key: &str, written: Option<&WrittenFinding>) -> Option<Finding> {
+    pub(crate) fn maybe(&mut self, key: &str, written: Option<&WrittenFinding>) -> Option<Finding> {
         written.and_then(|written| self.finding(key, written))
     }
 
-    fn header(&mut self, key: &str, name: &str) -> String {
+    pub(crate) fn headers(&mut self, key: &str, written: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let headers = written.iter().map(|(name, value)| {
+            if value.is_empty() || !value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+                self.fault(&format!("{key}.{name}"), "must be plain characters");
+            }
+            (self.header(&format!("{key}.{name}"), name), value.clone())
+        });
+        headers.collect()
+    }
+
+    pub(crate) fn header(&mut self, key: &str, name: &str) -> String {
         // RFC 9110 §5.6.2: a field's name is a token.
         let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         if name.is_empty() || !name.bytes().all(token) {
@@ -197,13 +220,7 @@ impl Judge {
         };
         let path = (before.to_owned(), after.to_owned());
         let keep = written.keep.iter().cloned().collect();
-        let headers = written.headers.iter().map(|(name, value)| {
-            if value.is_empty() || !value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-                self.fault(&format!("fetch.headers.{name}"), "must be plain characters");
-            }
-            (self.header(&format!("fetch.headers.{name}"), name), value.clone())
-        });
-        let headers = headers.collect();
+        let headers = self.headers("fetch.headers", &written.headers);
         Some(Fetch { base: base.to_owned(), path, keep, gone: written.gone.clone(), headers })
     }
 
@@ -229,8 +246,8 @@ impl Judge {
         });
         let resources = resources.collect();
         let start = self.finding("booking.start", &written.start);
-        let end = self.end(written);
-        let times = self.times(written.times.as_deref());
+        let end = self.until("booking", written.end.as_ref(), written.length.as_ref());
+        let times = self.times("booking.times", written.times.as_deref());
         let attendees = written.attendees.as_ref().map(|attendees| {
             if attendees.email.is_none() && attendees.phone.is_none() {
                 let problem = "and booking.attendees.phone are both missing; one of them must say who it is";
@@ -275,45 +292,55 @@ impl Judge {
         })
     }
 
-    fn end(&mut self, written: &WrittenBooking) -> Option<Length> {
-        match (&written.end, &written.length) {
-            (Some(end), None) => self.finding("booking.end", end).map(Length::Until),
+    pub(crate) fn until(
+        &mut self,
+        key: &str,
+        end: Option<&WrittenFinding>,
+        length: Option<&WrittenLength>,
+    ) -> Option<Length> {
+        match (end, length) {
+            (Some(end), None) => self.finding(&format!("{key}.end"), end).map(Length::Until),
             (None, Some(length)) => {
                 let unit = match length.unit.as_str() {
                     "seconds" => Some(1),
                     "minutes" => Some(60),
                     "hours" => Some(3_600),
                     _ => {
-                        self.fault("booking.length.unit", "must be seconds, minutes or hours");
+                        self.fault(&format!("{key}.length.unit"), "must be seconds, minutes or hours");
                         None
                     }
                 };
-                let at = self.finding("booking.length.at", &length.at);
+                let at = self.finding(&format!("{key}.length.at"), &length.at);
                 Some(Length::For(at?, unit?))
             }
             (None, None) => {
-                self.fault("booking.end", "and booking.length are both missing; until when is it?");
+                self.fault(&format!("{key}.end"), format_args!("and {key}.length are both missing; until when is it?"));
                 None
             }
             (Some(_), Some(_)) => {
-                self.fault("booking.end", "and booking.length are both given; keep the end");
+                self.fault(&format!("{key}.end"), format_args!("and {key}.length are both given; keep the end"));
                 None
             }
         }
     }
 
-    fn times(&mut self, written: Option<&str>) -> Option<Times> {
+    pub(crate) fn times(&mut self, key: &str, written: Option<&str>) -> Option<Times> {
         match written {
             None | Some("rfc3339") => Some(Times::Rfc3339),
             Some("unix") => Some(Times::UnixSeconds),
             Some("unix_ms") => Some(Times::UnixMilliseconds),
-            Some(pattern) if pattern.contains("%z") => Some(Times::Pattern(pattern.to_owned())),
+            Some(pattern) if pattern.contains("%z") && is_pattern(pattern) => Some(Times::Pattern(pattern.to_owned())),
             Some(_) => {
-                self.fault("booking.times", "must be rfc3339, unix, unix_ms, or a pattern of strftime that has %z");
+                self.fault(key, "must be rfc3339, unix, unix_ms, or a pattern of strftime that has %z");
                 None
             }
         }
     }
+}
+
+/// Whether strftime knows every word of it: a time that is written by another could not be.
+fn is_pattern(pattern: &str) -> bool {
+    !StrftimeItems::new(pattern).any(|item| item == Item::Error)
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@
 //! Calendars are read again and again instead: what changed in one goes the same way, as events of type [`POLLED`].
 //!
 //! `formats/` has the descriptions that come with Daybook, each a file to learn from: [`shipped`].
+//!
+//! A system that bookings are written to is described as well ([`target`]), in the same words and judged in the same way.
 
 /// The name space of iCalendar UIDs among the names that tell appointments apart across systems: the same for every vendor, or
 /// one appointment would not be known again.
@@ -31,6 +33,7 @@ pub mod outlook;
 mod query;
 mod shipped;
 mod signed;
+pub mod target;
 pub mod webdav;
 mod written;
 

@@ -8,12 +8,15 @@
 //! of a target comes in as [`Known`] and goes out in a [`Conclusion`].
 
 pub mod caldav;
+pub mod calendly;
 mod call;
+pub mod described;
 mod drift;
 mod edit;
 pub mod entry;
 mod fields;
 pub mod google;
+pub mod hubspot;
 pub mod mirror;
 pub mod outlook;
 mod plan;
@@ -27,6 +30,12 @@ pub use daybook_wire::RetryAfter;
 pub use drift::{Difference, Drift, Field};
 pub use edit::{EDITS_MAX, Edit};
 pub use fields::{Fields, Removal, Visible, VisibleStatus};
-pub use plan::{Action, BookingView, Known, Maker, plan};
+pub use plan::{Action, BookingView, Known, Maker, plan, plan_cancellation};
 pub use schedule::{Jitter, PauseCause, Pauses, RetrySchedule, ScheduleError, Settled, Step, next_step};
 pub use verdict::{Conclusion, Reason, Trouble, Verdict};
+
+// The tools of the pipeline's tests, there behind HTTP.
+#[cfg(test)]
+#[path = "../../../tests/src/tool/mod.rs"]
+#[allow(dead_code, reason = "whoever writes over HTTP has other stories to tell with it")]
+mod tool;

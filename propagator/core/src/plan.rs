@@ -149,6 +149,32 @@ pub fn plan(booking: &BookingView, fields: Fields, known: &Known) -> Action {
     }
 }
 
+/// What is to be done at a target that takes cancellations and nothing else: those of bookings that its own customers have made there.
+/// `is_theirs` is whether this is one. Nothing is known of what it holds but the version that it was told of last.
+pub fn plan_cancellation(booking: &BookingView, is_theirs: bool, known: &Known) -> Action {
+    let version_known = match known {
+        Known::Entry { version, .. } | Known::Removed { version } => Some(*version),
+        Known::Nothing | Known::Unsure { .. } => None,
+    };
+    if version_known.is_some_and(|version| version >= booking.version) {
+        return Action::UpToDate;
+    }
+    match (booking.kind, booking.standing) {
+        (BookingKind::Booking, Standing::Cancelled { last }) if is_theirs => Action::Remove(Removal {
+            booking_id: booking.booking_id,
+            resource: booking.resource.clone(),
+            version: booking.version,
+            last,
+            decided_at: booking.decided_at,
+            resource_time_zone: booking.resource_time_zone.clone(),
+        }),
+        (
+            BookingKind::Booking | BookingKind::Busy,
+            Standing::Held { .. } | Standing::Confirmed(_) | Standing::Awaiting { .. } | Standing::Cancelled { .. },
+        ) => Action::NothingToShow,
+    }
+}
+
 /// How and when a target is to show it, if it is.
 const fn showable(booking: &BookingView) -> Option<(VisibleStatus, Interval)> {
     match (booking.kind, booking.standing) {
@@ -318,6 +344,24 @@ mod tests {
         assert_eq!(plan(&confirmed(2), Fields::default(), &entry(2)), Action::UpToDate);
         assert_eq!(plan(&confirmed(2), Fields::default(), &entry(3)), Action::UpToDate);
         assert_eq!(plan(&cancelled(2), Fields::default(), &entry(3)), Action::UpToDate);
+    }
+
+    #[test]
+    fn a_source_hears_of_the_cancellation_of_its_own_bookings_and_of_nothing_else() {
+        let told = Known::Removed { version: 1 };
+        for (booking, theirs, known, removes) in [
+            (cancelled(2), true, &told, true),
+            (cancelled(2), true, &Known::Nothing, true),
+            (cancelled(2), true, &Known::Unsure { version: 1, external_id: None, maker: Maker::Daybook }, true),
+            (cancelled(2), false, &told, false),
+            (confirmed(2), true, &told, false),
+            (BookingView { kind: BookingKind::Busy, ..cancelled(2) }, true, &told, false),
+        ] {
+            let action = plan_cancellation(&booking, theirs, known);
+            assert_eq!(matches!(action, Action::Remove(_)), removes, "{booking:?} {known:?}");
+            assert_eq!(action == Action::NothingToShow, !removes, "{booking:?} {known:?}");
+        }
+        assert_eq!(plan_cancellation(&cancelled(2), true, &Known::Removed { version: 2 }), Action::UpToDate);
     }
 
     #[test]

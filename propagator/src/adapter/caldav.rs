@@ -67,7 +67,7 @@ impl CalDav {
                     exchange = next;
                     self.sender.turn().await;
                 }
-                Progress::Over(conclusion) => return Ok(Ended { conclusion, status }),
+                Progress::Over(conclusion) => return Ok(Ended { conclusion, status, wrote: true }),
             }
         }
     }
@@ -75,7 +75,7 @@ impl CalDav {
 
 /// What an attempt comes to that has nothing to do.
 pub(super) fn no_call() -> Ended {
-    Ended { conclusion: Conclusion { verdict: Verdict::Gone, in_doubt: false }, status: None }
+    Ended { conclusion: Conclusion { verdict: Verdict::Gone, in_doubt: false }, status: None, wrote: false }
 }
 
 #[cfg(test)]

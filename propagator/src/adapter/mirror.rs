@@ -1,40 +1,28 @@
-//! A calendar behind a vendor's API: the conversation is the core's, the connection and the token are here.
+//! A calendar behind a vendor's API: the conversation is the core's, the connection is here.
 
-use std::fmt;
-
-use daybook_access::Credential;
 use daybook_propagator_core::mirror::{Exchange, Progress, Vendor};
-use daybook_propagator_core::{Action, Answer, Call, Reply};
-use daybook_runtime::access::{NoToken, Token};
-use daybook_runtime::reread::Held;
-use secrecy::ExposeSecret;
+use daybook_propagator_core::{Action, Answer, Call};
 use tokio::time::Instant;
 
+use super::api::Api;
 use super::caldav::no_call;
-use super::sender::{AddressError, Envelope, Identity, Sender};
+use super::sender::{AddressError, Sender};
 use super::{Attempt, Ended};
 
 /// A vendor's API, with our account there.
+#[derive(Debug)]
 pub(crate) struct Mirror {
-    sender: Sender,
+    api: Api,
     vendor: Vendor,
-    credential: Held<Credential>,
-    token: Token,
-}
-
-impl fmt::Debug for Mirror {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Mirror({:?})", self.vendor)
-    }
 }
 
 impl Mirror {
-    pub fn new(sender: Sender, vendor: Vendor, credential: Held<Credential>) -> Self {
-        Self { sender, vendor, credential, token: Token::default() }
+    pub const fn new(api: Api, vendor: Vendor) -> Self {
+        Self { api, vendor }
     }
 
-    pub fn sender(&self) -> &Sender {
-        &self.sender
+    pub const fn sender(&self) -> &Sender {
+        self.api.sender()
     }
 
     pub async fn attempt(&self, attempt: &Attempt<'_>) -> Result<Ended, AddressError> {
@@ -51,16 +39,16 @@ impl Mirror {
         exchange = exchange.after(attempt.tries);
         let mut status = None;
         loop {
-            let answer = self.send(exchange.call(), attempt.deadline, attempt.traceparent).await?;
+            let answer = self.api.send(exchange.call(), attempt).await?;
             if let Answer::Replied(reply) = &answer {
                 status = Some(reply.status);
             }
             match exchange.answer(&answer) {
                 Progress::Next(next) => {
                     exchange = *next;
-                    self.sender.turn().await;
+                    self.sender().turn().await;
                 }
-                Progress::Over(conclusion) => return Ok(Ended { conclusion, status }),
+                Progress::Over(conclusion) => return Ok(Ended { conclusion, status, wrote: true }),
             }
         }
     }
@@ -69,30 +57,7 @@ impl Mirror {
         self.vendor
     }
 
-    pub async fn send(&self, call: Call, deadline: Instant, traceparent: Option<&str>) -> Result<Answer, AddressError> {
-        let url = self.sender.api(&call.path)?;
-        let granted;
-        let credential = self.credential.get();
-        let identity = match &*credential {
-            Credential::Basic(username, password) => Identity::Basic(username, password.expose_secret()),
-            Credential::Bearer(token) => Identity::Bearer(token.expose_secret()),
-            // The settings of targets have no refresh tokens.
-            Credential::Nobody | Credential::Rotating(_) => Identity::Nobody,
-            Credential::Granted(account) => match self.token.of(self.sender.client(), &credential, account).await {
-                Ok(token) => {
-                    granted = token;
-                    Identity::Bearer(granted.expose_secret())
-                }
-                Err(NoToken::Away) => return Ok(Answer::NotSent),
-                // The vendor turns us away, only elsewhere.
-                Err(NoToken::Refused) => return Ok(Answer::Replied(Reply { status: 401, ..Reply::default() })),
-            },
-        };
-        let envelope = Envelope { deadline, traceparent, identity };
-        let answer = self.sender.send(url, call, envelope).await;
-        if matches!(&answer, Answer::Replied(reply) if reply.status == 401) {
-            self.token.forget().await;
-        }
-        Ok(answer)
+    pub async fn ask(&self, call: Call, deadline: Instant) -> Result<Answer, AddressError> {
+        self.api.ask(call, deadline, None).await
     }
 }

@@ -184,10 +184,19 @@ async fn read(response: Response) -> Answer {
     let status = response.status().as_u16();
     let etag = text(response.headers(), ETAG);
     let retry_after = text(response.headers(), RETRY_AFTER).as_deref().and_then(RetryAfter::parse);
+    let retry_after = retry_after.or_else(|| reset(status, response.headers()));
     match whole(response, BODY_MAX).await {
         Some(body) => Answer::Replied(Reply { status, etag, retry_after, body }),
         None => Answer::Lost,
     }
+}
+
+/// How Calendly says how long to wait. Elsewhere the header has a time, which no number of seconds is that anybody waits.
+fn reset(status: u16, headers: &HeaderMap) -> Option<RetryAfter> {
+    const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+    const DAY: u64 = 24 * 60 * 60;
+    let seconds: u64 = text(headers, RESET)?.trim().parse().ok()?;
+    (status == 429 && seconds <= DAY).then(|| RetryAfter::In(Duration::from_secs(seconds)))
 }
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {

@@ -43,6 +43,6 @@ impl Webhook {
             Answer::Replied(reply) => Some(reply.status),
             Answer::NotSent | Answer::Lost => None,
         };
-        Ok(Ended { conclusion: message.conclude(attempt.known, &answer), status })
+        Ok(Ended { conclusion: message.conclude(attempt.known, &answer), status, wrote: true })
     }
 }

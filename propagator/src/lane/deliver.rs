@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use daybook_propagator_core::{Action, BookingView, Jitter, Step, next_step, plan};
+use daybook_propagator_core::{Action, BookingView, Jitter, Step, next_step};
 use daybook_runtime::clock;
 use daybook_runtime::postgres::StoreError;
 use daybook_runtime::retry::{Advice, Ended};
@@ -67,7 +67,7 @@ impl Lane {
             );
             return Ok(Sign::None);
         };
-        let action = plan(booking, place.fields, &leased.known);
+        let action = self.adapter.plan(booking, &leased.source, place.fields, &leased.known);
         let (operation, settled) = match &action {
             Action::Put(_) => (DeliveryOperation::Put, None),
             Action::Remove(_) => (DeliveryOperation::Remove, None),
@@ -84,7 +84,9 @@ impl Lane {
             known: &leased.known,
             tags: &booking.tags,
             tries: leased.attempts,
+            doubt: leased.doubt,
             address: &place.address,
+            name: leased.source_name.as_deref(),
             deadline: until,
             traceparent: leased.traceparent.as_deref(),
         };
@@ -104,7 +106,13 @@ impl Lane {
             return Ok(Sign::None);
         };
         let verdict = ended.conclusion.verdict;
-        let noted = Noted { at, result: verdict.as_str(), http_status: ended.status, duration: began.elapsed() };
+        let noted = Noted {
+            at,
+            result: verdict.as_str(),
+            http_status: ended.status,
+            duration: began.elapsed(),
+            wrote: ended.wrote,
+        };
         self.metrics.attempts_total.with_label_values(&[self.kind.as_str(), noted.result]).inc();
         let in_doubt = ended.conclusion.in_doubt;
         let number = leased.attempts.saturating_add(1);

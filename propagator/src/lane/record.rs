@@ -123,6 +123,7 @@ impl Lane {
                 result: reason.as_str(),
                 http_status: None,
                 duration: Duration::ZERO,
+                wrote: false,
             });
             let later = || self.store.retry(leased, subject.version, &noted, in_doubt, LETTER_RETRY, false);
             return self.persist(later).await;

@@ -20,6 +20,8 @@ pub(crate) struct Noted {
     pub result: &'static str,
     pub http_status: Option<u16>,
     pub duration: Duration,
+    /// Whether anything was written, or may have been.
+    pub wrote: bool,
 }
 
 /// What the target holds now.
@@ -80,7 +82,7 @@ impl Store {
         };
         // A store that has lost versions desires one that no booking has; it is brought down to what there is.
         let query = sqlx::query_scalar(recording!(
-            "in_doubt = false, parked_reason = NULL, repair_since = NULL, applied_at = clock_timestamp(),
+            "in_doubt = false, doubt_at = NULL, parked_reason = NULL, repair_since = NULL, applied_at = clock_timestamp(),
              applied_version = greatest(applied_version, $5),
              desired_version = CASE WHEN desired_version = $4 THEN greatest(applied_version, $5)
                                     ELSE greatest(desired_version, $5) END,
@@ -116,10 +118,15 @@ impl Store {
     ) -> Result<Recorded, StoreError> {
         let query = sqlx::query_scalar(recording!(
             "in_doubt = $11,
+             doubt_at = CASE WHEN NOT $11 THEN NULL WHEN $14 OR doubt_at IS NULL THEN clock_timestamp() ELSE doubt_at END,
              attempt = CASE WHEN desired_version = $4 AND $13 THEN $6 ELSE attempt END,
              next_at = CASE WHEN desired_version = $4 THEN clock_timestamp() + make_interval(secs => $12) ELSE next_at END"
         ));
-        let query = bind(query, leased, version, Some(noted)).bind(in_doubt).bind(wait.as_secs_f64()).bind(counts);
+        let query = bind(query, leased, version, Some(noted))
+            .bind(in_doubt)
+            .bind(wait.as_secs_f64())
+            .bind(counts)
+            .bind(noted.wrote);
         self.recorded(query).await
     }
 
@@ -134,11 +141,13 @@ impl Store {
     ) -> Result<Recorded, StoreError> {
         let query = sqlx::query_scalar(recording!(
             "in_doubt = $11,
+             doubt_at = CASE WHEN NOT $11 THEN NULL WHEN $13 OR doubt_at IS NULL THEN clock_timestamp() ELSE doubt_at END,
              attempt = CASE WHEN desired_version = $4 AND $8 IS NOT NULL THEN $6 ELSE attempt END,
              parked_reason = CASE WHEN desired_version = $4 THEN $12 END,
              published_version = least(published_version, desired_version - 1)"
         ));
-        self.recorded(bind(query, leased, version, noted).bind(in_doubt).bind(reason)).await
+        let wrote = noted.is_some_and(|noted| noted.wrote);
+        self.recorded(bind(query, leased, version, noted).bind(in_doubt).bind(reason).bind(wrote)).await
     }
 
     /// The attempts for this version, oldest first.

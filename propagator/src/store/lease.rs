@@ -17,11 +17,14 @@ use super::booking::BookingRow;
 pub(crate) const WITHDRAWN: &str = "withdrawn";
 
 /// A delivery that is this worker's for a while.
-#[derive(Debug)]
 pub(crate) struct Leased {
     pub booking_id: BookingId,
     pub target: TargetName,
     pub resource: ResourceId,
+    /// Where the booking came from.
+    pub source: String,
+    /// What that calls it now, which may be personal data.
+    pub source_name: Option<String>,
     /// Proves that it is ours.
     pub lease: Uuid,
     /// The desired version when it was taken. What is recorded holds for this one only.
@@ -31,6 +34,8 @@ pub(crate) struct Leased {
     pub known: Known,
     /// Whether that was in doubt before the lease was taken.
     pub in_doubt: bool,
+    /// How long ago something was written of which nobody knows what became; none where everything is known.
+    pub doubt: Option<Duration>,
     /// Attempts made for the desired version before this one.
     pub attempts: u32,
     /// Whether it puts right what was shown before, and shows nothing new.
@@ -43,6 +48,12 @@ pub(crate) struct Leased {
     pub place: Option<Place>,
     /// The booking as it stands; or the column that holds what it never should.
     pub booking: Result<BookingView, &'static str>,
+}
+
+impl fmt::Debug for Leased {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Leased({} for {})", self.booking_id, self.target)
+    }
 }
 
 impl Leased {
@@ -90,12 +101,17 @@ impl Store {
                  ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED
              ), leased AS (
                  UPDATE delivery d SET in_doubt = true, lease = gen_random_uuid(),
+                     -- Whoever died with it may have written until its lease was over.
+                     doubt_at = greatest(d.doubt_at, d.leased_until),
                      leased_until = clock_timestamp() + make_interval(secs => $3)
                  FROM due WHERE d.booking_id = due.booking_id AND d.target = $1
                  RETURNING d.booking_id, d.target, d.desired_version, d.applied_version, d.external_id, d.etag, d.attempt,
-                           d.decision_offset, d.traceparent, d.lease, d.adopted, d.repair_since IS NOT NULL AS repairs, due.in_doubt
+                           d.decision_offset, d.traceparent, d.lease, d.adopted, d.repair_since IS NOT NULL AS repairs, d.doubt_at,
+                           due.in_doubt
              )
-             SELECT l.*, b.resource_id, b.partition, b.kind, b.status, b.start_time, b.end_time, b.awaiting_until,
+             SELECT l.*, extract(epoch FROM clock_timestamp() - l.doubt_at)::float8 AS doubt_age, b.resource_id, b.source_system,
+                    b.source_ids[cardinality(b.source_ids)] AS source_name,
+                    b.partition, b.kind, b.status, b.start_time, b.end_time, b.awaiting_until,
                     b.held_until, b.version, b.decided_at, b.title, b.attendee_details, b.source_time_zone, b.tags,
                     r.display_time_zone, t.address, t.fields,
                     l.adopted AND EXISTS (
@@ -153,7 +169,7 @@ impl Store {
     /// its successor sent. Says whether that could be arranged; it cannot while somebody is at work on it.
     pub async fn look_again(&self, leased: &Leased) -> Result<bool, StoreError> {
         let done = sqlx::query(
-            "UPDATE delivery SET in_doubt = true, next_at = clock_timestamp(),
+            "UPDATE delivery SET in_doubt = true, doubt_at = clock_timestamp(), next_at = clock_timestamp(),
                  applied_version = least(applied_version, desired_version - 1),
                  published_version = least(published_version, desired_version - 1)
              WHERE booking_id = $1 AND target = $2
@@ -172,6 +188,8 @@ impl Store {
 struct LeasedRow {
     booking_id: Uuid,
     resource_id: String,
+    source_system: String,
+    source_name: Option<String>,
     lease: Uuid,
     desired_version: i64,
     applied_version: i64,
@@ -180,6 +198,7 @@ struct LeasedRow {
     in_doubt: bool,
     adopted: bool,
     is_others: bool,
+    doubt_age: Option<f64>,
     attempt: i32,
     repairs: bool,
     traceparent: Option<String>,
@@ -193,6 +212,8 @@ fn read(row: &PgRow, target: &TargetName) -> Result<Leased, StoreError> {
     let LeasedRow {
         booking_id,
         resource_id,
+        source_system,
+        source_name,
         lease,
         desired_version,
         applied_version,
@@ -201,6 +222,7 @@ fn read(row: &PgRow, target: &TargetName) -> Result<Leased, StoreError> {
         in_doubt,
         adopted,
         is_others,
+        doubt_age,
         attempt,
         repairs,
         traceparent,
@@ -228,11 +250,14 @@ fn read(row: &PgRow, target: &TargetName) -> Result<Leased, StoreError> {
         booking_id,
         target: target.clone(),
         resource,
+        source: source_system,
+        source_name,
         lease,
         desired_version,
         applied_version,
         known: Known::from_row(applied, external_id, etag, in_doubt, maker),
         in_doubt,
+        doubt: doubt_age.map(|age| Duration::try_from_secs_f64(age).unwrap_or_default()),
         attempts: u32::try_from(attempt).unwrap_or(0),
         repairs,
         traceparent: traceparent.filter(|_| is_desired),

@@ -97,8 +97,17 @@ fn booking(version: u64, is_live: bool) -> BookingView {
 async fn attempt(caldav: &CalDav, booking: &BookingView, known: &Known) -> (Ended, Known) {
     let action = plan(booking, Fields::default(), known);
     let deadline = Instant::now() + Duration::from_secs(5);
-    let attempt =
-        Attempt { action: &action, known, tags: &[], tries: 0, address: "/anna/", deadline, traceparent: None };
+    let attempt = Attempt {
+        action: &action,
+        known,
+        tags: &[],
+        doubt: None,
+        address: "/anna/",
+        name: None,
+        tries: 0,
+        deadline,
+        traceparent: None,
+    };
     let ended = caldav.attempt(&attempt).await.expect("a plain address");
     let (external_id, etag) = match &ended.conclusion.verdict {
         Verdict::Applied { external_id, etag, .. } => (Some(external_id.clone()), etag.clone()),
