@@ -16,6 +16,7 @@ mod asking;
 mod brakes;
 mod bypass;
 mod calendars;
+mod campaign;
 mod chart;
 mod contention;
 mod contracts;
