@@ -418,6 +418,12 @@ impl Exchange {
         match (&self.goal, self.phase) {
             // Others of this booking may stand all the same; and what is over may be another's.
             (_, Phase::Look) => self.nothing(),
+            // One that was over before, and was brought back meanwhile, may be shown as it was.
+            (Goal::Remove(removal), Phase::LookWritten | Phase::FindWritten)
+                if self.api.target.ends_by_version() && entry.version != Some(removal.version) =>
+            {
+                self.over(Verdict::LookFirst(Trouble::NotStored))
+            }
             (Goal::Remove(_), _) => self.gone(),
             (Goal::Show(_), _) => {
                 // Whatever was changed was over: it has another entry from now on.

@@ -270,7 +270,8 @@ impl Exchange {
                 (false, Phase::Verify) => self.over(Verdict::LookFirst(Trouble::NotStored)),
                 (false, Phase::Write | Phase::Cancel | Phase::Contacts | Phase::Link(_)) => self.next(Phase::Verify),
             },
-            (Goal::Remove(_), _) if meeting.cancelled => self.gone(),
+            // One that was off before, and was on again meanwhile, may be shown as it was.
+            (Goal::Remove(_), _) if meeting.cancelled && same => self.gone(),
             (Goal::Remove(_), Phase::Verify) => self.over(Verdict::LookFirst(Trouble::NotStored)),
             (Goal::Remove(_), _) => self.next(Phase::Verify),
         }

@@ -396,8 +396,12 @@ impl Tool {
             Write::End(id, version) => {
                 let Some(mut kept) = self.current(&id) else { return (404, Value::Null) };
                 if !kept.stands() {
-                    let takes = self.dialect.takes_late_changes();
-                    return (if takes { 200 } else { 400 }, self.dialect.one(&kept));
+                    if !self.dialect.takes_late_changes() {
+                        return (400, self.dialect.one(&kept));
+                    }
+                    kept.version = version.or(kept.version);
+                    self.put(now, kept.clone());
+                    return (200, self.dialect.one(&kept));
                 }
                 kept.ended = true;
                 kept.version = version.or(kept.version);

@@ -343,6 +343,12 @@ impl Judge {
 }
 
 impl Target {
+    /// Whether whatever ends an entry writes its version, too.
+    pub fn ends_by_version(&self) -> bool {
+        let bodies = self.cancel.json.iter().chain(self.cancel.form.iter().map(|(_, template)| template));
+        self.entry.version.is_some() && bodies.into_iter().any(|template| template.words().contains(&"version"))
+    }
+
     /// Whether a template of its has `{account}`.
     pub fn needs_account(&self) -> bool {
         let requests = [&self.create, &self.change, &self.cancel, &self.look];

@@ -226,6 +226,22 @@ fn what_nobody_knows_is_looked_up_by_our_own_property_before_it_is_repeated() {
 }
 
 #[test]
+fn that_it_was_off_before_is_no_proof_that_it_is_off_again() {
+    let (mut tool, mut row) = (Tool::new(Dialect::HubSpot), row());
+    for (version, stands) in [(1, true), (2, false), (3, true)] {
+        settle(&mut tool, &mut row, &booking(version, stands));
+        row.now += 5;
+    }
+    tool.faults.push_back(Fault::NoEffect);
+    // As it was when version 2 was shown.
+    tool.stale = 6_000;
+    let verdict = attempt(&mut tool, &mut row, &booking(4, false), None);
+    assert_eq!(verdict, Some(Verdict::LookFirst(Trouble::NotStored)));
+    settle(&mut tool, &mut row, &booking(4, false));
+    assert!(shown(&tool).is_empty());
+}
+
+#[test]
 fn a_newer_version_in_the_crm_is_not_overwritten_by_whoever_was_in_doubt() {
     let (mut tool, mut first) = (Tool::new(Dialect::HubSpot), row());
     settle(&mut tool, &mut first, &booking(5, true));
