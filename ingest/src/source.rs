@@ -228,7 +228,10 @@ impl Source {
         self.scheme.become_as(&fresh.scheme);
         // What is listed is asked for by the same account.
         if let (Some((_, api)), Some((_, fresh))) = (&self.fetched, &fresh.fetched) {
-            api.credential.become_as(&fresh.credential);
+            // What is meant for another address is not sent to this one; both are taken over at the next start.
+            if api.base == fresh.base {
+                api.credential.become_as(&fresh.credential);
+            }
         }
         if let (Some(polled), Some(fresh)) = (&self.polled, &fresh.polled) {
             polled.renew(fresh);

@@ -301,6 +301,13 @@ mod tests {
         assert_eq!(partner.base.get().path(), "/after");
         let Protocol::Api { credential, .. } = &team.protocol else { panic!("an API") };
         assert!(matches!(&*credential.get(), Credential::Bearer(token) if token.expose_secret() == "after"));
+        // A password that is meant for another server is not sent to this one.
+        let elsewhere: Config = config::read(
+            "[targets.calendar]\nkind = 'caldav'\nbase_url = 'https://dav.example.com'\nusername = 'daybook'\npassword = 'elsewhere'",
+        )
+        .expect("sound");
+        calendar.renew(&elsewhere.parse_targets(&mut Faults::default())[0]);
+        assert_eq!(login.get().1.expose_secret(), "after");
         // What has become another kind of target is so from the next start.
         calendar.renew(partner);
         assert_eq!(login.get().1.expose_secret(), "after");

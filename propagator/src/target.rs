@@ -284,7 +284,17 @@ impl Protocol {
 impl Target {
     /// Takes over what is secret of the same target, read again. Where a webhook goes is a secret, too.
     pub fn renew(&self, fresh: &Self) {
+        let moved = *self.base.get() != *fresh.base.get();
         match (&self.protocol, &fresh.protocol) {
+            // What is meant for another address is not sent to this one; both are taken over at the next start.
+            (
+                Protocol::CalDav { .. }
+                | Protocol::Api { .. }
+                | Protocol::Described { .. }
+                | Protocol::Calendly { .. }
+                | Protocol::HubSpot { .. },
+                _,
+            ) if moved => {}
             (Protocol::CalDav { login }, Protocol::CalDav { login: fresh }) => login.become_as(fresh),
             (Protocol::Api { vendor, credential }, Protocol::Api { vendor: same, credential: fresh })
                 if vendor == same =>

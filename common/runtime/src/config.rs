@@ -118,7 +118,8 @@ fn extract<T: Tree>(figment: &Figment) -> Result<T, Faults> {
     let mut tree: Dict = figment.extract().map_err(|error| {
         let mut faults = Faults::default();
         for error in error {
-            faults.add("(file)", error);
+            // What follows the first line is the file's own, and may be a secret.
+            faults.add("(file)", error.to_string().lines().next().unwrap_or("is no TOML"));
         }
         faults
     })?;
@@ -224,6 +225,12 @@ mod tests {
 
     fn read(file: &str) -> Result<Sample, Faults> {
         super::read(file)
+    }
+
+    #[test]
+    fn a_file_that_is_no_toml_is_named_by_its_line_and_nothing_of_it_is_shown() {
+        let faults = read("port = 1\npassword = \"hunter2\n").expect_err("a fault").to_string();
+        assert!(faults.contains("line 2") && !faults.contains("hunter2"), "{faults}");
     }
 
     #[test]

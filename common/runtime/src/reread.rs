@@ -68,12 +68,15 @@ pub fn watch<C: ServiceConfig + Send + 'static>(
     let (mut named, mut shown) = (files(config), format!("{config:?}"));
     // What was read at the start may have changed since: the first look is as good as a change.
     let mut seen = None;
+    // What is faulty is read again each time: what it lacks may be a file that is not looked at, since nothing sound names it.
+    let mut faulty: Option<String> = None;
     service.life.spawn("watch on settings", async move {
         while !shutdown.is_cancelled() {
             let (origin, also) = (origin.clone(), named.clone());
+            let again = faulty.is_some();
             let look = move || {
                 let now = digest(&origin, &also);
-                (seen != Some(now)).then(|| (now, config::load::<C>(&origin)))
+                (again || seen != Some(now)).then(|| (now, config::load::<C>(&origin)))
             };
             match tokio::task::spawn_blocking(look).await {
                 Ok(None) => {}
@@ -84,12 +87,18 @@ pub fn watch<C: ServiceConfig + Send + 'static>(
                             take(&fresh);
                             let text = format!("{fresh:?}");
                             say(seen.is_none(), text == shown);
-                            (named, shown) = (files(&fresh), text);
+                            (named, shown, faulty) = (files(&fresh), text, None);
                         }
-                        Err(faults) => tracing::error!(
-                            %faults,
-                            "settings have changed and are faulty: those before go on counting, and the next start would fail"
-                        ),
+                        Err(faults) => {
+                            let text = faults.to_string();
+                            if faulty.as_ref() != Some(&text) {
+                                tracing::error!(
+                                    %faults,
+                                    "settings have changed and are faulty: those before go on counting, and the next start would fail"
+                                );
+                            }
+                            faulty = Some(text);
+                        }
                     }
                     seen = Some(now);
                 }
@@ -107,8 +116,12 @@ pub fn watch<C: ServiceConfig + Send + 'static>(
 /// What is printed of settings has no secrets: where that is the same, nothing else has changed.
 fn say(first: bool, only_secrets: bool) {
     match (first, only_secrets) {
-        (_, false) => tracing::warn!("settings have changed that are no secrets: those hold from the next start"),
-        (false, true) => tracing::info!("secrets were read again, and hold from now on"),
+        (_, false) => tracing::warn!(
+            "settings have changed that are no secrets: those hold from the next start, and with them the credentials of whatever has another address now"
+        ),
+        (false, true) => tracing::info!(
+            "secrets were read again: those of sources and targets hold from now on, others from the next start"
+        ),
         (true, true) => {}
     }
 }

@@ -225,7 +225,10 @@ impl Polled {
 
     /// Takes over what is secret of the same source, read again.
     pub fn renew(&self, fresh: &Self) {
-        self.api.credential.become_as(&fresh.api.credential);
+        // What is meant for another address is not sent to this one; both are taken over at the next start.
+        if self.base == fresh.base {
+            self.api.credential.become_as(&fresh.api.credential);
+        }
         self.feeds.become_as(&fresh.feeds);
         if let (Some(pings), Some(fresh)) = (&self.pings, &fresh.pings) {
             pings.secrets.become_as(&fresh.secrets);
