@@ -16,7 +16,7 @@ daybook_runtime::metrics! {
         /// and on any kafka_refused: a right or a size limit is set wrongly, and no retry helps.
         webhooks_total: IntCounterVec["source", "outcome"],
         /// Since when, by the Unix clock in seconds, no webhook of the source was answered 2xx although some came; 0 if the last one was. By
-        /// this process. Alert when it is half a day and nobody else has answered one: Calendly switches a hook off after 24 hours, and
+        /// this process. Of a source that sends often, half a day of it is near what Calendly allows: it switches a hook off after 24 hours, and
         /// then nothing comes any more.
         webhook_failing_since_seconds: IntGaugeVec["source"],
         /// When, by the Unix clock in seconds, a webhook of the source was answered 2xx last, by this process.
