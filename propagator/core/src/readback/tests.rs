@@ -1,5 +1,6 @@
 //! Calendars in memory that people and programs lay hands on, read back.
 
+use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
@@ -306,5 +307,45 @@ fn of_an_entry_that_a_vendor_has_made_only_its_times_are_compared() {
         let answer = send(&mut calendar, &look(readable, CALENDAR, booking.booking_id, "e1"));
         let moved = judge(readable, &expected, &answer).expect("a judgement").map(|found| found.drift);
         assert_eq!(moved, Some(Drift::Moved), "{vendor:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn no_answer_makes_a_listing_or_a_judgement_panic_or_run_on(
+        which in 0..3_usize,
+        answers in prop::collection::vec((0..4_usize, 200..600_u16, any::<Vec<u8>>()), 1..8),
+        shape in 0..4_usize,
+    ) {
+        let readable = [Readable::CalDav, Readable::Api(Vendor::Google), Readable::Api(Vendor::Outlook)][which];
+        let shapes: [&[u8]; 4] = [
+            b"{\"kind\":\"calendar#events\",\"items\":[{\"id\":\"x\"},7],\"nextPageToken\":\"p\"}",
+            b"{\"value\":[{\"id\":\"x\",\"singleValueExtendedProperties\":[{}]}],\"@odata.nextLink\":\"https://a/v1.0/b\"}",
+            b"<multistatus xmlns=\"DAV:\"><response><href>%</href></response></multistatus>",
+            b"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART:x\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n",
+        ];
+        let booking = one(1, NINE);
+        let expected = Expected { external_id: "x".to_owned(), etag: None, adopted: false, visible: visible(&booking) };
+        let mut listing = Some(Listing::new(readable, CALENDAR, window()));
+        for (kind, status, bytes) in answers {
+            let body = if kind == 3 { shapes[shape].to_vec() } else { bytes };
+            let answer = match kind {
+                0 => Answer::Lost,
+                1 => Answer::NotSent,
+                _ => Answer::Replied(Reply { status, body, ..Reply::default() }),
+            };
+            let _ = judge(readable, &expected, &answer);
+            let _ = stands(readable, booking.booking_id, &answer);
+            listing = match listing.take().map(|listing| listing.answer(&answer)) {
+                Some(Ok(Listed::Next(next))) => Some(*next),
+                Some(Ok(Listed::Over(found))) => {
+                    prop_assert!(survey(std::slice::from_ref(&expected), &found).strangers.len() <= found.len());
+                    None
+                }
+                Some(Err(_)) | None => None,
+            };
+        }
     }
 }
