@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use daybook_domain::{
-    BookingId, BookingState, Decision, Interval, Operation, Outcome, Request, RequestId, ResourceId, Rule, SourceKey,
-    SourceName, Timestamp, Unchanged, Winner,
+    Basis, BookingId, BookingState, Decision, Interval, Operation, Outcome, Request, RequestId, ResourceId, Rule,
+    SourceKey, SourceName, Timestamp, Unchanged, Winner,
 };
 
 /// What a batch does to one compensation. First it is opened, then it is closed.
@@ -38,6 +38,8 @@ pub struct Opening {
     pub reason: &'static str,
     /// By which rule, if by one.
     pub rule: Option<Rule>,
+    /// Whether a first listing has found it, so that only a person may have it called off.
+    pub imported: bool,
     /// The time that was wanted.
     pub interval: Interval,
     /// Who has it.
@@ -68,7 +70,7 @@ impl Ledger {
     pub fn note(&mut self, request: &Request, decision: &Decision) {
         if decision.opens_compensation() {
             self.open(request, decision);
-        } else if request.source != SourceName::daybook() && settles(&request.operation, &decision.outcome) {
+        } else if request.source != SourceName::daybook() && settles(request, &decision.outcome) {
             for identity in request.operation.identities() {
                 self.close(decision, identity.key());
             }
@@ -119,6 +121,7 @@ impl Ledger {
             name: names.map(|identity| identity.id().to_owned()).unwrap_or_default(),
             reason: decision.outcome.reason().unwrap_or_default(),
             rule: decision.outcome.rule(),
+            imported: matches!(decision.basis, Basis::Imported),
             interval: wanted.interval,
             winner: decision.outcome.winner().cloned(),
             at: before.as_ref().map_or(decision.decided_at, |before| before.at),
@@ -132,8 +135,12 @@ impl Ledger {
 /// Whether a source's word about a booking means that what it shows is what stands: it has said when the booking is and
 /// was granted, or it has taken it back. A word about something else says nothing of the time that was promised, nor does
 /// half of a reschedule.
-const fn settles(operation: &Operation, outcome: &Outcome) -> bool {
-    let states_all = match operation {
+const fn settles(request: &Request, outcome: &Outcome) -> bool {
+    // What was found to have been there before anybody looked, and is in somebody's way, was not granted.
+    if matches!(request.basis, Basis::Imported) && matches!(outcome, Outcome::Flagged(_) | Outcome::Observed) {
+        return false;
+    }
+    let states_all = match &request.operation {
         Operation::Book(_)
         | Operation::Hold { .. }
         | Operation::Reschedule { .. }

@@ -136,10 +136,11 @@ pub(crate) fn change(
         let own: Vec<BookingId> = absorbed.iter().copied().chain([before.booking_id]).collect();
         match admit(case, claim.interval, Own { bookings: &own, unit: Some(before.unit) }) {
             Ok(unit) => after.unit = unit,
+            // Busy it was before anybody looked, and is where it was, whoever says so.
             Err(rejection)
-                if case.request.basis == Basis::Imported
-                    && before.kind == BookingKind::Busy
-                    && before.standing.live().is_some()
+                if before.kind == BookingKind::Busy
+                    && (case.request.basis == Basis::Imported && before.standing.live().is_some()
+                        || before.standing.live() == Some(claim.interval))
                     && !matches!(making, Making::Hold(_)) =>
             {
                 return observe::imported_again(before, claim, rename, rejection);

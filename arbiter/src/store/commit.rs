@@ -268,18 +268,19 @@ async fn open(connection: &mut PgConnection, from: &Position, decided: &Decided)
     };
     sqlx::query(
         "INSERT INTO compensation AS c (resource_id, source_key, booking_id, source_system, source_booking_id, reason, rule,
-             start_time, end_time, winner_booking_id, winner_source, opened_at, request_id, refusals, partition, epoch)
+             start_time, end_time, winner_booking_id, winner_source, opened_at, request_id, refusals, partition, epoch,
+             imported)
          SELECT n.resource, n.key, n.booking, n.source, n.name, n.reason, n.rule, n.s, n.e, n.winner, n.winner_source,
-             n.at, n.request, n.refusals, $16, $17
+             n.at, n.request, n.refusals, $16, $17, n.imported
          FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
                  $8::timestamptz[], $9::timestamptz[], $10::uuid[], $11::text[], $12::timestamptz[], $13::uuid[],
-                 $14::bigint[])
-             AS n(resource, key, booking, source, name, reason, rule, s, e, winner, winner_source, at, request, refusals)
+                 $14::bigint[], $18::boolean[])
+             AS n(resource, key, booking, source, name, reason, rule, s, e, winner, winner_source, at, request, refusals, imported)
          ON CONFLICT (resource_id, source_key) DO UPDATE SET booking_id = excluded.booking_id,
              source_system = excluded.source_system, source_booking_id = excluded.source_booking_id,
              reason = excluded.reason, rule = excluded.rule, start_time = excluded.start_time,
              end_time = excluded.end_time, winner_booking_id = excluded.winner_booking_id,
-             winner_source = excluded.winner_source, request_id = excluded.request_id, epoch = excluded.epoch,
+             winner_source = excluded.winner_source, imported = excluded.imported, request_id = excluded.request_id, epoch = excluded.epoch,
              opened_at = CASE WHEN c.closed_at IS NULL AND excluded.source_key <> ALL($15) THEN c.opened_at
                               ELSE excluded.opened_at END,
              refusals = excluded.refusals
@@ -303,6 +304,7 @@ async fn open(connection: &mut PgConnection, from: &Position, decided: &Decided)
     .bind(opened.iter().filter(|(_, opening)| opening.anew).map(|(it, _)| it.key.uuid()).collect::<Vec<_>>())
     .bind(from.partition)
     .bind(from.epoch)
+    .bind(opened.iter().map(|(_, opening)| opening.imported).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())

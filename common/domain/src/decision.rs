@@ -257,7 +257,7 @@ impl Decision {
     /// they do not have. It stays so until the source shows the booking gone or granted, or a person says why it is
     /// settled.
     pub const fn opens_compensation(&self) -> bool {
-        matches!(self.basis, Basis::Promised)
+        !matches!(self.basis, Basis::Asked)
             && matches!(self.outcome, Outcome::Rejected(_))
             && !matches!(self.operation, OperationKind::Observe)
             && self.wanted.is_some()

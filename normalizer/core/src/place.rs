@@ -311,7 +311,9 @@ impl Placing<'_> {
             resource: resource.clone(),
             source: source.clone(),
             event_id: self.parsed.event_id.clone(),
-            basis: if draft.basis == Basis::Promised && self.parsed.event_source.starts_with(IMPORTED) {
+            basis: if draft.basis == Basis::Promised
+                && self.parsed.event_source.strip_prefix(IMPORTED) == Some(source.as_str())
+            {
                 Basis::Imported
             } else {
                 draft.basis

@@ -80,7 +80,7 @@ impl Store {
             sqlx::query(
                 "INSERT INTO compensation_cancel (target, resource_id, source_key, opened_at)
                  SELECT $1, resource_id, source_key, opened_at FROM compensation
-                 WHERE source_system = $2 AND closed_at IS NULL ON CONFLICT DO NOTHING",
+                 WHERE source_system = $2 AND closed_at IS NULL AND NOT imported ON CONFLICT DO NOTHING",
             )
             .bind(target.as_str())
             .bind(source.as_str())

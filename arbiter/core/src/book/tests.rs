@@ -184,3 +184,35 @@ fn what_was_there_before_anybody_looked_is_booked_whatever_the_rules_are_now() {
         "#]],
     );
 }
+
+#[test]
+fn what_was_there_before_anybody_looked_stays_where_it_is_whoever_speaks_of_it_next() {
+    let mut state = defined();
+    let lines = [
+        "0 book a 60-90 v=1",
+        "0 book b 75-105 v=1 imported",
+        "1 book b 75-105 v=2",
+        "2 book b 80-110 v=3",
+        "3 book e 200-230 v=1",
+        "3 book e 70-95 v=2 imported",
+    ];
+    let told: Vec<_> =
+        lines.into_iter().enumerate().map(|(nth, line)| tell(&mut state, nth + 1, line).remove(0)).collect();
+    let opened: Vec<(String, bool)> =
+        told.iter().map(|decision| (decision.outcome.as_str().to_owned(), decision.opens_compensation())).collect();
+    let word = |outcome: &str, opens| (outcome.to_owned(), opens);
+    assert_eq!(
+        opened,
+        [
+            word("confirmed", false),
+            word("flagged", false),
+            // A word about it that leaves it where it is refuses nothing.
+            word("unchanged", false),
+            // Moved since, to where somebody is: that is a promise of today.
+            word("rejected", true),
+            word("confirmed", false),
+            // And so is what is known here and was moved, though only a first listing has told of it.
+            word("rejected", true),
+        ]
+    );
+}

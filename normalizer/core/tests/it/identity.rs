@@ -63,6 +63,7 @@ fn what_was_there_before_anybody_looked_is_promised_as_ever_and_says_so() {
     assert_eq!(basis("/fetched/acuity"), Basis::Promised);
     assert_eq!(basis("/listed/acuity"), Basis::Promised);
     assert_eq!(basis("/imported/acuity"), Basis::Imported);
+    assert_eq!(basis("/imported/another"), Basis::Promised, "nobody speaks for another source");
 }
 
 #[test]

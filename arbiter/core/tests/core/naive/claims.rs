@@ -165,9 +165,10 @@ impl Ask<'_> {
             match self.unit_for(claim.interval, &own, Some(before.unit)) {
                 Ok(unit) => after.unit = unit,
                 Err(rejection)
-                    if self.request.basis == Basis::Imported
-                        && !is_booking
+                    if !is_booking
                         && before.standing.live().is_some()
+                        && (self.request.basis == Basis::Imported
+                            || before.standing.live() == Some(claim.interval))
                         && !matches!(aim, Aim::HoldUntil(_)) =>
                 {
                     // Busy it was, and busy it is, wherever its source says.
