@@ -58,8 +58,9 @@ const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 const BODY_MAX: usize = 1_024 * 1_024;
 /// How long a vendor is left alone that turns our credentials away. Somebody has to mend them first.
 const DENIED_FOR: Duration = Duration::from_secs(30);
-/// A turn that is farther off is asked for again: so that those who fetch never hold up those who list.
-const TURN_MAX: Duration = Duration::from_millis(500);
+/// How much farther off than those who list can put it a turn may be: clocks, and the way to the store. One that is farther yet is
+/// asked for again, because the vendor wants to be left alone.
+const TURN_SLACK: Duration = Duration::from_millis(500);
 /// How long the store may take to give a turn, before this process goes by its own pace.
 const STORE_MAX: Duration = Duration::from_secs(2);
 /// How long it does so, before it asks the store again.
@@ -77,6 +78,8 @@ struct Fetcher {
     vendor: Vendor,
     /// Between two calls, of all processes together.
     pace: Duration,
+    /// A turn that is farther off is not taken.
+    turn_max: Duration,
     store: PgPool,
     store_away_until: Mutex<Option<Instant>>,
     producer: Producer,
@@ -115,6 +118,8 @@ pub fn start(
     let mut fetchers = BTreeMap::new();
     for source in sources.all() {
         let Some((how, api)) = &source.fetched else { continue };
+        let pace = Duration::from_secs(1) / api.requests_per_second.get();
+        let jobs = source.listings.as_ref().map_or(0, |listings| listings.jobs().count());
         let fetcher = Fetcher {
             source: source.name.clone(),
             topic: source.topic.clone(),
@@ -123,7 +128,8 @@ pub fn start(
             gone_max: api.gone_in_a_row_max,
             base: api.base.clone(),
             vendor: Vendor::new(&source.name, api, None, store, metrics)?,
-            pace: Duration::from_secs(1) / api.requests_per_second.get(),
+            pace,
+            turn_max: turn_max(pace, jobs),
             store: store.clone(),
             store_away_until: Mutex::default(),
             producer: producer.clone(),
@@ -309,10 +315,10 @@ impl Fetcher {
     async fn turn(&self) {
         self.vendor.own_turn().await;
         while !self.store_is_away() {
-            match timeout(STORE_MAX, account::turn(&self.store, &self.source, self.pace, TURN_MAX)).await {
+            match timeout(STORE_MAX, account::turn(&self.store, &self.source, self.pace, self.turn_max)).await {
                 Ok(Ok(Some(wait))) => return sleep(wait).await,
-                // Others are before us, or the vendor wants to be left alone.
-                Ok(Ok(None)) => sleep(TURN_MAX.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await,
+                // Others who fetch are before us, or the vendor wants to be left alone.
+                Ok(Ok(None)) => sleep(TURN_SLACK.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await,
                 Ok(Err(_)) | Err(_) => {
                     tracing::warn!(
                         source = self.source.as_str(),
@@ -494,6 +500,42 @@ impl Fetcher {
         tokio::select! {
             sent = sent => sent.map_err(|_| Revoked),
             () = revoked.cancelled() => Err(Revoked),
+        }
+    }
+}
+
+/// How far off a turn may be that is taken. Each of the jobs that list has one turn ahead at the most, and takes the next the moment
+/// that it comes; the first of those turns is within one pace, and the one after the last is one more: so whatever they list, a
+/// turn for what webhooks tell of is never farther off than this.
+fn turn_max(pace: Duration, jobs: usize) -> Duration {
+    pace * u32::try_from(jobs + 1).unwrap_or(u32::MAX) + TURN_SLACK
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_much_is_listed_a_turn_for_what_webhooks_tell_of_is_never_too_far_off() {
+        for (pace, jobs) in [(10, 3), (1_000, 0), (1_000, 1), (1_000, 3), (60_000, 3)] {
+            let pace = Duration::from_millis(pace);
+            let most = turn_max(pace, jobs);
+            // As `take_turn` does it: when the next turn is free, and when those come that are taken.
+            let (mut free_at, mut taken, mut farthest) = (Duration::ZERO, vec![Duration::ZERO; jobs], Duration::ZERO);
+            for round in 0..1_000 {
+                taken.sort_unstable();
+                let Some(first) = taken.first_mut() else { break };
+                let now = *first;
+                *first = free_at.max(now);
+                free_at = *first + pace;
+                farthest = farthest.max(free_at - now);
+                // Now and then something is fetched between.
+                if round % 7 == 0 {
+                    assert!(free_at - now <= most, "{pace:?}, {jobs} jobs: {:?} off", free_at - now);
+                    free_at += pace;
+                }
+            }
+            assert!(jobs == 0 || farthest >= pace, "the jobs hold turns");
         }
     }
 }

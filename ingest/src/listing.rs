@@ -123,7 +123,7 @@ pub fn start(
         });
         metrics.poll_denied.with_label_values(&[source.name.as_str()]).set(0);
         let shutdown = service.life.shutdown();
-        for job in Job::ALL.into_iter().filter(|job| question(&listings.list, *job).is_some()) {
+        for job in listings.jobs() {
             service.life.spawn("listing of bookings", work(Arc::clone(&lister), job, shutdown.clone()));
         }
         service.life.spawn("what came of listed bookings", watch(lister, shutdown.clone()));
@@ -394,7 +394,7 @@ impl Lister {
     /// What came of what was listed, and how long ago each job has listed.
     async fn look(&self) -> Result<(), StoreError> {
         let source = self.source.as_str();
-        for job in Job::ALL.into_iter().filter(|job| question(&self.listings.list, *job).is_some()) {
+        for job in self.listings.jobs() {
             let age = self.store.age(job).await?;
             self.metrics.listing_age_seconds.with_label_values(&[source, job.as_str()]).set(age as i64);
         }

@@ -68,6 +68,11 @@ impl Listings {
         config.list.then(|| Self { list, keyed, base, headers, api: api.clone(), config })
     }
 
+    /// The jobs for which its vendor can be asked.
+    pub fn jobs(&self) -> impl Iterator<Item = Job> {
+        Job::ALL.into_iter().filter(|job| question(&self.list, *job).is_some())
+    }
+
     /// How often a job asks.
     pub fn every(&self, job: Job) -> Duration {
         self.config.of(job)
