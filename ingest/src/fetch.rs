@@ -319,16 +319,37 @@ impl Fetcher {
                 Ok(Ok(Some(wait))) => return sleep(wait).await,
                 // Others who fetch are before us, or the vendor wants to be left alone.
                 Ok(Ok(None)) => sleep(TURN_SLACK.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await,
-                Ok(Err(_)) | Err(_) => {
+                Ok(Err(error)) if error.advice() == Advice::Stop => {
+                    tracing::error!(
+                        %error,
+                        source = self.source.as_str(),
+                        "postgresql refuses turns: states are fetched at this process's own pace"
+                    );
+                    self.set_store_away();
+                }
+                Ok(Err(error)) => {
                     tracing::warn!(
+                        %error,
                         source = self.source.as_str(),
                         "the store is away: states are fetched at this process's own pace"
                     );
-                    let mut away = self.store_away_until.lock().unwrap_or_else(PoisonError::into_inner);
-                    *away = Some(Instant::now() + STORE_AGAIN);
+                    self.set_store_away();
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        %error,
+                        source = self.source.as_str(),
+                        "the store does not answer: states are fetched at this process's own pace"
+                    );
+                    self.set_store_away();
                 }
             }
         }
+    }
+
+    fn set_store_away(&self) {
+        let mut away = self.store_away_until.lock().unwrap_or_else(PoisonError::into_inner);
+        *away = Some(Instant::now() + STORE_AGAIN);
     }
 
     fn store_is_away(&self) -> bool {
