@@ -271,8 +271,8 @@ impl Poller {
                 }
                 self.store.rehearsed(calendar, Err(word(setback))).await
             }
-            Err(Failed::Budget) => self.store.release(calendar, TURN_MAX).await,
-            Err(Failed::Lost | Failed::Kafka(_)) => self.store.release(calendar, Duration::ZERO).await,
+            // It is asked for still, and is claimed again.
+            Err(Failed::Budget | Failed::Lost | Failed::Kafka(_)) => self.store.let_go(calendar).await,
             Err(Failed::Store(error)) => Err(error),
         };
         if let Err(error) = noted {

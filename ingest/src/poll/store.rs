@@ -408,6 +408,11 @@ impl Store {
     /// A dry run is over, and the calendar is due when it was.
     pub async fn rehearsed(&self, calendar: &Calendar, result: std::result::Result<Found, &str>) -> Result<()> {
         dry_run::done(&self.pool, &self.source, Subject::Calendar(&calendar.calendar), result).await?;
+        self.let_go(calendar).await
+    }
+
+    /// Lets go of a calendar of which nobody wanted but a dry run; it is due when it was, and fails as often as it did.
+    pub async fn let_go(&self, calendar: &Calendar) -> Result<()> {
         sqlx::query(
             "UPDATE polled_calendar SET owner = NULL, leased_until = 'epoch'
              WHERE source = $1 AND calendar = $2 AND owner = $3",
