@@ -212,11 +212,15 @@ impl Fetcher {
         *shown = waiting;
     }
 
-    /// Adds what a delivery speaks of: each booking once, because of the last delivery that speaks of it.
+    /// Adds what a delivery speaks of: each booking once, because of the last delivery that speaks of it; of a booking that its source
+    /// has told of, because of that, whatever is listed meanwhile.
     fn take(&self, wants: &mut Vec<Want>, record: Record) {
         let record = Arc::new(record);
         for mut want in want::of(&self.how, &record) {
             if let Some(at) = wants.iter().position(|earlier| earlier.id == want.id) {
+                if wants[at].outweighs(&want) {
+                    continue;
+                }
                 let earlier = wants.remove(at);
                 (want.due, want.tries, want.waits) = (earlier.due, earlier.tries, earlier.waits);
             }
