@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use daybook_domain::{
-    Basis, BookingId, BookingState, Decision, Interval, Operation, Outcome, Request, RequestId, ResourceId, Rule,
-    SourceKey, SourceName, Timestamp, Unchanged, Winner,
+    Basis, BookingId, BookingKind, BookingState, Decision, Interval, Operation, Outcome, Request, RequestId,
+    ResourceId, Rule, SourceKey, SourceName, Timestamp, Unchanged, Winner,
 };
 
 /// What a batch does to one compensation. First it is opened, then it is closed.
@@ -70,7 +70,7 @@ impl Ledger {
     pub fn note(&mut self, request: &Request, decision: &Decision) {
         if decision.opens_compensation() {
             self.open(request, decision);
-        } else if request.source != SourceName::daybook() && settles(request, &decision.outcome) {
+        } else if request.source != SourceName::daybook() && settles(request, decision) {
             for identity in request.operation.identities() {
                 self.close(decision, identity.key());
             }
@@ -135,9 +135,12 @@ impl Ledger {
 /// Whether a source's word about a booking means that what it shows is what stands: it has said when the booking is and
 /// was granted, or it has taken it back. A word about something else says nothing of the time that was promised, nor does
 /// half of a reschedule.
-const fn settles(request: &Request, outcome: &Outcome) -> bool {
-    // What was found to have been there before anybody looked, and is in somebody's way, was not granted.
-    if matches!(request.basis, Basis::Imported) && matches!(outcome, Outcome::Flagged(_) | Outcome::Observed) {
+fn settles(request: &Request, decision: &Decision) -> bool {
+    // What was there before anybody looked, and lies over somebody, takes its time and was not granted it, whoever speaks of it.
+    let claims =
+        matches!(request.operation, Operation::Book(_) | Operation::Hold { .. } | Operation::Reschedule { .. });
+    let is_busy = decision.booking.as_ref().is_some_and(|booking| booking.kind == BookingKind::Busy);
+    if claims && is_busy {
         return false;
     }
     let states_all = match &request.operation {
@@ -153,7 +156,7 @@ const fn settles(request: &Request, outcome: &Outcome) -> bool {
         | Operation::Redact { .. }
         | Operation::Expire { .. } => false,
     };
-    let holds = match outcome {
+    let holds = match &decision.outcome {
         Outcome::Rejected(_) | Outcome::AwaitingReplacement | Outcome::Unchanged(Unchanged::Stale) => false,
         Outcome::Confirmed
         | Outcome::Held

@@ -355,6 +355,22 @@ fn a_refusal_of_what_was_promised_opens_a_compensation_and_the_sources_next_word
 }
 
 #[test]
+fn what_was_there_before_anybody_looked_and_lies_over_somebody_leaves_a_compensation_open() {
+    let first = run(&[
+        entry(100, 1, "a", Operation::Book(claim("a", 1, 60, "x"))),
+        entry(101, 2, "b", Operation::Book(claim("b", 1, 70, "y"))),
+    ]);
+    let mut found = entry(102, 3, "found", Operation::Book(claim("b", 2, 70, "y")));
+    if let Content::Request(request) = &mut found.content {
+        request.basis = Basis::Imported;
+    }
+    let shelf = Shelf::defined().after(&first);
+    let decided = shelf.run(&[found, entry(103, 4, "again", Operation::Book(claim("b", 3, 70, "y")))]);
+    assert_eq!(outcomes(&decided), ["flagged", "unchanged"]);
+    assert_eq!(decided.compensations, []);
+}
+
+#[test]
 fn a_word_that_says_nothing_of_the_time_leaves_a_compensation_open() {
     let moved = Operation::Reschedule { previous: claim("a", 1, 60, "").identity, claim: claim("b", 2, 90, "x") };
     let first = run(&[

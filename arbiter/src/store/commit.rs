@@ -280,7 +280,9 @@ async fn open(connection: &mut PgConnection, from: &Position, decided: &Decided)
              source_system = excluded.source_system, source_booking_id = excluded.source_booking_id,
              reason = excluded.reason, rule = excluded.rule, start_time = excluded.start_time,
              end_time = excluded.end_time, winner_booking_id = excluded.winner_booking_id,
-             winner_source = excluded.winner_source, imported = excluded.imported, request_id = excluded.request_id, epoch = excluded.epoch,
+             winner_source = excluded.winner_source, request_id = excluded.request_id, epoch = excluded.epoch,
+             -- What only a person may have called off remains so while it is open.
+             imported = excluded.imported OR (c.closed_at IS NULL AND excluded.source_key <> ALL($15) AND c.imported),
              opened_at = CASE WHEN c.closed_at IS NULL AND excluded.source_key <> ALL($15) THEN c.opened_at
                               ELSE excluded.opened_at END,
              refusals = excluded.refusals
