@@ -205,7 +205,10 @@ impl Reconciler {
         }
         let edits: Vec<Option<Edit>> = differences
             .iter()
-            .map(|(suspect, difference)| Edit::of(&suspect.visible, difference, &self.target).filter(|_| self.edits))
+            // What a vendor has made, it speaks for.
+            .map(|(suspect, difference)| {
+                Edit::of(&suspect.visible, difference, &self.target).filter(|_| self.edits && !suspect.adopted)
+            })
             .collect();
         let by_people = edits.iter().flatten().count() <= EDITS_MAX;
         let mut waits = false;

@@ -187,7 +187,7 @@ async fn campaign(it: &Instance, seed: u64) -> Result<()> {
     settled(it, &resources).await?;
     // What was done by hand is found, and put right; then everything is well.
     let mut found = BTreeMap::new();
-    wait_until("every calendar to be read back and well", 4 * SOON, async || {
+    wait_until("every calendar to be read back and well", 10 * SOON, async || {
         read_back(it, &resources).await?;
         settled(it, &resources).await?;
         let now = differing(it, &ids).await?;

@@ -91,7 +91,7 @@ impl Store {
                 "WITH due AS (
                      SELECT k.* FROM compensation_cancel k
                      JOIN compensation c ON c.resource_id = k.resource_id AND c.source_key = k.source_key
-                                        AND c.opened_at = k.opened_at AND c.closed_at IS NULL
+                                        AND c.opened_at = k.opened_at AND c.closed_at IS NULL AND NOT c.imported
                      WHERE k.target = $1 AND k.done_at IS NULL AND k.next_at <= clock_timestamp()
                        AND (k.leased_until IS NULL OR k.leased_until < clock_timestamp())
                        AND NOT EXISTS (SELECT FROM brake WHERE kind = 'all' OR kind = 'target' AND name = $1)
@@ -135,6 +135,7 @@ impl Store {
                              FROM compensation_cancel d
                              JOIN compensation c ON c.resource_id = d.resource_id AND c.source_key = d.source_key
                                                 AND c.opened_at = d.opened_at AND c.closed_at IS NULL
+                                                AND NOT c.imported
                              WHERE d.target = $1 AND d.done_at IS NULL AND d.next_at <= clock_timestamp()
                                AND (d.leased_until IS NULL OR d.leased_until < clock_timestamp())
                              ORDER BY d.next_at LIMIT 1 FOR UPDATE OF d SKIP LOCKED
