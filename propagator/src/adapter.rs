@@ -161,7 +161,7 @@ impl Adapter {
     /// Asks one thing that changes nothing. The caller has taken its turn.
     pub async fn ask(&self, call: Call, address: &str, deadline: Instant) -> Result<Answer, AddressError> {
         match self {
-            Self::CalDav(caldav) => caldav.ask(call, address, deadline).await,
+            Self::CalDav(caldav) => caldav.ask(call, address, deadline, None).await,
             Self::Mirror(mirror) => mirror.ask(call, deadline).await,
             // There is nothing to be read back.
             Self::Calendly(_) | Self::Described(_) | Self::HubSpot(_) | Self::Webhook(_) => Ok(Answer::NotSent),

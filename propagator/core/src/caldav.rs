@@ -8,7 +8,7 @@
 
 use crate::entry::{CONTENT_TYPE, Comparison, Owner, compare, name, owner, render};
 use crate::verdict::{Effect, leaves_doubt, refusal, reply};
-use crate::{Answer, Call, Conclusion, Known, Method, Reason, Removal, Reply, Trouble, Verdict, Visible};
+use crate::{Answer, Call, Conclusion, Known, Method, Progress, Reason, Removal, Reply, Trouble, Verdict, Visible};
 
 /// Calls in one attempt: create, look, change, and twice more for an entry that changes as we look.
 pub const CALLS_MAX: u8 = 6;
@@ -42,15 +42,6 @@ enum Phase {
     Change { etag: String },
     /// Remove it, if it is still this.
     Remove { etag: String },
-}
-
-/// Where the conversation stands after an answer.
-#[derive(Debug, Clone)]
-pub enum Progress {
-    /// Send the next call.
-    Next(Exchange),
-    /// The attempt is over.
-    Over(Conclusion),
 }
 
 impl Exchange {
@@ -106,7 +97,7 @@ impl Exchange {
     }
 
     /// What its answer leads to.
-    pub fn answer(mut self, answer: &Answer) -> Progress {
+    pub fn answer(mut self, answer: &Answer) -> Progress<Self> {
         let writes = !matches!(self.phase, Phase::Look | Phase::Verify);
         if writes && leaves_doubt(answer) {
             self.in_doubt = true;
@@ -127,7 +118,7 @@ impl Exchange {
         if self.phase == Phase::Look { Effect::None } else { Effect::Once }
     }
 
-    fn written(self, reply: &Reply) -> Progress {
+    fn written(self, reply: &Reply) -> Progress<Self> {
         match reply.status {
             200..=299 => match reply.etag.as_deref().filter(|etag| !is_weak(etag)) {
                 Some(etag) => self.applied(Some(etag.to_owned())),
@@ -144,7 +135,7 @@ impl Exchange {
         }
     }
 
-    fn removed(self, reply: &Reply) -> Progress {
+    fn removed(self, reply: &Reply) -> Progress<Self> {
         match reply.status {
             204 | 404 | 410 => self.gone(),
             // A 200 or 207 may carry an error in its body.
@@ -154,7 +145,7 @@ impl Exchange {
         }
     }
 
-    fn looked(mut self, reply: &Reply) -> Progress {
+    fn looked(mut self, reply: &Reply) -> Progress<Self> {
         match reply.status {
             200 => {
                 // The target holds something that the delivery row may not know of.
@@ -174,7 +165,7 @@ impl Exchange {
         }
     }
 
-    fn found(self, reply: &Reply) -> Progress {
+    fn found(self, reply: &Reply) -> Progress<Self> {
         match &self.goal {
             Goal::Show(visible) => match (compare(&reply.body, visible), &self.phase) {
                 (Comparison::Same, _) => self.applied(reply.etag.as_deref().map(strong)),
@@ -196,20 +187,20 @@ impl Exchange {
         }
     }
 
-    fn conditional(self, reply: &Reply, phase: impl FnOnce(String) -> Phase) -> Progress {
+    fn conditional(self, reply: &Reply, phase: impl FnOnce(String) -> Phase) -> Progress<Self> {
         match &reply.etag {
             Some(etag) => self.next(phase(strong(etag))),
             None => self.permanent(Reason::NoEtag),
         }
     }
 
-    fn next(mut self, phase: Phase) -> Progress {
+    fn next(mut self, phase: Phase) -> Progress<Self> {
         if self.calls == CALLS_MAX {
             return self.over(Verdict::Reread);
         }
         self.calls += 1;
         self.phase = phase;
-        Progress::Next(self)
+        Progress::Next(Box::new(self))
     }
 
     fn doubting(mut self) -> Self {
@@ -217,20 +208,20 @@ impl Exchange {
         self
     }
 
-    fn applied(self, etag: Option<String>) -> Progress {
+    fn applied(self, etag: Option<String>) -> Progress<Self> {
         let verdict = Verdict::Applied { external_id: self.name, etag, adopted: false };
-        Progress::Over(Conclusion { verdict, in_doubt: false })
+        Progress::Over(Conclusion { verdict, in_doubt: false }, true)
     }
 
-    fn gone(self) -> Progress {
-        Progress::Over(Conclusion { verdict: Verdict::Gone, in_doubt: false })
+    fn gone(self) -> Progress<Self> {
+        Progress::Over(Conclusion { verdict: Verdict::Gone, in_doubt: false }, true)
     }
 
-    fn permanent(self, reason: Reason) -> Progress {
+    fn permanent(self, reason: Reason) -> Progress<Self> {
         self.over(Verdict::Permanent(reason))
     }
 
-    fn unreadable(self) -> Progress {
+    fn unreadable(self) -> Progress<Self> {
         let verdict = match self.effect() {
             Effect::None => Verdict::Retryable(Trouble::Unreadable),
             Effect::Once => Verdict::LookFirst(Trouble::Unreadable),
@@ -238,13 +229,13 @@ impl Exchange {
         self.over(verdict)
     }
 
-    fn refused(self, reply: &Reply) -> Progress {
+    fn refused(self, reply: &Reply) -> Progress<Self> {
         let verdict = refusal(reply, self.effect());
         self.over(verdict)
     }
 
-    fn over(self, verdict: Verdict) -> Progress {
-        Progress::Over(Conclusion { verdict, in_doubt: self.in_doubt })
+    fn over(self, verdict: Verdict) -> Progress<Self> {
+        Progress::Over(Conclusion { verdict, in_doubt: self.in_doubt }, true)
     }
 }
 

@@ -12,7 +12,7 @@ use percent_encoding::utf8_percent_encode;
 use serde_json::{Value, json};
 
 use crate::verdict::{Effect, leaves_doubt, refusal, reply};
-use crate::{Answer, Call, Conclusion, Known, Method, Reason, Reply, Trouble, Verdict};
+use crate::{Answer, Call, Conclusion, Known, Method, Progress, Reason, Reply, Trouble, Verdict};
 
 /// Where the API is, if the settings do not say otherwise.
 pub const BASE: &str = "https://api.calendly.com";
@@ -85,15 +85,6 @@ enum Phase {
     Verify,
 }
 
-/// Where the conversation stands after an answer.
-#[derive(Debug, Clone)]
-pub enum Progress {
-    /// Send the next call.
-    Next(Box<Exchange>),
-    /// The attempt is over; and whether it has written anything, or may have.
-    Over(Conclusion, bool),
-}
-
 impl Exchange {
     /// An attempt to call off what a customer has booked.
     pub fn cancel(invitee: Invitee, why: Why, known: &Known) -> Self {
@@ -121,7 +112,7 @@ impl Exchange {
     }
 
     /// What its answer leads to.
-    pub fn answer(mut self, answer: &Answer) -> Progress {
+    pub fn answer(mut self, answer: &Answer) -> Progress<Self> {
         let doubtful = self.phase == Phase::Cancel && leaves_doubt(answer);
         self.in_doubt |= doubtful;
         self.wrote |= doubtful;
@@ -142,7 +133,7 @@ impl Exchange {
         }
     }
 
-    fn done(self, reply: &Reply, effect: Effect) -> Progress {
+    fn done(self, reply: &Reply, effect: Effect) -> Progress<Self> {
         let body: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
         let resource = &body["resource"];
         let off = resource["status"].as_str().map(|status| status == "canceled");
@@ -165,7 +156,7 @@ impl Exchange {
         }
     }
 
-    fn next(mut self, phase: Phase) -> Progress {
+    fn next(mut self, phase: Phase) -> Progress<Self> {
         if self.calls == CALLS_MAX {
             return self.over(Verdict::Reread);
         }
@@ -174,11 +165,11 @@ impl Exchange {
         Progress::Next(Box::new(self))
     }
 
-    fn gone(self) -> Progress {
+    fn gone(self) -> Progress<Self> {
         Progress::Over(Conclusion { verdict: Verdict::Gone, in_doubt: false }, self.wrote)
     }
 
-    fn over(self, verdict: Verdict) -> Progress {
+    fn over(self, verdict: Verdict) -> Progress<Self> {
         Progress::Over(Conclusion { verdict, in_doubt: self.in_doubt }, self.wrote)
     }
 }

@@ -22,7 +22,7 @@ use daybook_format::target::{Answers, Request, Send, Target, Unfit};
 use self::read::{Entry, Match, Seen};
 use self::values::Values;
 use crate::verdict::{Effect, leaves_doubt, refusal, reply};
-use crate::{Answer, Call, Conclusion, Known, Method, Reason, Removal, Reply, Trouble, Verdict, Visible};
+use crate::{Answer, Call, Conclusion, Known, Method, Progress, Reason, Removal, Reply, Trouble, Verdict, Visible};
 
 /// Calls in one attempt: look, follow, change, look again, and some more for an entry that changes as we look.
 pub const CALLS_MAX: u8 = 8;
@@ -116,15 +116,6 @@ enum Phase {
     Change,
     /// End it.
     Cancel,
-}
-
-/// Where the conversation stands after an answer.
-#[derive(Debug, Clone)]
-pub enum Progress {
-    /// Send the next call.
-    Next(Box<Exchange>),
-    /// The attempt is over; and whether it has written anything, or may have.
-    Over(Conclusion, bool),
 }
 
 /// What a status means.
@@ -261,7 +252,7 @@ impl Exchange {
     }
 
     /// What its answer leads to.
-    pub fn answer(mut self, answer: &Answer) -> Progress {
+    pub fn answer(mut self, answer: &Answer) -> Progress<Self> {
         let doubtful = self.writes() && leaves_doubt(answer);
         self.in_doubt |= doubtful;
         self.wrote |= doubtful;
@@ -316,7 +307,7 @@ impl Exchange {
     }
 
     /// An answer of success.
-    fn done(mut self, reply: &Reply) -> Progress {
+    fn done(mut self, reply: &Reply) -> Progress<Self> {
         let seen = match self.phase {
             Phase::Find | Phase::FindWritten => {
                 read::found(&self.api.target, &reply.body, self.booking_id(), &self.over)
@@ -348,7 +339,7 @@ impl Exchange {
         if self.id.is_some() { Phase::LookWritten } else { Phase::FindWritten }
     }
 
-    fn found(mut self, entry: Entry) -> Progress {
+    fn found(mut self, entry: Entry) -> Progress<Self> {
         if !self.writes() {
             // The target holds something that the delivery row may not know of.
             self.in_doubt = true;
@@ -413,7 +404,7 @@ impl Exchange {
     }
 
     /// It is there, and is over.
-    fn cancelled(mut self, entry: &Entry) -> Progress {
+    fn cancelled(mut self, entry: &Entry) -> Progress<Self> {
         self.over.push(entry.id.clone());
         match (&self.goal, self.phase) {
             // Others of this booking may stand all the same; and what is over may be another's.
@@ -435,7 +426,7 @@ impl Exchange {
         }
     }
 
-    fn nothing(mut self) -> Progress {
+    fn nothing(mut self) -> Progress<Self> {
         let waited = self.has_waited();
         match (&self.goal, self.phase) {
             (Goal::Remove(_), Phase::Cancel) => self.gone(),
@@ -472,7 +463,7 @@ impl Exchange {
             && self.api.target.idempotency.as_ref().is_some_and(|it| age.saturating_add(KEY_MARGIN) < it.lives)
     }
 
-    fn next(mut self, phase: Phase) -> Progress {
+    fn next(mut self, phase: Phase) -> Progress<Self> {
         if self.calls == CALLS_MAX {
             return self.over(Verdict::Reread);
         }
@@ -481,11 +472,11 @@ impl Exchange {
         Progress::Next(Box::new(self))
     }
 
-    fn gone(self) -> Progress {
+    fn gone(self) -> Progress<Self> {
         Progress::Over(Conclusion { verdict: Verdict::Gone, in_doubt: false }, self.wrote)
     }
 
-    fn over(self, verdict: Verdict) -> Progress {
+    fn over(self, verdict: Verdict) -> Progress<Self> {
         Progress::Over(Conclusion { verdict, in_doubt: self.in_doubt }, self.wrote)
     }
 }

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::mirror::{end, start, text_of, title};
 use crate::verdict::{Effect, leaves_doubt, refusal, reply};
-use crate::{Answer, Call, Conclusion, Known, Method, Reason, Removal, Reply, Trouble, Verdict, Visible};
+use crate::{Answer, Call, Conclusion, Known, Method, Progress, Reason, Removal, Reply, Trouble, Verdict, Visible};
 
 /// Where the API is, if the settings do not say otherwise.
 pub const BASE: &str = "https://api.hubapi.com";
@@ -74,15 +74,6 @@ enum Phase {
     Contacts,
     /// They belong to it.
     Link(Vec<String>),
-}
-
-/// Where the conversation stands after an answer.
-#[derive(Debug, Clone)]
-pub enum Progress {
-    /// Send the next call.
-    Next(Box<Exchange>),
-    /// The attempt is over; and whether it has written anything, or may have.
-    Over(Conclusion, bool),
 }
 
 /// A meeting, as far as it is ours to say.
@@ -184,7 +175,7 @@ impl Exchange {
     }
 
     /// What its answer leads to.
-    pub fn answer(mut self, answer: &Answer) -> Progress {
+    pub fn answer(mut self, answer: &Answer) -> Progress<Self> {
         let writes = matches!(self.phase, Phase::Write | Phase::Cancel);
         let doubtful = writes && leaves_doubt(answer);
         self.in_doubt |= doubtful;
@@ -206,7 +197,7 @@ impl Exchange {
         }
     }
 
-    fn done(mut self, reply: &Reply, phase: Phase) -> Progress {
+    fn done(mut self, reply: &Reply, phase: Phase) -> Progress<Self> {
         let body: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
         match phase {
             Phase::Look | Phase::Verify | Phase::Cancel => match (meeting(&body), phase) {
@@ -255,7 +246,7 @@ impl Exchange {
         meeting.booking.as_deref() == Some(self.booking_id().to_string().as_str())
     }
 
-    fn seen(mut self, meeting: &Meeting, phase: &Phase) -> Progress {
+    fn seen(mut self, meeting: &Meeting, phase: &Phase) -> Progress<Self> {
         self.id = Some(meeting.id.clone());
         self.in_doubt = true;
         let newer = meeting.version.is_some_and(|version| version > self.version());
@@ -277,7 +268,7 @@ impl Exchange {
         }
     }
 
-    fn shown(self) -> Progress {
+    fn shown(self) -> Progress<Self> {
         let external_id = self.id.clone().unwrap_or_default();
         Progress::Over(
             Conclusion { verdict: Verdict::Applied { external_id, etag: None, adopted: false }, in_doubt: false },
@@ -285,11 +276,11 @@ impl Exchange {
         )
     }
 
-    fn gone(self) -> Progress {
+    fn gone(self) -> Progress<Self> {
         Progress::Over(Conclusion { verdict: Verdict::Gone, in_doubt: false }, self.wrote)
     }
 
-    fn next(mut self, phase: Phase) -> Progress {
+    fn next(mut self, phase: Phase) -> Progress<Self> {
         if self.calls == CALLS_MAX {
             return self.over(Verdict::Reread);
         }
@@ -298,7 +289,7 @@ impl Exchange {
         Progress::Next(Box::new(self))
     }
 
-    fn over(self, verdict: Verdict) -> Progress {
+    fn over(self, verdict: Verdict) -> Progress<Self> {
         Progress::Over(Conclusion { verdict, in_doubt: self.in_doubt }, self.wrote)
     }
 }

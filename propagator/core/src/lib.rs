@@ -32,7 +32,7 @@ pub use edit::{EDITS_MAX, Edit};
 pub use fields::{Fields, Removal, Visible, VisibleStatus};
 pub use plan::{Action, BookingView, Known, Maker, plan, plan_cancellation};
 pub use schedule::{Jitter, PauseCause, Pauses, RetrySchedule, ScheduleError, Settled, Step, next_step};
-pub use verdict::{Conclusion, Reason, Trouble, Verdict};
+pub use verdict::{Conclusion, Progress, Reason, Trouble, Verdict};
 
 // The tools of the pipeline's tests, there behind HTTP.
 #[cfg(test)]

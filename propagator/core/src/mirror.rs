@@ -20,7 +20,8 @@ use daybook_icalendar::content_line::clean;
 use crate::entry::{Comparison, Owner, description, summary, up};
 use crate::verdict::{Effect, leaves_doubt, reply};
 use crate::{
-    Answer, Call, Conclusion, Known, Maker, Reason, Removal, Reply, Trouble, Verdict, Visible, google, outlook,
+    Answer, Call, Conclusion, Known, Maker, Progress, Reason, Removal, Reply, Trouble, Verdict, Visible, google,
+    outlook,
 };
 
 /// Calls in one attempt: kin, create, look, change, and some more for an entry that changes as we look.
@@ -159,15 +160,6 @@ pub(crate) struct Content {
     pub text: Option<String>,
 }
 
-/// Where the conversation stands after an answer.
-#[derive(Debug, Clone)]
-pub enum Progress {
-    /// Send the next call.
-    Next(Box<Exchange>),
-    /// The attempt is over.
-    Over(Conclusion),
-}
-
 impl Exchange {
     /// An attempt to show this in a calendar.
     pub fn show(vendor: Vendor, calendar: &str, visible: Visible, tags: &[Tag], known: &Known) -> Self {
@@ -301,7 +293,7 @@ impl Exchange {
     }
 
     /// What its answer leads to.
-    pub fn answer(mut self, answer: &Answer) -> Progress {
+    pub fn answer(mut self, answer: &Answer) -> Progress<Self> {
         if self.writes() && leaves_doubt(answer) {
             self.in_doubt = true;
         }
@@ -358,7 +350,7 @@ impl Exchange {
         if matches!(self.phase, Phase::Kin | Phase::Look | Phase::Find) { Effect::None } else { Effect::Once }
     }
 
-    fn found(mut self, entry: Entry) -> Progress {
+    fn found(mut self, entry: Entry) -> Progress<Self> {
         if self.adopted && entry.deleted {
             return self.nothing();
         }
@@ -378,7 +370,7 @@ impl Exchange {
                 (Comparison::Same, _) => {
                     let (external_id, etag, adopted) = (entry.id, entry.etag, self.adopted);
                     let verdict = Verdict::Applied { external_id, etag, adopted };
-                    Progress::Over(Conclusion { verdict, in_doubt: false })
+                    Progress::Over(Conclusion { verdict, in_doubt: false }, true)
                 }
                 // What was written is not what is shown: somebody was faster, or the answer is an old one.
                 (_, Phase::Create | Phase::Change { .. }) => self.next(Phase::Verify),
@@ -413,7 +405,7 @@ impl Exchange {
         }
     }
 
-    fn nothing(mut self) -> Progress {
+    fn nothing(mut self) -> Progress<Self> {
         if self.adopted && matches!(self.goal, Goal::Show(_)) {
             // Its vendor has taken it away, and may have made another.
             (self.adopted, self.in_doubt) = (false, false);
@@ -457,14 +449,14 @@ impl Exchange {
         }
     }
 
-    fn conditional(self, etag: Option<String>, phase: impl FnOnce(String) -> Phase) -> Progress {
+    fn conditional(self, etag: Option<String>, phase: impl FnOnce(String) -> Phase) -> Progress<Self> {
         match etag {
             Some(etag) => self.next(phase(etag)),
             None => self.over(Verdict::Permanent(Reason::NoEtag)),
         }
     }
 
-    fn next(mut self, phase: Phase) -> Progress {
+    fn next(mut self, phase: Phase) -> Progress<Self> {
         if self.calls == CALLS_MAX {
             return self.over(Verdict::Reread);
         }
@@ -473,11 +465,11 @@ impl Exchange {
         Progress::Next(Box::new(self))
     }
 
-    fn gone(self) -> Progress {
-        Progress::Over(Conclusion { verdict: Verdict::Gone, in_doubt: false })
+    fn gone(self) -> Progress<Self> {
+        Progress::Over(Conclusion { verdict: Verdict::Gone, in_doubt: false }, true)
     }
 
-    fn unreadable(self) -> Progress {
+    fn unreadable(self) -> Progress<Self> {
         let verdict = match self.effect() {
             Effect::None => Verdict::Retryable(Trouble::Unreadable),
             Effect::Once => Verdict::LookFirst(Trouble::Unreadable),
@@ -485,8 +477,8 @@ impl Exchange {
         self.over(verdict)
     }
 
-    fn over(self, verdict: Verdict) -> Progress {
-        Progress::Over(Conclusion { verdict, in_doubt: self.in_doubt })
+    fn over(self, verdict: Verdict) -> Progress<Self> {
+        Progress::Over(Conclusion { verdict, in_doubt: self.in_doubt }, true)
     }
 }
 

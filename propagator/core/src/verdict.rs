@@ -86,6 +86,15 @@ pub struct Conclusion {
     pub in_doubt: bool,
 }
 
+/// Where an attempt, which is a conversation, stands after an answer.
+#[derive(Debug, Clone)]
+pub enum Progress<E> {
+    /// Send the next call.
+    Next(Box<E>),
+    /// The attempt is over; and whether it has written anything, or may have.
+    Over(Conclusion, bool),
+}
+
 impl Verdict {
     /// The word for it.
     pub const fn as_str(&self) -> &'static str {

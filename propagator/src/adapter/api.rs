@@ -3,14 +3,15 @@
 use std::fmt;
 
 use daybook_access::Credential;
-use daybook_propagator_core::{Answer, Call, Reply};
+use daybook_format::target::Unfit;
+use daybook_propagator_core::{Answer, Call, Progress, Reply};
 use daybook_runtime::access::{NoToken, Token};
 use daybook_runtime::reread::Held;
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
-use super::Attempt;
 use super::sender::{AddressError, Envelope, Identity, Sender};
+use super::{Attempt, Ended};
 
 /// A vendor's API.
 pub(crate) struct Api {
@@ -34,10 +35,32 @@ impl Api {
         &self.sender
     }
 
-    pub async fn send(&self, call: Call, attempt: &Attempt<'_>) -> Result<Answer, AddressError> {
-        self.ask(call, attempt.deadline, attempt.traceparent).await
+    /// One attempt, from its first call to its end.
+    pub async fn converse<E>(
+        &self,
+        mut exchange: E,
+        call: impl Fn(&E) -> Result<Call, Unfit>,
+        answer: impl Fn(E, &Answer) -> Progress<E>,
+        attempt: &Attempt<'_>,
+    ) -> Result<Ended, AddressError> {
+        let mut status = None;
+        loop {
+            let call = call(&exchange).map_err(|_| AddressError)?;
+            let answered = self.ask(call, attempt.deadline, attempt.traceparent).await?;
+            if let Answer::Replied(reply) = &answered {
+                status = Some(reply.status);
+            }
+            match answer(exchange, &answered) {
+                Progress::Next(next) => {
+                    exchange = *next;
+                    self.sender.turn().await;
+                }
+                Progress::Over(conclusion, wrote) => return Ok(Ended { conclusion, status, wrote }),
+            }
+        }
     }
 
+    /// One call.
     pub async fn ask(&self, call: Call, deadline: Instant, traceparent: Option<&str>) -> Result<Answer, AddressError> {
         let url = self.sender.api(&call.path)?;
         let granted;

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use daybook_propagator_core::caldav::{Exchange, Progress};
-use daybook_propagator_core::{Action, Answer, Call, Conclusion, Verdict};
+use daybook_propagator_core::caldav::Exchange;
+use daybook_propagator_core::{Action, Answer, Call, Conclusion, Progress, Verdict};
 use daybook_runtime::reread::Held;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
@@ -32,12 +32,18 @@ impl CalDav {
         &self.sender
     }
 
-    pub async fn ask(&self, call: Call, address: &str, deadline: Instant) -> Result<Answer, AddressError> {
+    pub async fn ask(
+        &self,
+        call: Call,
+        address: &str,
+        deadline: Instant,
+        traceparent: Option<&str>,
+    ) -> Result<Answer, AddressError> {
         let login = self.login.get();
         let (username, password) = &*login;
         let identity = Identity::Basic(username, password.expose_secret());
         let url = self.sender.url(address, &call.path)?;
-        Ok(self.sender.send(url, call, Envelope { deadline, traceparent: None, identity }).await)
+        Ok(self.sender.send(url, call, Envelope { deadline, traceparent, identity }).await)
     }
 
     pub async fn attempt(&self, attempt: &Attempt<'_>) -> Result<Ended, AddressError> {
@@ -47,27 +53,18 @@ impl CalDav {
             // Nothing to say; the lane settles these without an attempt.
             Action::NothingToShow | Action::UpToDate => return Ok(no_call()),
         };
-        let login = self.login.get();
-        let (username, password) = &*login;
-        let envelope = Envelope {
-            deadline: attempt.deadline,
-            traceparent: attempt.traceparent,
-            identity: Identity::Basic(username, password.expose_secret()),
-        };
         let mut status = None;
         loop {
-            let call = exchange.call();
-            let url = self.sender.url(attempt.address, &call.path)?;
-            let answer = self.sender.send(url, call, envelope).await;
+            let answer = self.ask(exchange.call(), attempt.address, attempt.deadline, attempt.traceparent).await?;
             if let Answer::Replied(reply) = &answer {
                 status = Some(reply.status);
             }
             match exchange.answer(&answer) {
                 Progress::Next(next) => {
-                    exchange = next;
+                    exchange = *next;
                     self.sender.turn().await;
                 }
-                Progress::Over(conclusion) => return Ok(Ended { conclusion, status, wrote: true }),
+                Progress::Over(conclusion, wrote) => return Ok(Ended { conclusion, status, wrote }),
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Calendly: the conversation is the core's, the connection is here.
 
 use daybook_domain::SourceName;
-use daybook_propagator_core::calendly::{Exchange, Invitee, Progress, Why};
-use daybook_propagator_core::{Action, Answer, Known, Maker};
+use daybook_propagator_core::calendly::{Exchange, Invitee, Why};
+use daybook_propagator_core::{Action, Known, Maker};
 use tokio::time::Instant;
 
 use super::api::Api;
@@ -63,20 +63,7 @@ impl Calendly {
     /// Calls off what its source calls so.
     async fn call_off(&self, why: Why, known: &Known, attempt: &Attempt<'_>) -> Result<Ended, AddressError> {
         let invitee = attempt.name.and_then(Invitee::of).ok_or(AddressError)?;
-        let mut exchange = Exchange::cancel(invitee, why, known);
-        let mut status = None;
-        loop {
-            let answer = self.api.send(exchange.call(), attempt).await?;
-            if let Answer::Replied(reply) = &answer {
-                status = Some(reply.status);
-            }
-            match exchange.answer(&answer) {
-                Progress::Next(next) => {
-                    exchange = *next;
-                    self.sender().turn().await;
-                }
-                Progress::Over(conclusion, wrote) => return Ok(Ended { conclusion, status, wrote }),
-            }
-        }
+        let exchange = Exchange::cancel(invitee, why, known);
+        self.api.converse(exchange, |exchange| Ok(exchange.call()), Exchange::answer, attempt).await
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use daybook_format::target::Target as Description;
-use daybook_propagator_core::described::{Api as Described, Exchange, Place, Progress};
-use daybook_propagator_core::{Action, Answer};
+use daybook_propagator_core::Action;
+use daybook_propagator_core::described::{Api as Described, Exchange, Place};
 
 use super::api::Api;
 use super::caldav::no_call;
@@ -32,26 +32,12 @@ impl Templates {
         let (known, doubt) = (attempt.known, attempt.doubt);
         let place = Place { address: attempt.address.trim().to_owned(), account: self.account.clone() };
         let described = Arc::clone(&self.described);
-        let mut exchange = match attempt.action {
+        let exchange = match attempt.action {
             Action::Put(visible) => Exchange::show(described, place, visible.clone(), known, doubt),
             Action::Remove(removal) => Exchange::remove(described, place, removal.clone(), known, doubt),
             // Nothing to say; the lane settles these without an attempt.
             Action::NothingToShow | Action::UpToDate => return Ok(no_call()),
         };
-        let mut status = None;
-        loop {
-            let call = exchange.call().map_err(|_| AddressError)?;
-            let answer = self.api.send(call, attempt).await?;
-            if let Answer::Replied(reply) = &answer {
-                status = Some(reply.status);
-            }
-            match exchange.answer(&answer) {
-                Progress::Next(next) => {
-                    exchange = *next;
-                    self.sender().turn().await;
-                }
-                Progress::Over(conclusion, wrote) => return Ok(Ended { conclusion, status, wrote }),
-            }
-        }
+        self.api.converse(exchange, Exchange::call, Exchange::answer, attempt).await
     }
 }

@@ -1,7 +1,7 @@
 //! HubSpot: the conversation is the core's, the connection is here.
 
-use daybook_propagator_core::hubspot::{Exchange, Progress};
-use daybook_propagator_core::{Action, Answer};
+use daybook_propagator_core::Action;
+use daybook_propagator_core::hubspot::Exchange;
 
 use super::api::Api;
 use super::caldav::no_call;
@@ -26,25 +26,12 @@ impl HubSpot {
         if owner.is_empty() {
             return Err(AddressError);
         }
-        let mut exchange = match attempt.action {
+        let exchange = match attempt.action {
             Action::Put(visible) => Exchange::show(owner, visible.clone(), known, doubt),
             Action::Remove(removal) => Exchange::remove(owner, removal.clone(), known, doubt),
             // Nothing to say; the lane settles these without an attempt.
             Action::NothingToShow | Action::UpToDate => return Ok(no_call()),
         };
-        let mut status = None;
-        loop {
-            let answer = self.0.send(exchange.call(), attempt).await?;
-            if let Answer::Replied(reply) = &answer {
-                status = Some(reply.status);
-            }
-            match exchange.answer(&answer) {
-                Progress::Next(next) => {
-                    exchange = *next;
-                    self.sender().turn().await;
-                }
-                Progress::Over(conclusion, wrote) => return Ok(Ended { conclusion, status, wrote }),
-            }
-        }
+        self.0.converse(exchange, |exchange| Ok(exchange.call()), Exchange::answer, attempt).await
     }
 }

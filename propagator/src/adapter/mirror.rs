@@ -1,6 +1,6 @@
 //! A calendar behind a vendor's API: the conversation is the core's, the connection is here.
 
-use daybook_propagator_core::mirror::{Exchange, Progress, Vendor};
+use daybook_propagator_core::mirror::{Exchange, Vendor};
 use daybook_propagator_core::{Action, Answer, Call};
 use tokio::time::Instant;
 
@@ -30,27 +30,14 @@ impl Mirror {
         if calendar.trim().is_empty() {
             return Err(AddressError);
         }
-        let mut exchange = match attempt.action {
+        let exchange = match attempt.action {
             Action::Put(visible) => Exchange::show(vendor, calendar, visible.clone(), attempt.tags, attempt.known),
             Action::Remove(removal) => Exchange::remove(vendor, calendar, removal.clone(), attempt.known),
             // Nothing to say; the lane settles these without an attempt.
             Action::NothingToShow | Action::UpToDate => return Ok(no_call()),
         };
-        exchange = exchange.after(attempt.tries);
-        let mut status = None;
-        loop {
-            let answer = self.api.send(exchange.call(), attempt).await?;
-            if let Answer::Replied(reply) = &answer {
-                status = Some(reply.status);
-            }
-            match exchange.answer(&answer) {
-                Progress::Next(next) => {
-                    exchange = *next;
-                    self.sender().turn().await;
-                }
-                Progress::Over(conclusion) => return Ok(Ended { conclusion, status, wrote: true }),
-            }
-        }
+        let exchange = exchange.after(attempt.tries);
+        self.api.converse(exchange, |exchange| Ok(exchange.call()), Exchange::answer, attempt).await
     }
 
     pub const fn vendor(&self) -> Vendor {

@@ -74,8 +74,8 @@ fn play(mut exchange: Exchange, answers: &[Answer]) -> (Vec<String>, Conclusion)
         let line = conditions.fold(call.method.as_str().to_owned(), |line, condition| format!("{line} {condition}"));
         calls.push(line);
         match exchange.answer(answer) {
-            Progress::Next(next) => exchange = next,
-            Progress::Over(conclusion) => return (calls, conclusion),
+            Progress::Next(next) => exchange = *next,
+            Progress::Over(conclusion, _) => return (calls, conclusion),
         }
     }
     panic!("the exchange goes on after {calls:?}");
@@ -369,8 +369,8 @@ fn attempt(server: &mut Server, row: &mut Row, booking: &BookingView, fates: &mu
             return false;
         }
         match exchange.answer(&answer) {
-            Progress::Next(next) => exchange = next,
-            Progress::Over(conclusion) => {
+            Progress::Next(next) => exchange = *next,
+            Progress::Over(conclusion, _) => {
                 row.in_doubt = conclusion.in_doubt;
                 match conclusion.verdict {
                     Verdict::Applied { external_id, etag, .. } => {
@@ -479,8 +479,8 @@ proptest! {
             };
             exchange.call();
             match exchange.answer(&answer) {
-                Progress::Next(next) => exchange = next,
-                Progress::Over(_) => {
+                Progress::Next(next) => exchange = *next,
+                Progress::Over(..) => {
                     over = true;
                     break;
                 }

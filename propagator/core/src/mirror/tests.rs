@@ -115,7 +115,7 @@ fn attempt(
         }
         match exchange.answer(&answer) {
             Progress::Next(next) => exchange = *next,
-            Progress::Over(conclusion) => {
+            Progress::Over(conclusion, _) => {
                 row.in_doubt = conclusion.in_doubt;
                 match &conclusion.verdict {
                     Verdict::Applied { external_id, etag, adopted } => {
@@ -215,7 +215,7 @@ fn tried(tries: u32, calendar: &mut Calendar, row: &mut Row) -> Verdict {
         let answer = send(calendar, &exchange.call());
         match exchange.answer(&answer) {
             Progress::Next(next) => exchange = *next,
-            Progress::Over(conclusion) => {
+            Progress::Over(conclusion, _) => {
                 row.in_doubt = conclusion.in_doubt;
                 return conclusion.verdict;
             }
@@ -557,7 +557,7 @@ proptest! {
             exchange.call();
             match exchange.answer(&answer) {
                 Progress::Next(next) => exchange = *next,
-                Progress::Over(_) => {
+                Progress::Over(..) => {
                     over = true;
                     break;
                 }
