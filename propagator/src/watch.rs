@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use daybook_propagator_core::Drift;
 use daybook_runtime::admin::Health;
 use daybook_runtime::postgres::StoreError;
 use daybook_runtime::retry::Advice;
@@ -10,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 use crate::store::{Compensations, Gauges, Store, Unread};
-use daybook_propagator_core::Drift;
 
 /// The name under which it beats: the store's, because that is what it watches.
 const COMPONENT: &str = "postgres";

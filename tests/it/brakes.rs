@@ -17,7 +17,8 @@ use crate::mirrors::{HOUR, at, calendar, hour, resource, said, shown, shown_at, 
 /// How long a test waits for a brake: the promise is five seconds on a machine that is not busy with twenty stacks.
 const BRAKING: Duration = Duration::from_secs(15);
 
-async fn daybook(it: &Instance, arguments: &[&str]) -> Result<String> {
+/// Runs the command line; its output, if it ended well.
+pub async fn daybook(it: &Instance, arguments: &[&str]) -> Result<String> {
     let ran = it.world.daybook(arguments, "").await?;
     ensure!(ran.success, "{}", ran.everything());
     Ok(ran.everything())

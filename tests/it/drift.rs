@@ -12,17 +12,12 @@ use daybook_tests::wait::{not_yet, wait_until};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::brakes::daybook;
 use crate::instance::{Instance, SOON, shared};
 use crate::mirrors::{HOUR, at, calendar, hour, resource, said, shown, standing};
 
 /// What somebody does in a calendar.
 type Change = fn(&mut Calendar);
-
-async fn daybook(it: &Instance, arguments: &[&str]) -> Result<String> {
-    let ran = it.world.daybook(arguments, "").await?;
-    ensure!(ran.success, "{}", ran.everything());
-    Ok(ran.everything())
-}
 
 /// What differs of a resource, by target.
 async fn differing(it: &Instance, resource: &str) -> Result<BTreeMap<String, Vec<Value>>> {

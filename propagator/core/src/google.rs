@@ -33,9 +33,13 @@ pub(crate) fn id(booking_id: BookingId, generation: u64) -> String {
     format!("{}g{generation}", booking_id.uuid().simple())
 }
 
+fn escape(text: &str) -> String {
+    utf8_percent_encode(text, ESCAPED).to_string()
+}
+
 pub(crate) fn call(phase: &Phase, subject: &Subject<'_>) -> Call {
-    let events = format!("/calendar/v3/calendars/{}/events", utf8_percent_encode(subject.calendar, ESCAPED));
-    let entry = format!("{events}/{}", utf8_percent_encode(subject.id, ESCAPED));
+    let events = format!("/calendar/v3/calendars/{}/events", escape(subject.calendar));
+    let entry = format!("{events}/{}", escape(subject.id));
     let written = |entry: Option<&str>| {
         let body = subject.visible.map(|visible| body(visible, entry).to_string().into_bytes());
         body.unwrap_or_default()
@@ -64,7 +68,6 @@ pub(crate) fn call(phase: &Phase, subject: &Subject<'_>) -> Call {
 
 /// How the entries that bear our mark are listed, a page of them. Nobody else's are asked for.
 pub(crate) fn listing(calendar: &str, window: &Interval, page: Option<&str>) -> Call {
-    let escape = |text: &str| utf8_percent_encode(text, ESCAPED).to_string();
     let page = page.map_or_else(String::new, |page| format!("&pageToken={}", escape(page)));
     let path = format!(
         "/calendar/v3/calendars/{}/events?privateExtendedProperty={}&timeMin={}&timeMax={}&maxResults=100&prettyPrint=false\
@@ -102,7 +105,6 @@ fn times(visible: &Visible) -> Value {
 
 /// What is in the booking's time, by its names alone.
 fn kin_call(subject: &Subject<'_>) -> Call {
-    let escape = |text: &str| utf8_percent_encode(text, ESCAPED).to_string();
     let times = subject.visible.map_or_else(String::new, |visible| {
         let (from, to) = (start(visible).to_string(), end(visible).to_string());
         format!("&timeMin={}&timeMax={}", escape(&from), escape(&to))
